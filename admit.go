@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Admit decides on a request without writing a response, for adapters to other
-// transports than net/http. It authenticates the caller, evaluates the policies, and
-// reports the decision to the observer. It returns the request for the handler, with
-// the [Principal] in its context and without the credential, and headers that the
-// response must contain, even if it returns an error. The error is an [*Error].
+// Admit decides on a request without writing a response, for adapters to transports other
+// than net/http. It authenticates the caller, evaluates the policies, and reports the
+// decision to the observer. The returned request is for the handler: it has the
+// [Principal] in its context and no credential. The response must contain the returned
+// headers, even if Admit returns an error. The error is an [*Error].
 func (g *Gate) Admit(r *http.Request, policies ...Policy) (*http.Request, http.Header, error) {
 	inner, _, header, e := g.admit(r, checkPolicies("Gate.Admit", policies), false)
 	header = header.Clone() // many requests may share one proof
@@ -24,10 +24,10 @@ func (g *Gate) Admit(r *http.Request, policies ...Policy) (*http.Request, http.H
 	return inner, header, nil
 }
 
-// admit decides on r and reports the decision. It returns the request for the
-// handler, Enrich and the policies, and its context, which is not nil even with an
-// error. It returns the header of the proof even if a policy denies: the header may
-// have the nonce of the next request.
+// admit decides on r and reports the decision. It returns the request for the handler,
+// Enrich and the policies, and the context of that request, which is never nil. It
+// returns the header of the proof even if a policy denies, because the header may contain
+// the nonce for the next request.
 func (g *Gate) admit(r *http.Request, policies []Policy, optional bool) (*http.Request, *admitted, http.Header, *Error) {
 	var start time.Time
 	if g.observer != nil {
@@ -84,7 +84,7 @@ func (g *Gate) authenticate(r *http.Request, sent *credentials) (Proof, *checked
 	for i := range g.authenticators {
 		a := &g.authenticators[i]
 		if a.explicit != (sent.explicit > 0) {
-			continue // an ambient credential does not count beside an explicit one
+			continue // an explicit credential takes precedence over an ambient one
 		}
 		proof, err := a.Authenticate(r)
 		switch {
@@ -95,7 +95,7 @@ func (g *Gate) authenticate(r *http.Request, sent *credentials) (Proof, *checked
 			}
 		case err == nil:
 			return proof, a, nil
-		case errors.Is(err, ErrNoCredentials) && asError(err) == nil: // an Error has claimed the credential, whatever its cause
+		case errors.Is(err, ErrNoCredentials) && asError(err) == nil: // an *Error rejects the credential, even if it wraps ErrNoCredentials
 			continue
 		}
 		if e := g.reads.checkForm(r); e != nil {
@@ -106,7 +106,7 @@ func (g *Gate) authenticate(r *http.Request, sent *credentials) (Proof, *checked
 	return Proof{}, nil, g.reads.unclaimed(r)
 }
 
-// complete calls Config.Enrich, and checks that it returns the same caller without
+// complete calls Config.Enrich and checks that Enrich returns the same caller without
 // additional scopes.
 func (g *Gate) complete(r *http.Request, a *admitted, tenants []string) *Error {
 	if g.enrich == nil {
@@ -147,8 +147,8 @@ func (g *Gate) complete(r *http.Request, a *admitted, tenants []string) *Error {
 	return failed(errors.New(cause))
 }
 
-// report reports the refusal e and returns the refusal to write, which is another
-// one if the observer fails.
+// report reports the refusal e. It returns the refusal to write: e, or a 503 if the
+// observer fails.
 func (g *Gate) report(r *http.Request, a *admitted, e *Error, start time.Time) *Error {
 	if g.observer == nil {
 		return e

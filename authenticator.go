@@ -14,9 +14,9 @@ var ErrNoCredentials = errors.New("gatehouse: no credentials of this kind")
 
 // Authenticator verifies one kind of credential.
 type Authenticator interface {
-	// Reads declares the parts of a request that the authenticator reads. [New]
-	// calls it once. The gate does not treat an undeclared header or cookie as a
-	// credential, and does not remove it from the request of the handler.
+	// Reads declares the parts of a request that the authenticator reads. [New] calls it
+	// once. The gate does not treat an undeclared header or cookie as a credential: the
+	// handler receives it.
 	Reads() Reads
 
 	// Authenticate has three outcomes:
@@ -49,8 +49,8 @@ type Proof struct {
 	// Header contains headers for the response, such as DPoP-Nonce. Optional.
 	Header http.Header
 
-	// Tenants are the tenants that the issuer of the credential may use, nil for
-	// all. [Config.Enrich] cannot set another tenant.
+	// Tenants are the tenants that the issuer of the credential may use, nil for all.
+	// [Config.Enrich] can set no other tenant.
 	Tenants []string
 }
 

@@ -19,7 +19,7 @@ type Claims struct{ json string }
 // they must check for duplicate members themselves.
 func NewClaims(object string) (Claims, error) {
 	var members map[string]json.RawMessage
-	_ = json.Unmarshal([]byte(object), &members) // makes members of an object, and of nothing else
+	_ = json.Unmarshal([]byte(object), &members) // members stays nil unless object is a JSON object
 	if members == nil {
 		return Claims{}, errors.New("gatehouse: claims: not a JSON object")
 	}
@@ -31,11 +31,10 @@ func NewClaims(object string) (Claims, error) {
 // authenticators.
 func VerifiedClaims(object string) Claims { return Claims{object} }
 
-// Decode stores the claims in the value that v points to, like
-// [json.Unmarshal], except that at every depth a member name must equal the
-// name of a struct field exactly. Unmarshal also matches "TENANT" to a field
-// named "tenant": a user who can choose the names of claims could then choose a
-// tenant.
+// Decode stores the claims in the value that v points to, like [json.Unmarshal], except
+// that at every depth a member name must equal the name of a struct field exactly.
+// [json.Unmarshal] ignores case: it would match "TENANT" to a field named "tenant", and a
+// user who can choose claim names could choose a tenant.
 //
 // A [json.Unmarshaler] gets its part of the object unchanged.
 //
@@ -55,7 +54,7 @@ func (c Claims) String() string {
 	return c.json
 }
 
-// MarshalJSON returns the claims as they are.
+// MarshalJSON returns the same as String.
 func (c Claims) MarshalJSON() ([]byte, error) { return []byte(c.String()), nil }
 
 // UnmarshalJSON reads one JSON object like [NewClaims].
@@ -84,9 +83,9 @@ func (c Claims) extend(old Claims) bool {
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// exact returns data without the members whose names differ in case from those of
-// the fields of t and of the types in t: json.Unmarshal would match them. It keeps
-// values of a wrong type, for which Unmarshal returns an error.
+// exact returns data without each member whose name equals a field name of t only if case
+// is ignored, at every depth: json.Unmarshal would decode such a member. It keeps values
+// of a wrong type, for which Unmarshal returns an error.
 func exact(data json.RawMessage, t reflect.Type) json.RawMessage {
 	if t == nil || reflect.PointerTo(t).Implements(unmarshaler) {
 		return data
@@ -128,12 +127,11 @@ func rewrite[T any](data json.RawMessage, change func(*T)) json.RawMessage {
 		return data
 	}
 	change(&parts)
-	rewritten, _ := json.Marshal(parts) // cannot fail: what was decoded is valid
+	rewritten, _ := json.Marshal(parts) // cannot fail: parts was decoded from JSON
 	return rewritten
 }
 
-// fieldsOf returns the types of the fields of a struct by the names that they
-// have in JSON.
+// fieldsOf returns the types of the fields of a struct by JSON name.
 func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	fields := make(map[string]reflect.Type)
 	for _, field := range reflect.VisibleFields(t) {

@@ -14,29 +14,31 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
-// Confirmer checks that the sender of a request holds the key to which a token
-// is bound by one member of its cnf claim, RFC 7800 section 3.1. It is how a
-// package adds a kind of proof of possession; an authenticator of tokens takes
-// confirmers in its configuration.
+// Confirmer checks that the sender of a request holds the key to which a token is bound
+// by one member of its cnf claim, RFC 7800 section 3.1. A package implements it to add a
+// kind of proof of possession. The configuration of an authenticator lists its
+// confirmers.
 type Confirmer interface {
 	// Confirms declares what the confirmer confirms. [NewConfirmers] calls it
 	// once.
 	Confirms() Confirms
 
-	// Confirm checks that the sender of r, which carries token, holds the key that the
-	// member of cnf names, and returns what the response must carry. member is the text
-	// of a JSON string, or a JSON object as it is. It is called for each request, even
-	// if the token itself is cached. It is called again for the later checks of a long
-	// request only if Confirms.Rechecks is true. now is the time at which the token was
-	// validated: some seconds ago if the request waited for keys or revocations. An
-	// error that is not an [*Error] is answered with 503.
+	// Confirm checks that the sender of r holds the key that the member of cnf names, and
+	// returns headers for the response. token is the token that r carries. member is the
+	// value of the member: the text of a JSON string, or the JSON of an object. now is
+	// the time at which the token was validated: some seconds ago if the request waited
+	// for keys or revocations. The response to an error that is not an [*Error] is 503.
+	//
+	// Confirm is called for each request, even if the token itself is cached. It is
+	// called again for the later checks of a long request only if Confirms.Rechecks is
+	// true.
 	//
 	// Confirm must be safe for concurrent use and must not change the request.
 	Confirm(r *http.Request, token, member string, now time.Time) (http.Header, error)
 }
 
-// Confirms declares the member of cnf that a [Confirmer] checks, and where the
-// proof of possession is.
+// Confirms declares which member of cnf a [Confirmer] checks, and where a request carries
+// the proof of possession.
 type Confirms struct {
 	// Member is the name of the member of cnf, such as "jkt". Required.
 	Member string
@@ -44,25 +46,25 @@ type Confirms struct {
 	// Binding is the value of [Principal.Binding] after success. Required.
 	Binding Binding
 
-	// Scheme is the authentication scheme of tokens with this binding: they are
-	// rejected under any other scheme, and all other tokens are rejected under this
-	// one. Use the zero Scheme for a proof that does not depend on the scheme, such
-	// as a client certificate.
+	// Scheme is the authentication scheme of tokens with this binding. Such a token is
+	// rejected under any other scheme, and any other token is rejected under this scheme.
+	// Use the zero Scheme for a proof that does not depend on the scheme, such as a
+	// client certificate.
 	Scheme Scheme
 
-	// Companions are headers that carry the proof under any scheme, such as
-	// Client-Cert. The gate removes them.
+	// Companions are headers that carry the proof under any scheme, such as Client-Cert.
+	// The handler does not receive them.
 	Companions []string
 
-	// Rechecks is true if Confirm may be called again for a request that it has
-	// accepted, while the request is served: see [UntilCredentialEnds]. Leave it false
-	// for a proof that is valid once, which a second call would reject as a replay.
+	// Rechecks is true if Confirm may be called again while a request that it has
+	// accepted is served: see [UntilCredentialEnds]. Leave it false for a proof that is
+	// valid once: a second call would reject it as a replay.
 	Rechecks bool
 }
 
-// Confirmers are the confirmers of one authenticator of tokens. The zero value
-// and nil contain no confirmer and reject every token with a cnf claim.
-// Confirmers is safe for concurrent use.
+// Confirmers are the confirmers of one authenticator. Nil and the zero value contain no
+// confirmer and reject every token with a cnf claim. Confirmers is safe for concurrent
+// use.
 type Confirmers struct {
 	all      []Confirmer
 	declared []Confirms
@@ -133,19 +135,19 @@ func (c *Confirmers) Token(r *http.Request) (scheme, token string, err error) {
 // immutable and can be cached with the token. The zero value stands for a token
 // without the claim.
 type Confirmation struct {
-	members []string // in the order of the confirmers, "" where cnf lacks the member
+	members []string // in the order of the confirmers, "" if cnf lacks the member
 	binding Binding
 }
 
 // Binding returns the value of [Principal.Binding] for the token.
 func (c Confirmation) Binding() Binding { return c.binding }
 
-// Parse reads the cnf claim of a token once, when the token is verified. cnf
-// must be a JSON object with at least one member. Every member must occur once,
-// be a JSON object or a non-empty string, and have a confirmer; otherwise Parse
-// returns an error, which contains no value of the claim. Without this rule an
-// attacker could use a stolen sender-constrained token as a bearer token. Do
-// not call Parse for a token without the claim.
+// Parse reads the cnf claim of a token once, when the token is verified. cnf must be a
+// JSON object with at least one member. Every member must occur once, be a JSON object or
+// a non-empty string, and have a confirmer. Otherwise Parse returns an error, which
+// contains no value of the claim: if it ignored a member, an attacker could use a stolen
+// sender-constrained token as a bearer token. Do not call Parse for a token without the
+// claim.
 //
 // Implements RFC 7800 §3.1.
 func (c *Confirmers) Parse(cnf string) (Confirmation, error) {
@@ -192,19 +194,19 @@ func (c *Confirmers) index(member string) int {
 // Confirm checks on each request that the sender of r holds each key to which the token
 // is bound, and returns headers for the response. Call it after the expiry, the key set
 // and the revocation of the token have been checked. In a later check of a long request
-// it calls only the confirmers that declare Confirms.Rechecks; the proofs of the others
-// stay accepted. scheme is the authentication scheme of the token, "" for a token from
-// a cookie or another header. now is the time at which the token was validated. If r is
-// nil, a bound token is rejected.
+// it calls only the confirmers that declare Confirms.Rechecks; it does not check the
+// other proofs again. scheme is the authentication scheme of the token, "" for a token
+// from a cookie or another header. now is the time at which the token was validated. If r
+// is nil, a bound token is rejected.
 //
-// RFC 9449 §7.1: a bound token is rejected under another scheme than that of its
-// confirmer, and a token that is not bound is rejected under that scheme, so
-// that a stolen token cannot be downgraded to a Bearer token.
+// RFC 9449 §7.1: a bound token is rejected under any scheme but that of its confirmer,
+// and an unbound token is rejected under that scheme. So a stolen token cannot be
+// downgraded to a Bearer token.
 //
 // Implements ASVS 5.0 §10.3.5.
 func (c *Confirmers) Confirm(r *http.Request, scheme, token string, confirmation Confirmation, now time.Time) (http.Header, error) {
 	if c == nil {
-		return nil, nil //nolint:nilnil // no header, and no error: Parse let no bound token through
+		return nil, nil //nolint:nilnil // the token is not bound: no header and no error
 	}
 	var header http.Header
 	for i := range c.declared {
@@ -240,7 +242,7 @@ func (c *Confirmers) Confirm(r *http.Request, scheme, token string, confirmation
 	return header, nil
 }
 
-// mergeHeader adds extra to header, which it may return changed.
+// mergeHeader returns header with the values of extra. It may change header.
 func mergeHeader(header, extra http.Header) http.Header {
 	if header == nil {
 		return extra.Clone()

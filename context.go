@@ -9,16 +9,15 @@ import (
 
 type contextKey struct{}
 
-// admitted is the context of a request that a gate has accepted. It is a type
-// instead of a call of context.WithValue because that saves an allocation in
-// every request.
+// admitted is the context of a request that a gate has accepted. A type of its own saves
+// the allocation of context.WithValue in every request.
 type admitted struct {
 	context.Context
 	principal *Principal // zero for an anonymous request
-	gate      *Gate      // nil where NewContext made it outside a gate
-	by        *checked   // the authenticator that accepted request, nil for none
+	gate      *Gate      // nil if NewContext made it outside a gate
+	by        *checked   // the authenticator that accepted the request, nil for none
 	request   *http.Request
-	scheme    *Scheme // under which the credential came, nil for none or an unknown one
+	scheme    *Scheme // the scheme of the credential, nil for none or an unknown one
 	explicit  bool    // the request has an explicit credential
 	// the request has an Authorization header, which shared caches obey
 	authorization bool

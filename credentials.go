@@ -12,17 +12,17 @@ import (
 
 const authorization = "Authorization"
 
-// Authorization returns the credentials that the request carries under the
-// given scheme, such as "Bearer". The scheme is case-insensitive. It returns
-// [ErrNoCredentials] if the request has no Authorization header or one of
-// another scheme, and an [*Error] of [CodeInvalidRequest] if it has several
-// Authorization headers or no credentials after the scheme.
+// Authorization returns the credentials that the request carries under the given scheme,
+// such as "Bearer". The scheme is case-insensitive. It returns [ErrNoCredentials] if the
+// request has no Authorization header, or one of another scheme. It returns an [*Error]
+// of [CodeInvalidRequest] if the request has several Authorization headers, or one
+// without credentials after the scheme.
 //
 //	RFC 6750 §2.1 (grammar): credentials = "Bearer" 1*SP b64token
 //
-// Authorization does not check the characters of the credentials. The
-// authenticator that accepts a credential has parsed it; if none accepts it,
-// the [Gate] checks the characters.
+// Authorization does not check the characters of the credentials: the authenticator
+// parses them, and the [Gate] checks the characters of a credential that no authenticator
+// accepts.
 //
 // Implements RFC 6750 §2.1 (header); RFC 9110 §11.1.
 func Authorization(r *http.Request, scheme string) (string, error) {
@@ -48,12 +48,12 @@ func Authorization(r *http.Request, scheme string) (string, error) {
 	return credentials, nil
 }
 
-// credentials are the explicit credentials of one request. They are looked up
-// once: a second look-up would cost as much as all other checks.
+// credentials are the explicit credentials of one request. They are looked up once,
+// because a second look-up would cost as much as all other checks.
 type credentials struct {
 	explicit      int      // how many there are
 	authorization []string // the values of the Authorization header
-	scheme        *Scheme  // of the one Authorization header, nil for none or an unknown one
+	scheme        *Scheme  // of the only Authorization header, nil for none or an unknown one
 }
 
 func (d *reader) find(r *http.Request) credentials {
@@ -109,9 +109,8 @@ func (d *reader) checkNumber(r *http.Request, sent *credentials) *Error {
 	return nil
 }
 
-// maxRead is the longest credential, in bytes, whose characters checkForm reads.
-// A longer one is invalid in any case, so that a megabyte costs no more than a
-// byte.
+// maxRead is the longest credential, in bytes, whose characters checkForm reads. A longer
+// credential is invalid in any case, and reading a megabyte would take time.
 const maxRead = 16 << 10
 
 // checkForm refuses an Authorization header that violates its grammar. The gate
@@ -128,8 +127,8 @@ func (d *reader) checkForm(r *http.Request) *Error {
 	for i := range d.schemes {
 		credentials, err := Authorization(r, d.schemes[i].Name)
 		switch {
-		case err == ErrNoCredentials: //nolint:errorlint // Authorization returns it as it is
-		case len(credentials) <= maxRead && !text.IsToken68(credentials): // they are empty with any other error
+		case err == ErrNoCredentials: //nolint:errorlint // Authorization does not wrap it
+		case len(credentials) <= maxRead && !text.IsToken68(credentials): // empty if Authorization returned another error
 			return malformed()
 		}
 	}
@@ -140,10 +139,10 @@ func malformed() *Error {
 	return &Error{Code: CodeInvalidRequest, Reason: ReasonMalformedCredentials}
 }
 
-// unclaimed is the refusal of a request for which every authenticator has returned
-// ErrNoCredentials. If the request has a declared explicit credential, the
-// credential is invalid, not missing. An Authorization header of another scheme gets
-// the response to a request without credentials, and a reason of its own.
+// unclaimed returns the refusal of a request for which every authenticator returned
+// ErrNoCredentials. If the request has a declared explicit credential, the credential is
+// invalid, not missing. The response to an Authorization header with an undeclared scheme
+// is that to a request without credentials, with a reason of its own.
 func (d *reader) unclaimed(r *http.Request) *Error {
 	if e := d.checkForm(r); e != nil {
 		return e
@@ -189,8 +188,8 @@ func invalid(c Code) Code {
 	return c
 }
 
-// tokenInQuery reports whether the URL has the parameter in which RFC 6750 §2.3
-// allowed clients to send a token. The gate never reads it, but a token that was
+// tokenInQuery reports whether the URL has the parameter in which RFC 6750 §2.3 allowed
+// clients to send a token. The gate never accepts a token from it, but a token that was
 // sent in it has leaked into logs.
 //
 // Implements RFC 6750 §2.3; ASVS 5.0 §14.2.1.

@@ -44,9 +44,9 @@ type Error struct {
 	// unknown.
 	Credential string
 
-	// Level is the log level of the event. By default it is ERROR for 503, INFO for a
-	// request without credentials, and WARN for all others. Set it where that would
-	// alarm an operator without need.
+	// Level is the log level of the event. The default is ERROR for 503, INFO for a
+	// request without credentials, and WARN for all others. Set a lower one if the
+	// default would alarm an operator without need.
 	Level slog.Leveler
 
 	// Cause is the underlying error. It must not contain any part of a credential.
@@ -78,15 +78,14 @@ func (e *Error) Unwrap() error {
 // [CodeTemporarilyUnavailable].
 type Code struct{ row *row }
 
-// row has the texts of a code in a response.
+// row contains the parts of a code that a response shows.
 type row struct {
 	name, description string
 	status            int
 }
 
-// constant is a string that is known when the program is compiled: no other
-// package can convert a run-time value to it, so no text of a request or of an
-// error can get into a response.
+// constant is a string constant. Other packages cannot convert a run-time value to it, so
+// no text of a request or of an error can get into a response.
 type constant string
 
 // NewCode returns a code. Call it with constants, in the declaration of a
@@ -179,8 +178,8 @@ const (
 	ReasonObserverFailed Reason = "observer_failed"
 )
 
-// asRefusal returns err as an Error. Any other error is a failure of an
-// authenticator.
+// asRefusal returns the Error that err is or wraps, or one with
+// ReasonAuthenticatorFailed.
 func asRefusal(err error) *Error {
 	if e := asError(err); e != nil {
 		return e

@@ -45,8 +45,8 @@ type Event struct {
 	Credential string
 
 	// Method, Host and Path are those of the request, without its query. They are
-	// client-supplied and untrusted. Path is empty if the URL contains a
-	// credential, because the credential may be a part of the path.
+	// client-supplied and untrusted. Path is empty if the URL contains a credential,
+	// because the path may contain it.
 	Method, Host, Path string
 	// Route is the pattern of the route that matched, "" if unknown.
 	Route string
@@ -102,13 +102,13 @@ func refusalEvent(r *http.Request, e *Error, start time.Time) Event {
 	case event.Status == http.StatusServiceUnavailable:
 		event.Decision, event.Level = Unavailable, slog.LevelError
 	case e.Reason == ReasonNoCredentials:
-		event.Level = slog.LevelInfo // each crawler causes one, and it must not hide the others
+		event.Level = slog.LevelInfo // crawlers cause many, which must not hide the other warnings
 	case e.Reason == ReasonCredentialInURL:
 		event.Path = ""
 	}
 	switch {
 	case event.Decision == Unavailable && errors.Is(r.Context().Err(), context.Canceled):
-		event.Level = slog.LevelInfo // the caller hung up, so the backend may be well
+		event.Level = slog.LevelInfo // the client disconnected: the backend may work
 	case e.Level != nil:
 		event.Level = e.Level.Level()
 	}
@@ -126,11 +126,11 @@ func requestEvent(r *http.Request, start time.Time) Event {
 // Observer receives every event once. The gate calls it before it writes the
 // response; other packages call it after a change.
 //
-// If Observe returns an error for a decision, the request is refused with 503,
-// so that a request that the audit log cannot record is not served. After a
-// change of a key or a session the change is kept and the method that made the
-// change returns the error, unless its documentation says otherwise. An
-// observer whose failures must not affect requests returns nil.
+// If Observe returns an error for a decision, the request is refused with 503, so that a
+// request that the audit log cannot record is not served. If it returns an error for a
+// change of a key or a session, the change is kept and the method that made the change
+// returns the error, unless the documentation of the method says otherwise. If the
+// failures of an observer must not affect requests, Observe must return nil.
 //
 // Observe must be safe for concurrent use and should return within milliseconds:
 // the request waits for it.
@@ -161,8 +161,8 @@ func Observers(observers ...Observer) Observer {
 	})
 }
 
-// observe passes e to o. A panic is an error: no server recovers where no request is
-// served.
+// observe passes e to o. It turns a panic into an error: outside a request no server
+// recovers.
 func observe(ctx context.Context, o Observer, e Event) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -174,15 +174,15 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, next http.Handler, 
 		g.writeError(w, r, a, err)
 		return
 	}
-	// RFC 9111 §3.5: "A shared cache MUST NOT use a cached response to a request
-	// with an Authorization header field". There is no such rule for a cookie, for
-	// another header or for a client certificate.
+	// RFC 9111 §3.5: "A shared cache MUST NOT use a cached response to a request with an
+	// Authorization header field". It has no such rule for a cookie, another header or a
+	// client certificate.
 	private := !a.principal.IsZero() || len(header) > 0
 	if private && !a.authorization && len(w.Header()["Cache-Control"]) == 0 {
 		w.Header().Set("Cache-Control", "no-store")
 	}
-	// Middleware outside sees the pattern that a mux behind the gate has matched,
-	// also after a panic.
+	// Middleware outside the gate sees the pattern that a mux behind the gate matched,
+	// even after a panic.
 	defer func() {
 		if inner.Pattern != "" {
 			r.Pattern = inner.Pattern

@@ -19,12 +19,12 @@ import (
 //
 // Implements RFC 9728 §3.2 (zero values).
 type ProtectedResource struct {
-	// Resource is the resource identifier: an https URL without a fragment.
-	// Required. It is also the audience of the tokens for this resource.
+	// Resource is the resource identifier: an https URL without a fragment. Required. It
+	// is also the audience of its tokens.
 	Resource string `json:"resource"`
 
 	// AuthorizationServers are the issuers whose tokens are accepted. Optional: without
-	// them clients must know where to get a token.
+	// them, clients must know by other means where to get a token.
 	AuthorizationServers []string `json:"authorization_servers,omitempty"`
 
 	// Scopes are the scopes that clients may request. [Gate.Mux] adds the scopes of
@@ -61,7 +61,8 @@ type Metadata struct {
 	extra    map[string]json.RawMessage
 }
 
-// ownMembers returns the members of the document that are fields.
+// ownMembers returns the names of the members of the document that are fields of
+// ProtectedResource.
 func ownMembers() (names []string) {
 	for field := range reflect.TypeFor[ProtectedResource]().Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
@@ -113,11 +114,11 @@ func NewMetadata(resource ProtectedResource) (*Metadata, error) {
 		at.Path = ""
 	}
 	at.Path = wellKnown + at.Path
-	at.RawPath = wellKnown + at.RawPath // of no effect unless it says the same
+	at.RawPath = wellKnown + at.RawPath // net/url ignores RawPath unless it encodes Path
 	return &Metadata{URL: at.String(), Path: at.EscapedPath(), resource: resource, extra: extra}, nil
 }
 
-// document returns the document, with more scopes.
+// document returns the document with the additional scopes more.
 func (m *Metadata) document(more Scopes) []byte {
 	resource := m.resource
 	added := slices.DeleteFunc(slices.Collect(more.All()), func(scope string) bool { return slices.Contains(resource.Scopes, scope) })
@@ -132,8 +133,8 @@ func (m *Metadata) document(more Scopes) []byte {
 	return document
 }
 
-// ServeHTTP answers GET and HEAD with the document, and allows every origin
-// (CORS) because the document is public.
+// ServeHTTP responds to GET and HEAD with the document. It allows every origin (CORS),
+// because the document is public.
 //
 // Implements RFC 9110 §15.5.6; RFC 9728 §3.2 (status).
 func (m *Metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.serve(w, r, Scopes{}) }

@@ -15,10 +15,9 @@ import (
 // policies, or it is registered as public or optional. It is safe for
 // concurrent use.
 //
-// The gate decides before a route is served. The responses 404, 405 and the
-// redirects of ServeMux to a cleaned path also require an authenticated caller.
-// Each request is reported as one event, with the caller and the outcome of the
-// policies.
+// The gate decides before it serves a route. The responses 404 and 405 and the redirects
+// of ServeMux to a cleaned path also require an authenticated caller. Each request is
+// reported as one event, with the caller and the outcome of the policies.
 //
 // A Mux may be mounted in another Mux of the same gate, or behind its
 // [Gate.Handler]: it then does not authenticate again, and its policies decide
@@ -40,7 +39,7 @@ type Mux struct {
 type Route struct {
 	Pattern string
 	Access  Access
-	Scopes  Scopes // the scopes of its policies
+	Scopes  Scopes // required by its policies
 }
 
 // Access is the kind of access to a route.
@@ -140,8 +139,8 @@ func (m *Mux) Scopes() Scopes {
 // ServeHTTP implements http.Handler: it serves the request by the route that
 // matches.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// To match first keeps the answers of ServeMux itself (404, 405, redirects)
-	// behind the gate. ServeMux then matches again, and sets the path values.
+	// Matching here keeps the responses of ServeMux itself (404, 405, redirects) behind
+	// the gate. ServeMux later matches again and sets the path values.
 	handler, pattern := m.mux.Handler(r)
 	if _, ok := handler.(*route); ok || m.isPublic(pattern) {
 		m.mux.ServeHTTP(w, r)

@@ -112,7 +112,7 @@ func (a *admitted) require(w http.ResponseWriter, r *http.Request, policies []Po
 	return true
 }
 
-// authorize returns the refusal of the first policy that does not allow.
+// authorize returns the refusal of the first policy that denies, nil if all allow.
 func authorize(r *http.Request, p *Principal, policies []Policy) *Error {
 	for _, policy := range policies {
 		if err := policy.Authorize(r, *p); err != nil {
@@ -122,7 +122,7 @@ func authorize(r *http.Request, p *Principal, policies []Policy) *Error {
 	return nil
 }
 
-// asDenial returns the refusal for an error of a policy.
+// asDenial converts an error of a policy to a refusal.
 func asDenial(err error) *Error {
 	if e := asError(err); e != nil {
 		return e
@@ -160,7 +160,7 @@ func (a *admitted) refuse(w http.ResponseWriter, r *http.Request, e *Error, star
 	g.refuse(w, r, a, e, start)
 }
 
-// outside writes refusals for handlers that are not behind a gate.
+// outside is the gate that writes refusals for handlers that are not behind a gate.
 var outside = func() *Gate {
 	g := &Gate{realm: "gatehouse"}
 	g.reads.done(g.params)

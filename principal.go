@@ -23,8 +23,8 @@ type Principal struct {
 	// Kind is the kind of caller: a user, a service or an AI agent.
 	Kind Kind `json:"kind,omitempty"`
 
-	// Subject identifies the caller within Issuer. The same Subject of two Issuers
-	// identifies two different callers: see [Principal.Key].
+	// Subject identifies the caller within Issuer. The same Subject at two Issuers is two
+	// different callers: see [Principal.Key].
 	Subject string `json:"subject,omitempty"`
 
 	// Issuer is the namespace of Subject: the iss claim of a token, or the issuer
@@ -62,8 +62,8 @@ type Principal struct {
 	// is calling.
 	Actors Actors `json:"act,omitzero"`
 
-	// Binding is the kind of key of a sender-constrained credential whose proof of
-	// possession was checked, "" for a bearer credential.
+	// Binding is the kind of key to which the credential is bound, after the proof of
+	// possession was checked. It is "" for a bearer credential.
 	Binding Binding `json:"binding,omitempty"`
 
 	// AuthTime is the time of the user's last authentication, zero if unknown.
@@ -116,8 +116,8 @@ type Key struct {
 	Subject string `json:"subject"`
 }
 
-// String returns both parts, escaped as path segments and separated by one
-// slash: a form for a database column or a log. [Key.UnmarshalText] parses it.
+// String returns Issuer and Subject, each escaped as a path segment, separated by one
+// slash. Use it for a database column or a log. [Key.UnmarshalText] parses it.
 func (k Key) String() string { return url.PathEscape(k.Issuer) + "/" + url.PathEscape(k.Subject) }
 
 // MarshalText returns the same as String.
@@ -129,7 +129,7 @@ func (k *Key) UnmarshalText(text []byte) error {
 	var read Key
 	read.Issuer, _ = url.PathUnescape(issuer)
 	read.Subject, _ = url.PathUnescape(subject)
-	if read.String() != string(text) { // also where one of them failed
+	if read.String() != string(text) { // true also if an escape is malformed
 		return errors.New("gatehouse: malformed principal key")
 	}
 	*k = read
@@ -156,7 +156,7 @@ type Method string
 // joined by "+".
 type Binding string
 
-// includes reports whether b is other or has it among its parts.
+// includes reports whether other is one of the values of b.
 func (b Binding) includes(other Binding) bool {
 	return slices.Contains(strings.Split(string(b), "+"), string(other))
 }

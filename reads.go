@@ -21,9 +21,9 @@ import (
 // explicit credentials (Schemes, Headers) or ambient ones (Cookies,
 // Connection), never both.
 //
-// The gate uses it to detect several credentials in one request, to write the
-// challenges of a 401, and to remove credentials from the request before it
-// calls the handler.
+// The gate uses the declaration to detect several credentials in one request, to write
+// the challenges of a 401, and to remove credentials from the request before it calls the
+// handler.
 type Reads struct {
 	// Schemes are the schemes of the Authorization header.
 	Schemes []Scheme
@@ -31,23 +31,23 @@ type Reads struct {
 	// Headers are other headers that carry an explicit credential.
 	Headers []Header
 
-	// Cookies are the names of cookies that carry a credential. A cookie whose name
-	// has a dot and digits appended is a part of the same cookie.
+	// Cookies are the names of cookies that carry a credential. A cookie with the same
+	// name followed by a dot and digits is a part of the same credential.
 	Cookies []string
 
 	// Connection is true if the credential belongs to the connection: a client
 	// certificate.
 	Connection bool
 
-	// Companions are headers that accompany a credential but are not credentials,
-	// such as Client-Cert. The gate removes them.
+	// Companions are headers that accompany a credential but are not credentials, such as
+	// Client-Cert. The handler does not receive them.
 	Companions []string
 
-	// Rechecks is true if Authenticate may be called again for a request that it has
-	// accepted, while the request is served: see [UntilCredentialEnds]. It then returns
-	// an error if it would no longer accept the credential. Where [IsRecheck] is true,
-	// it must not count a use, extend a session, or ask for a proof that is valid once.
-	// [Confirmers] do not ask for such a proof again.
+	// Rechecks is true if Authenticate may be called again while a request that it has
+	// accepted is served: see [UntilCredentialEnds]. The later call returns an error if
+	// the credential is no longer valid. If [IsRecheck] returns true, Authenticate must
+	// not count a use, extend a session, or require a proof that is valid once;
+	// [Confirmers] follow this rule.
 	Rechecks bool
 
 	// InURL finds a credential of this kind in a URL and returns its issuer and its
@@ -65,9 +65,9 @@ type Scheme struct {
 	// algs.
 	Params []Param
 
-	// Companions are headers that accompany only this scheme, such as DPoP. The
-	// gate removes them, and answers 400 to a request with such a header and
-	// another scheme.
+	// Companions are headers that accompany only this scheme, such as DPoP. The handler
+	// does not receive them. The response to a request with such a header and another
+	// scheme is 400.
 	Companions []string
 
 	// Invalid is the code for a credential that no authenticator recognizes,
@@ -77,8 +77,8 @@ type Scheme struct {
 	// Silent omits the scheme from challenges: it is accepted but not advertised.
 	Silent bool
 
-	// Always adds the challenge of this scheme to every 401, also if the error
-	// belongs to another scheme.
+	// Always adds the challenge of this scheme to every 401, even if the error belongs to
+	// another scheme.
 	Always bool
 }
 
@@ -116,9 +116,9 @@ func (r Reads) check() error {
 
 // reader is the union of the declarations of all authenticators of a gate.
 type reader struct {
-	schemes []Scheme // each once; Bearer is always known
-	headers []Header // beside Authorization, canonical names
-	strip   []string // canonical names of all headers that no handler sees
+	schemes []Scheme // without duplicates; Bearer is always one of them
+	headers []Header // other than Authorization, with canonical names
+	strip   []string // canonical names of all headers that handlers do not receive
 	cookies []string
 	inURL   []func(*url.URL) (issuer, credential string)
 
@@ -146,7 +146,7 @@ func (d *reader) add(r Reads) {
 		switch {
 		case known == nil:
 			d.schemes = append(d.schemes, s)
-		case known.Silent: // leaves the challenge to a later declaration
+		case known.Silent: // a later declaration may advertise the scheme
 			*known = s
 		}
 		strip(s.Companions...)
@@ -170,8 +170,8 @@ func (d *reader) done(params func(...Param) []Param) {
 	if !slices.Contains(d.strip, authorization) {
 		d.strip = append(d.strip, authorization)
 	}
-	// A Bearer token that nothing reads is an invalid one, whatever else the
-	// gate reads.
+	// A Bearer token is invalid, not missing, even if no authenticator reads Bearer
+	// tokens.
 	if d.scheme("Bearer") == nil {
 		d.schemes = append(d.schemes, Scheme{Name: "Bearer", Silent: true})
 	}
@@ -200,18 +200,17 @@ func (d *reader) scheme(name string) *Scheme {
 	return nil
 }
 
-// without returns the header without credentials, so that nothing behind the
-// gate can read, log or forward them. The values of what remains are shared with
-// the original.
+// without returns a copy of header without credentials, so that no code behind the gate
+// can read, log or forward them. The remaining values are shared with header.
 //
 // Implements RFC 9700 §4.9.3; ASVS 5.0 §10.1.1.
 func (d *reader) without(header http.Header) http.Header {
-	stripped := maps.Clone(header) // which is quicker than a copy entry by entry
+	stripped := maps.Clone(header) // faster than copying each entry
 	if stripped == nil {
 		return make(http.Header)
 	}
 	for _, name := range d.strip {
-		if len(stripped[name]) > 0 { // to look is quicker than to delete what is not there
+		if len(stripped[name]) > 0 { // a look-up is faster than deleting a missing key
 			delete(stripped, name)
 		}
 	}
@@ -230,7 +229,7 @@ func (d *reader) withoutCookies(lines []string) []string {
 	for _, line := range lines {
 		var pairs []string
 		for pair := range strings.SplitSeq(line, ";") {
-			pair = textproto.TrimString(pair) // as net/http does, and no more
+			pair = textproto.TrimString(pair) // exactly as net/http does
 			name, _, _ := strings.Cut(pair, "=")
 			name = strings.TrimSpace(name)
 			if pair != "" && !slices.ContainsFunc(d.cookies, func(cookie string) bool { return isPartOf(name, cookie) }) {

@@ -35,9 +35,8 @@ type Body struct {
 	Header http.Header
 }
 
-// writeError is the one place where a refusal becomes a response. All text in
-// it comes from declared codes, from configuration and from policies; none comes
-// from the request or from an error.
+// writeError writes the response for every refusal. Its text comes from declared codes,
+// from configuration and from policies, never from the request or from an error.
 //
 // Implements RFC 9110 §9.3.2, §10.2.3; ASVS 5.0 §14.3.2.
 func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, a *admitted, e *Error) {
@@ -46,12 +45,12 @@ func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, a *admitted, e
 		refusal.Scopes = e.Scopes
 	}
 	h := w.Header()
-	// What an outer handler has said of the body does not hold any more.
+	// These headers of an outer handler describe another body.
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified"} {
 		h.Del(name)
 	}
 	putHeader(h, e.Header)
-	fields := make([]string, 0, 4) // so that the usual fields are one allocation
+	fields := make([]string, 0, 4) // one allocation for the usual fields
 	set := func(name, value string) {
 		fields = append(fields, value)
 		h[name] = fields[len(fields)-1 : len(fields) : len(fields)]
@@ -89,7 +88,7 @@ func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, a *admitted, e
 	set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(refusal.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body.Content) // a client that has hung up needs no answer
+		_, _ = w.Write(body.Content) // fails only if the client has disconnected
 	}
 }
 
@@ -143,15 +142,15 @@ func publicRequest(r *http.Request) *http.Request {
 // maxReturnTo limits the path and query in the parameter return_to, in bytes.
 const maxReturnTo = 2048
 
-// loginFor returns the URL to which a browser is redirected instead of a 401,
-// "" for a request to which the login page is no answer.
+// loginFor returns the URL to which a browser is redirected instead of a 401, "" if the
+// response to r is not a redirect.
 func (g *Gate) loginFor(r *http.Request, a *admitted, e *Error) string {
 	if g.login == nil || e.Code.Status() != http.StatusUnauthorized || a.explicit || !navigation.Is(r) {
 		return ""
 	}
 	here := g.login.Host == "" || strings.EqualFold(g.login.Host, r.Host)
 	if here && r.URL.Path == g.login.Path || e.Reason == ReasonUnbound {
-		return "" // to log in again would change nothing, and the redirect would have no end
+		return "" // another login would change nothing: the browser would be redirected forever
 	}
 	login, query := *g.login, g.login.RawQuery
 	add := func(name, value string) {
@@ -167,15 +166,15 @@ func (g *Gate) loginFor(r *http.Request, a *admitted, e *Error) string {
 	// Browsers read "//host" and "/\host" as URLs of another host (open redirect).
 	local := strings.HasPrefix(back, "/") && !strings.HasPrefix(back, "//") && !strings.Contains(back, `\`)
 	if g.login.Host == "" && e.Reason != ReasonCredentialInURL && len(back) <= maxReturnTo && local && back != "/" &&
-		!strings.Contains(back, "access_token=") { // a URL with a token in it has leaked, and is not repeated
+		!strings.Contains(back, "access_token=") { // do not copy a token from one URL to another
 		add("return_to", back)
 	}
 	login.RawQuery = query
 	return login.String()
 }
 
-// challengesFor returns the challenges of a refusal: of each 401, of a 403 for a
-// missing scope, and of any other 403 with parameters.
+// challengesFor returns the challenges of a refusal: for each 401, for a 403 because of a
+// missing scope, and for any other 403 with parameters.
 //
 // Implements RFC 6750 §3 (challenge, once), §3.1 (insufficient_scope); RFC 9110
 // §11.6.1.
@@ -222,7 +221,8 @@ func (g *Gate) challengesFor(a *admitted, e *Error) []Challenge {
 	return challenges
 }
 
-// params puts the gate's own parameters around those of a challenge.
+// params returns the parameters of a challenge with those of the gate: the realm first,
+// the metadata URL last.
 //
 // Implements RFC 6750 §3 (auth-param); RFC 9110 §11.2.
 func (g *Gate) params(params ...Param) []Param {
@@ -275,8 +275,8 @@ func (c Challenge) String() string {
 //
 //	RFC 9110 §5.6.4: quoted-pair = "\" ( HTAB / SP / VCHAR / obs-text )
 //
-// A character that is neither VCHAR nor SP becomes "?", so that no value can end
-// a line or be read in two charsets.
+// A character that is neither VCHAR nor SP becomes "?", so that no value can end a line
+// or depend on a charset.
 func writeQuoted(b *strings.Builder, s string) {
 	b.WriteByte('"')
 	for _, r := range s {

@@ -65,9 +65,8 @@ func (r Roles) Len() int {
 	return strings.Count(r.s, "\n") + 1
 }
 
-// String returns the names in ascending order, separated by a comma and a
-// space. A name may contain both characters, so the result can be ambiguous;
-// the result of MarshalJSON is not.
+// String returns the names in ascending order, separated by a comma and a space. The
+// result is ambiguous if a name contains them; use MarshalJSON to parse the names again.
 func (r Roles) String() string { return strings.ReplaceAll(r.s, "\n", ", ") }
 
 // MarshalJSON returns an array of the names in ascending order.

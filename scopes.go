@@ -24,14 +24,14 @@ var errScope = errors.New("gatehouse: malformed scope")
 //
 //	RFC 6749 §3.3: scope = scope-token *( SP scope-token )
 //
-// It returns an error for a leading, trailing or double space and for any
-// character outside scope-token: they indicate a defect in the issuer, and
-// guessing could grant a wrong permission. Duplicate tokens are merged.
+// It returns an error for a leading, trailing or double space and for any character
+// outside scope-token: such a string shows a defect of the issuer, and a guess could
+// grant a wrong permission. Duplicate tokens are merged.
 func ParseScopes(s string) (Scopes, error) {
 	if s == "" {
 		return Scopes{}, nil
 	}
-	var buffer [16]string // so that a usual set in another order needs one allocation
+	var buffer [16]string // saves an allocation for a set of usual size
 	tokens, sorted, last := buffer[:0], true, ""
 	for rest, more := s, true; more; {
 		var token string
@@ -126,7 +126,7 @@ func (s Scopes) union(other Scopes) Scopes {
 // String returns the set as an RFC 6749 scope string, in ascending order.
 func (s Scopes) String() string { return s.s }
 
-// MarshalText returns the same as String, which is also the JSON form.
+// MarshalText returns the same as String. The JSON form is the same text.
 func (s Scopes) MarshalText() ([]byte, error) { return []byte(s.s), nil }
 
 // UnmarshalText reads a scope string like [ParseScopes].

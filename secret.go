@@ -22,14 +22,14 @@ const redacted = "[redacted]"
 // maxSecretBytes limits what LoadSecret reads.
 const maxSecretBytes = 64 << 10
 
-// Secret is a key, a password or a pepper: bytes that must not be printed. All
-// verbs of fmt, encoding/json and log/slog print a placeholder instead, also if
-// the Secret is an unexported field of another struct. It cannot be compared
-// with ==, only with [Secret.Equal]. The zero value is empty.
+// Secret is a key, a password or a pepper: bytes that must not be printed. All verbs of
+// fmt, encoding/json and log/slog print a placeholder instead, even if the Secret is an
+// unexported field of another struct. It cannot be compared with ==, only with
+// [Secret.Equal]. The zero value is empty.
 type Secret struct {
-	// A function, because no printer looks into one. fmt does not call the methods
-	// of unexported fields: it would print a slice, and follow a pointer for a
-	// verb that does not fit.
+	// A function, because fmt cannot print the contents of a function. fmt does not call
+	// the methods of unexported fields, so it would print a slice, or the target of a
+	// pointer.
 	bytes func() []byte
 }
 
@@ -75,12 +75,12 @@ func LoadSecret(ref string, minBytes int) (Secret, error) {
 	return NewSecret(value), nil
 }
 
-// readSecretFile opens a file once, so that what it checks is what it reads. It
-// does not wait for the writer of a pipe.
+// readSecretFile opens the file once, so that it checks and reads the same file. It does
+// not wait for the writer of a pipe.
 func readSecretFile(name string) ([]byte, error) {
 	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, errors.Unwrap(err) // without the path, which ref names already
+		return nil, errors.Unwrap(err) // without the path, which ref contains
 	}
 	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
@@ -111,13 +111,13 @@ func trimLineBreak(b []byte) []byte {
 	return b
 }
 
-// Reveal returns a copy of the secret bytes. Review each call of it.
+// Reveal returns a copy of the secret bytes. Review each call.
 func (s Secret) Reveal() []byte { return slices.Clone(s.view()) }
 
 // Len returns the number of secret bytes.
 func (s Secret) Len() int { return len(s.view()) }
 
-// Equal reports whether both have the same bytes. The comparison takes constant
+// Equal reports whether s and other have the same bytes. The comparison takes constant
 // time for a given length.
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare(s.view(), other.view()) == 1
@@ -142,5 +142,5 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 // LogValue implements slog.LogValuer.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText implements encoding.TextMarshaler, and so encoding/json too.
+// MarshalText implements encoding.TextMarshaler, which encoding/json uses too.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

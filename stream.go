@@ -16,27 +16,29 @@ import (
 
 const (
 	// recheckEvery is the longest time between two checks of the credential of a stream.
-	// The first check is at a random time within it, and each later one up to
-	// recheckSpread early, so that the streams that clients open again after a restart do
-	// not ask the store all at once. recheckTimeout bounds one check.
+	// The first check is at a random time within recheckEvery, each later one up to
+	// recheckSpread early: after a restart clients reopen their streams at the same time,
+	// and the checks must not reach the store at the same time. recheckTimeout bounds one
+	// check.
 	recheckEvery, recheckSpread, recheckTimeout = 15 * time.Second, 3 * time.Second, 10 * time.Second
-	// lateEvery is the time between two checks in the minute after the expiry by the
-	// clock of this process: the authenticator uses another clock, or allows for skew.
+	// lateEvery is the time between two checks in the minute after the expiry, if the
+	// authenticator still accepts the credential: it may use another clock or allow for
+	// clock skew.
 	lateEvery = time.Second
-	// outage is how long a stream outlasts an unavailable backend: as long as package
-	// apikey uses a record without its store. retryEvery and a random part of it is the
-	// time between two checks meanwhile.
+	// outage is how long a stream continues while the backend is unavailable, as long as
+	// package apikey uses a record without its store. Meanwhile the time between two
+	// checks is retryEvery plus a random part of it.
 	outage, retryEvery = 5 * time.Second, time.Second
 )
 
-// EventStreamEnded is the type of the event of a request whose context
-// [UntilCredentialEnds] has ended after a check. Reason, Code and Status are those of the
-// check, and Duration is the time that it took. The level is INFO, or ERROR if the
-// backend is unavailable.
+// EventStreamEnded is the type of the event for a request whose context
+// [UntilCredentialEnds] ended because of a check. Reason, Code and Status are those of
+// the check, and Duration is the duration of the check. The level is INFO, or ERROR if
+// the backend is unavailable.
 const EventStreamEnded EventType = "stream_ended"
 
-// ErrCredentialEnded is the cause, see [context.Cause], of a context that
-// [UntilCredentialEnds] has ended. The cause also wraps the error of the check.
+// ErrCredentialEnded is the [context.Cause] of a context that [UntilCredentialEnds] has
+// ended. The cause also wraps the error of the check.
 var ErrCredentialEnded = errors.New("gatehouse: the credential of the caller has ended")
 
 // EndAtExpiry returns a handler that cancels the context of a request when the
@@ -61,18 +63,21 @@ func EndAtExpiry(next http.Handler) http.Handler {
 // caller in ctx ends, with the cause [ErrCredentialEnded]. Call cancel when the request
 // has been served.
 //
-// If the authenticator declares Reads.Rechecks, it decides, by its own clock and with
-// its allowance for clock skew: it checks the request again at least every 15 s, and at
-// Principal.Expires. So the context also ends when the session ends or idles out, the
-// token, key or certificate is revoked, or the agent is decommissioned. It also ends when
-// the caller, after [Config.Enrich], lacks a scope or a role that it had, or differs in
-// more than scopes, roles, claims, AuthTime, Expires and Credential. The policies of the
-// route are not called again. Any other credential ends at Principal.Expires by the clock
-// of this process.
+// If the authenticator declares Reads.Rechecks, it checks the request again at least
+// every 15 s and at Principal.Expires, by its own clock and with its allowance for clock
+// skew. So the context also ends when the session is ended or reaches its idle timeout,
+// the token, key or certificate is revoked, or the agent is decommissioned. It also ends
+// when the caller, after [Config.Enrich], has lost a scope or a role, or differs in any
+// field other than Scopes, Roles, Claims, AuthTime, Expires and Credential. The policies
+// of the route are not called again.
 //
-// While the backend is unavailable, or a check takes 10 s, the check is repeated every 1
-// to 2 s. The context ends within 5 s of the first failure, and at most a second after
-// Principal.Expires. So it ends at most 30 s after the last check that succeeded.
+// If the authenticator does not declare Reads.Rechecks, the context ends at
+// Principal.Expires by the clock of this process.
+//
+// A check fails if the backend is unavailable or the check takes 10 s. It is then
+// repeated every 1 to 2 s. If no check succeeds, the context ends within 5 s of the first
+// failure, and at most 1 s after Principal.Expires: at most 30 s after the last
+// successful check.
 //
 // The observer of the gate receives an [EventStreamEnded] if a check ends the context.
 func UntilCredentialEnds(ctx context.Context) (_ context.Context, cancel context.CancelFunc) {
@@ -101,15 +106,15 @@ func UntilCredentialEnds(ctx context.Context) (_ context.Context, cancel context
 
 type recheckKey struct{}
 
-// IsRecheck reports whether an authenticator is called again for a request that it has
-// accepted: see Reads.Rechecks. ctx is that of the request.
+// IsRecheck reports whether ctx, the context of a request, belongs to a later check of a
+// request that was accepted: see Reads.Rechecks.
 func IsRecheck(ctx context.Context) bool { return ctx.Value(recheckKey{}) != nil }
 
 // rechecks reports whether the authenticator of the caller can check the request again.
 func (a *admitted) rechecks() bool { return a.by != nil && a.by.rechecks }
 
-// watch checks the credential of a request again. It has a timer instead of a goroutine,
-// because most requests are short.
+// watch repeats the check of the credential of a request. It uses a timer instead of a
+// goroutine, because most requests are short.
 type watch struct {
 	admitted *admitted
 	request  *http.Request
@@ -119,7 +124,7 @@ type watch struct {
 	timer   *time.Timer
 	stopped bool
 	expires time.Time // of the credential, by the last check
-	failing time.Time // when the context ends unless a check succeeds; zero after a success
+	failing time.Time // the time at which the context ends unless a check succeeds; zero after a success
 }
 
 // randomly returns a random duration below d.
@@ -129,7 +134,7 @@ func randomly(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * float64(binary.NativeEndian.Uint32(b[:])) / (1 << 32))
 }
 
-// schedule schedules the check after a success, up to spread earlier than necessary.
+// schedule schedules the next check after a success, up to spread earlier than necessary.
 func (w *watch) schedule(expires time.Time, spread time.Duration) {
 	w.expires, w.failing = expires, time.Time{}
 	next := recheckEvery - randomly(spread)
@@ -163,8 +168,8 @@ func (w *watch) retry() bool {
 
 func (w *watch) again() {
 	if event, ended := w.recheck(); ended {
-		// Without the lock, so that an observer that blocks does not keep the request.
-		_ = Report(context.WithoutCancel(w.request.Context()), w.admitted.gate.observer, event) // the context has ended in any case
+		// Without the lock, so that an observer that blocks does not delay the request.
+		_ = Report(context.WithoutCancel(w.request.Context()), w.admitted.gate.observer, event) // the context ends even if the observer fails
 	}
 }
 
@@ -185,8 +190,8 @@ func (w *watch) recheck() (event Event, ended bool) {
 	case e.Code.Status() == http.StatusServiceUnavailable && w.request.Context().Err() == nil && w.retry():
 		return Event{}, false
 	}
-	// First the event: when the context has ended, the request is served at any time. Not
-	// reported if it is already, or if its caller has hung up.
+	// Create the event before the context ends: afterwards the handler may return at any
+	// time. Do not report it if the handler has returned or the client has disconnected.
 	event, ended = w.event(e, start), w.request.Context().Err() == nil
 	w.end(fmt.Errorf("%w: %w", ErrCredentialEnded, e))
 	return event, ended
@@ -196,7 +201,7 @@ func (w *watch) recheck() (event Event, ended bool) {
 func (w *watch) event(e *Error, start time.Time) Event {
 	event := refusalEvent(w.request, e, start)
 	if event.Decision != Unavailable && e.Level == nil {
-		event.Level = slog.LevelInfo // credentials end
+		event.Level = slog.LevelInfo // the end of a credential is normal
 	}
 	p := *w.admitted.principal
 	event.Type, event.Decision = EventStreamEnded, ""
@@ -217,7 +222,7 @@ func (w *watch) check() (expires time.Time, e *Error) {
 	if !w.failing.IsZero() && w.failing.Before(deadline) {
 		deadline = w.failing
 	}
-	if !w.expires.IsZero() { // an outage does not prolong the credential
+	if !w.expires.IsZero() { // an outage does not extend the credential
 		latest := now
 		if now.Before(w.expires) {
 			latest = w.expires
@@ -251,7 +256,7 @@ func (w *watch) check() (expires time.Time, e *Error) {
 	return again.principal.Expires, nil
 }
 
-// lacks returns what p has not kept of the caller who was admitted, "" for nothing.
+// lacks returns what p has lost since the caller was admitted, "" for nothing.
 func (p Principal) lacks(admitted *Principal) string {
 	same := p
 	same.Scopes, same.Roles, same.Claims = admitted.Scopes, admitted.Roles, admitted.Claims
@@ -270,7 +275,8 @@ func (p Principal) lacks(admitted *Principal) string {
 	return ""
 }
 
-// stop waits for a check in progress: the request must not be used when it is served.
+// stop waits for a check in progress, because a check must not use the request after the
+// handler has returned.
 func (w *watch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

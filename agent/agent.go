@@ -35,16 +35,16 @@ type Agent struct {
 	// limits as ID.
 	Owner string
 
-	// Roles are names of Config.Roles, from which the agent has its scopes. At least
-	// one is required.
+	// Roles are names of roles in Config.Roles. They determine the scopes of the agent.
+	// At least one is required.
 	Roles gatehouse.Roles
 
 	// Keys are the public keys of the agent, each a JWK, RFC 7517, with an asymmetric
-	// signature key. If there are several, each needs a kid of its own. RSA keys need
+	// signature key. If there are several, each needs a different kid. An RSA key needs
 	// an alg. At least one of Keys, SPIFFEID and Certificates is required.
 	Keys []string
 
-	// SPIFFEID is the SPIFFE ID of the agent, which its JWT-SVIDs have. Optional.
+	// SPIFFEID is the SPIFFE ID of the agent, the sub of its JWT-SVIDs. Optional.
 	SPIFFEID string
 
 	// Certificates are the client certificates by which the agent authenticates: a
@@ -70,7 +70,7 @@ type Agent struct {
 // Active reports whether the agent is registered and not decommissioned.
 func (a Agent) Active() bool { return a.Generation > 0 && a.Decommissioned.IsZero() }
 
-// Role is what the agents with a role may do.
+// Role is a set of permissions for agents.
 type Role struct {
 	// Scopes are the scopes of the role, without wildcards. At least one is required.
 	Scopes []string
@@ -79,16 +79,16 @@ type Role struct {
 	Limits Limits
 }
 
-// Limits are caps for calls of language models that an access token carries, in tokens
-// of the model. They are not balances. Zero is no cap. Of several caps, including those
-// of an exchanged token, the smallest counts.
+// Limits are caps for calls of language models, in tokens of the model. Access tokens
+// carry them as claims. They are limits, not balances. Zero means no cap. Of several
+// caps, including those of an exchanged token, the smallest applies.
 type Limits struct {
 	PerRequest int64 `json:"max_tokens_per_request,omitzero"` // claim max_tokens_per_request
 	PerDay     int64 `json:"max_tokens_per_day,omitzero"`     // claim max_tokens_per_day
 	Total      int64 `json:"token_budget,omitzero"`           // claim token_budget: of one access token
 }
 
-// and returns the caps of both.
+// and returns the smaller of each cap.
 func (l Limits) and(other Limits) Limits {
 	least := func(a, b int64) int64 {
 		if a == 0 || b == 0 {
@@ -115,7 +115,7 @@ const (
 
 func isIdentifier(s string) bool { return s != "" && text.IsClean(s, maxText) }
 
-// check returns every mistake in the fields that do not depend on the registry.
+// check returns all errors in the fields that do not depend on the registry.
 func (a Agent) check() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -137,7 +137,7 @@ func (a Agent) check() error {
 	if _, err := parseKeys(a.Keys); err != nil {
 		errs = append(errs, err)
 	}
-	if id, err := spiffe.ParseID(a.SPIFFEID); a.SPIFFEID != "" && (err != nil || id.Path() == "") {
+	if id, _ := spiffe.ParseID(a.SPIFFEID); a.SPIFFEID != "" && id.Path() == "" { // also after an error
 		fail("SPIFFEID: not the SPIFFE ID of a workload")
 	}
 	if len(a.Certificates) > maxNames {
@@ -177,7 +177,7 @@ func parseKeys(jwks []string) ([]publicKey, error) {
 			errs = append(errs, fmt.Errorf("Keys[%d]: %w", n, err))
 		}
 		if len(jwks) == 1 {
-			key.ID = "" // accepts every kid and none
+			key.ID = "" // the key verifies tokens with any kid and without one
 		}
 		keys = append(keys, key)
 	}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -20,13 +21,13 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
-// Attestation is what an agent must prove about itself or about where it runs.
+// Attestation is a required proof about an agent or about the place where it runs.
 type Attestation struct {
 	// Attestor verifies the evidence. Required.
 	Attestor Attestor
 
-	// Registration and Issue say when evidence is required: when the agent is
-	// registered, and each time it gets a token of its own. At least one is required.
+	// Registration requires evidence when the agent is registered, Issue each time it
+	// gets a token of its own. At least one of the two is required.
 	Registration, Issue bool
 }
 
@@ -34,14 +35,14 @@ type Attestation struct {
 // attestors.
 type Attestor interface {
 	// Attest verifies evidence of an agent. The evidence must be bound to a key of the
-	// agent and to the nonce. The server has made the nonce for this agent within the
-	// last five minutes, and it was not used before. An error rejects the evidence; a
-	// [*gatehouse.Error] of status 503 says that it cannot be verified now. Attest must
-	// be safe for concurrent use.
+	// agent and to the nonce. The server has issued the nonce to this agent within the
+	// last five minutes, and it was not used before. An error rejects the evidence.
+	// Return a [*gatehouse.Error] of status 503 if the evidence cannot be verified now.
+	// Attest must be safe for concurrent use.
 	Attest(ctx context.Context, c Challenge, evidence gatehouse.Secret) error
 }
 
-// Challenge is what evidence must be bound to.
+// Challenge contains the values to which evidence must be bound.
 type Challenge struct {
 	Agent    Agent
 	Keys     []Key  // of Agent
@@ -73,9 +74,9 @@ func (a Attestation) check(name string) error {
 // five minutes and can be used once. It does not reveal whether the agent exists.
 func (r *Registry) Nonce(id string) string { return r.nonces.issue(id, time.Now()) }
 
-// Challenge returns the handler of a public route, by which an agent gets a nonce for
-// the evidence of a token request: the answer to POST with the parameter client_id is a
-// JSON object with the member attestation_challenge. It stores nothing.
+// Challenge returns the handler of a public route that returns a nonce for the evidence
+// of a token request. The response to POST with the parameter client_id is a JSON object
+// with the member attestation_challenge. The handler stores nothing.
 func (s *Server) Challenge() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -108,10 +109,7 @@ func (r *Registry) attest(ctx context.Context, a Agent, nonce string, evidence g
 	if left <= 0 {
 		return errEvidence("the nonce is expired, or not one of this server for this agent")
 	}
-	keys, err := parseKeys(a.Keys)
-	if err != nil {
-		return err
-	}
+	keys, _ := parseKeys(a.Keys) // they are those of a valid agent
 	c := Challenge{Agent: a.clone(), Nonce: nonce, Audience: r.config.Issuer}
 	for _, k := range keys {
 		c.Keys = append(c.Keys, k.key())
@@ -119,7 +117,7 @@ func (r *Registry) attest(ctx context.Context, a Agent, nonce string, evidence g
 	if err := r.config.Attestations[a.Attestation].Attestor.Attest(ctx, c, evidence); err != nil {
 		return err
 	}
-	// The nonce is used up last: rejected evidence does not do so.
+	// Record the nonce as used last, so that rejected evidence does not use it.
 	inserted, err := r.config.Replays.Insert(ctx, sha256.Sum256([]byte("agent nonce\x00"+nonce)), left)
 	switch {
 	case err != nil:
@@ -131,18 +129,17 @@ func (r *Registry) attest(ctx context.Context, a Agent, nonce string, evidence g
 }
 
 const (
-	nonceLife     = 5 * time.Minute
-	nonceAhead    = 10 * time.Second // by which the clocks of servers may differ
-	minNonceKey   = 32
-	maxNonceKeys  = 8
-	nonceTime     = 8
-	nonceRandom   = 16
-	maxEvidence   = 16 << 10
-	maxNonceChars = 88 // the longest eat_nonce
+	nonceLife    = 5 * time.Minute
+	nonceAhead   = 10 * time.Second // the allowed difference between the clocks of servers
+	minNonceKey  = 32
+	maxNonceKeys = 8
+	nonceTime    = 8
+	nonceRandom  = 16
+	maxEvidence  = 16 << 10
 )
 
-// nonces makes and verifies nonces without a store: a nonce is a time and a random
-// number with a MAC over both and the ID of the agent.
+// nonces creates and verifies nonces without a store. A nonce is a time, a random number,
+// and a MAC over both and the ID of the agent.
 type nonces struct{ keys [][]byte }
 
 func newNonces(secrets []gatehouse.Secret) (nonces, error) {
@@ -159,7 +156,7 @@ func newNonces(secrets []gatehouse.Secret) (nonces, error) {
 		if secret.Len() < minNonceKey {
 			return nonces{}, fmt.Errorf("[%d]: got %d bytes, at least %d are required", i, secret.Len(), minNonceKey)
 		}
-		// It fails only for a length that no hash allows.
+		// Fails only for a length above 255 hashes.
 		key, _ := hkdf.Key(sha256.New, secret.Reveal(), nil, "gatehouse agent nonce 1", sha256.Size)
 		n.keys = append(n.keys, key)
 	}
@@ -168,8 +165,7 @@ func newNonces(secrets []gatehouse.Secret) (nonces, error) {
 
 func (n nonces) mac(key, stamp []byte, id string) []byte {
 	h := hmac.New(sha256.New, key)
-	_, _ = h.Write(stamp)
-	_, _ = h.Write([]byte(id))
+	_, _ = h.Write(slices.Concat(stamp, []byte(id)))
 	return h.Sum(nil)
 }
 
@@ -180,11 +176,8 @@ func (n nonces) issue(id string, now time.Time) string {
 	return base64.RawURLEncoding.EncodeToString(append(stamp, n.mac(n.keys[0], stamp, id)...))
 }
 
-// check returns how long a nonce is still valid, nothing for one that is not.
+// check returns the remaining lifetime of a nonce, 0 if it is not valid.
 func (n nonces) check(id, nonce string, now time.Time) time.Duration {
-	if len(nonce) > maxNonceChars {
-		return 0
-	}
 	decoded, _ := base64url.Decode(nil, nonce) // nil on failure
 	if len(decoded) != nonceTime+nonceRandom+sha256.Size {
 		return 0

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent"
@@ -98,74 +99,88 @@ func TestEvidenceAtRegistration(t *testing.T) {
 	}
 	now := time.Now().Unix()
 	const typ = "agent-evidence+jwt"
+	replaced := func(i int, part string) text { // a part of a JWT
+		return func(nonce string) gatehouse.Secret {
+			parts := strings.Split(string(evidence(boxed, typ, nonce, nil).Reveal()), ".")
+			parts[i] = part
+			return gatehouse.NewSecret([]byte(strings.Join(parts, ".")))
+		}
+	}
 	for name, test := range map[string]struct {
 		attestation string
 		evidence    text
-		ok          bool
+		want        string // in the error
 	}{
-		"key":            {"key-registration", by(boxed, typ, nil), true},
-		"none":           {"key-registration", func(string) gatehouse.Secret { return gatehouse.Secret{} }, false},
-		"too long":       {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte(strings.Repeat("a", 20<<10))) }, false},
-		"no JWT":         {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte("a.b")) }, false},
-		"no base64":      {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte("!.!.!")) }, false},
-		"of another key": {"key-registration", by(stranger, typ, nil), false},
+		"key":            {"key-registration", by(boxed, typ, nil), ""},
+		"none":           {"key-registration", func(string) gatehouse.Secret { return gatehouse.Secret{} }, "missing or too long"},
+		"too long":       {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte(strings.Repeat("a", 20<<10))) }, "missing or too long"},
+		"no JWT":         {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte("a.b")) }, "number of segments"},
+		"header":         {"key-registration", replaced(0, "!"), "header: not canonical base64url"},
+		"payload":        {"key-registration", replaced(1, "!"), "payload: not canonical base64url"},
+		"signature":      {"key-registration", replaced(2, "!"), "signature: not canonical base64url"},
+		"no signature":   {"key-registration", replaced(2, ""), "signature: not canonical base64url"},
+		"no object":      {"key-registration", replaced(1, "W10"), "malformed claims"},
+		"of another key": {"key-registration", by(stranger, typ, nil), "no key of the agent verifies"},
 		"with crit": {"key-registration", func(n string) gatehouse.Secret {
 			token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iss": "boxed", "aud": origin, "nonce": n, "exp": now + 60})
 			token.Header["typ"], token.Header["crit"] = typ, []string{"x"}
 			return gatehouse.NewSecret([]byte(must(token.SignedString(boxed.private))))
-		}, false},
-		"of another type":       {"key-registration", by(boxed, "JWT", nil), false},
-		"of no type":            {"key-registration", by(boxed, "", nil), false},
-		"of another agent":      {"key-registration", by(boxed, typ, object{"iss": "reader"}), false},
-		"for another server":    {"key-registration", by(boxed, typ, object{"aud": "https://evil.example"}), false},
-		"another nonce":         {"key-registration", func(string) gatehouse.Secret { return evidence(boxed, typ, nonce(), nil) }, false},
-		"no nonce":              {"key-registration", by(boxed, typ, object{"nonce": nil}), false},
-		"without exp":           {"key-registration", by(boxed, typ, object{"exp": nil}), false},
-		"SVID":                  {"svid", by(boxed, typ, object{"svid": svid(people, nil)}), true},
-		"key instead of SVID":   {"svid", by(boxed, typ, nil), false},
-		"SVID without key":      {"svid", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte(svid(people, nil))) }, false},
-		"SVID with another key": {"svid", by(stranger, typ, object{"svid": svid(people, nil)}), false},
-		"SVID of a stranger":    {"svid", by(boxed, typ, object{"svid": svid(stranger, nil)}), false},
-		"SVID of another":       {"svid", by(boxed, typ, object{"svid": svid(people, object{"sub": "spiffe://example.org/other"})}), false},
-		"EAT":                   {"eat", box(stranger, "eat+jwt", nil), true},
-		"EAT with media type":   {"eat", box(stranger, "application/eat+jwt", nil), true},
+		}, "header: has a parameter"},
+		"of another type":       {"key-registration", by(boxed, "JWT", nil), "header: typ"},
+		"of no type":            {"key-registration", by(boxed, "", nil), "header: typ"},
+		"of another agent":      {"key-registration", by(boxed, typ, object{"iss": "reader"}), "iss"},
+		"for another server":    {"key-registration", by(boxed, typ, object{"aud": "https://evil.example"}), "aud"},
+		"another nonce":         {"key-registration", func(string) gatehouse.Secret { return evidence(boxed, typ, nonce(), nil) }, "nonce is not"},
+		"no nonce":              {"key-registration", by(boxed, typ, object{"nonce": nil}), "nonce is not"},
+		"without exp":           {"key-registration", by(boxed, typ, object{"exp": nil}), "exp"},
+		"SVID":                  {"svid", by(boxed, typ, object{"svid": svid(people, nil)}), ""},
+		"key instead of SVID":   {"svid", by(boxed, typ, nil), "spiffe"},
+		"SVID without key":      {"svid", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte(svid(people, nil))) }, "header: typ"},
+		"SVID with another key": {"svid", by(stranger, typ, object{"svid": svid(people, nil)}), "no key of the agent verifies"},
+		"SVID of a stranger":    {"svid", by(boxed, typ, object{"svid": svid(stranger, nil)}), "spiffe"},
+		"SVID of another":       {"svid", by(boxed, typ, object{"svid": svid(people, object{"sub": "spiffe://example.org/other"})}), "another workload"},
+		"EAT":                   {"eat", box(stranger, "eat+jwt", nil), ""},
+		"EAT with media type":   {"eat", box(stranger, "application/eat+jwt", nil), ""},
 		"EAT with several nonces": {"eat", func(n string) gatehouse.Secret {
 			return eat(stranger, "eat+jwt", "", object{"eat_nonce": []string{"aaaaaaaa", n}})
-		}, true},
+		}, ""},
 		"EAT with the nonce before another": {"eat", func(n string) gatehouse.Secret {
 			return eat(stranger, "eat+jwt", "", object{"eat_nonce": []string{n, "aaaaaaaa"}})
-		}, true},
+		}, ""},
+		"EAT with the nonce before a number": {"eat", func(n string) gatehouse.Secret {
+			return eat(stranger, "eat+jwt", "", object{"eat_nonce": []any{n, 1}})
+		}, "eat_nonce"},
 		"EAT with thumbprint": {"eat", func(n string) gatehouse.Secret {
 			return eat(stranger, "eat+jwt", n, object{"cnf": object{"jkt": thumbprintOf(boxed)}})
-		}, true},
-		"EAT of another attester": {"eat", box(people, "eat+jwt", nil), false},
-		"EAT of another type":     {"eat", box(stranger, "JWT", nil), false},
-		"EAT of a longer type":    {"eat", box(stranger, "xeat+jwt", nil), false},
-		"EAT for another server":  {"eat", box(stranger, "eat+jwt", object{"aud": "https://evil.example"}), false},
-		"EAT of a longer time":    {"eat", box(stranger, "eat+jwt", object{"iat": now - 1, "exp": now + 900}), false},
-		"EAT with another nonce":  {"eat", func(string) gatehouse.Secret { return eat(stranger, "eat+jwt", nonce(), nil) }, false},
-		"EAT with an empty nonce": {"eat", box(stranger, "eat+jwt", object{"eat_nonce": ""}), false},
-		"EAT without nonce":       {"eat", box(stranger, "eat+jwt", object{"eat_nonce": nil}), false},
-		"EAT with other nonces":   {"eat", box(stranger, "eat+jwt", object{"eat_nonce": []string{"aaaaaaaa"}}), false},
-		"EAT of another key":      {"eat", box(stranger, "eat+jwt", object{"cnf": object{"jwk": json.RawMessage(people.jwk)}}), false},
-		"EAT of two keys":         {"eat", box(stranger, "eat+jwt", object{"cnf": object{"jwk": json.RawMessage(boxed.jwk), "jkt": thumbprintOf(people)}}), false},
-		"EAT of no key":           {"eat", box(stranger, "eat+jwt", object{"cnf": object{}}), false},
-		"EAT of an unknown form":  {"eat", box(stranger, "eat+jwt", object{"cnf": object{"kid": "k1"}}), false},
-		"EAT of a malformed key":  {"eat", box(stranger, "eat+jwt", object{"cnf": object{"jwk": object{}}}), false},
-		"EAT without cnf":         {"eat", box(stranger, "eat+jwt", object{"cnf": nil}), false},
-		"EAT of another profile":  {"eat", box(stranger, "eat+jwt", object{"eat_profile": "x"}), false},
-		"EAT with debugging":      {"eat", box(stranger, "eat+jwt", object{"dbgstat": "enabled"}), false},
-		"EAT without dbgstat":     {"eat", box(stranger, "eat+jwt", object{"dbgstat": nil}), false},
-		"EAT of another program":  {"eat", box(stranger, "eat+jwt", object{"swname": "shell"}), false},
-		"key instead of EAT":      {"eat", by(boxed, typ, nil), false},
+		}, ""},
+		"EAT of another attester": {"eat", box(people, "eat+jwt", nil), "signature"},
+		"EAT of another type":     {"eat", box(stranger, "JWT", nil), "typ"},
+		"EAT of a longer type":    {"eat", box(stranger, "xeat+jwt", nil), "typ"},
+		"EAT for another server":  {"eat", box(stranger, "eat+jwt", object{"aud": "https://evil.example"}), "aud"},
+		"EAT of a longer time":    {"eat", box(stranger, "eat+jwt", object{"iat": now - 1, "exp": now + 900}), "lifetime"},
+		"EAT with another nonce":  {"eat", func(string) gatehouse.Secret { return eat(stranger, "eat+jwt", nonce(), nil) }, "eat_nonce"},
+		"EAT with an empty nonce": {"eat", box(stranger, "eat+jwt", object{"eat_nonce": ""}), "eat_nonce"},
+		"EAT without nonce":       {"eat", box(stranger, "eat+jwt", object{"eat_nonce": nil}), "eat_nonce"},
+		"EAT with other nonces":   {"eat", box(stranger, "eat+jwt", object{"eat_nonce": []string{"aaaaaaaa"}}), "eat_nonce"},
+		"EAT of another key":      {"eat", box(stranger, "eat+jwt", object{"cnf": object{"jwk": json.RawMessage(people.jwk)}}), "cnf"},
+		"EAT of two keys":         {"eat", box(stranger, "eat+jwt", object{"cnf": object{"jkt": thumbprintOf(boxed), "jwk": json.RawMessage(people.jwk)}}), "cnf"},
+		"EAT of no key":           {"eat", box(stranger, "eat+jwt", object{"cnf": object{}}), "cnf"},
+		"EAT of an unknown form":  {"eat", box(stranger, "eat+jwt", object{"cnf": object{"kid": "k1"}}), "cnf"},
+		"EAT of a malformed key":  {"eat", box(stranger, "eat+jwt", object{"cnf": object{"jwk": object{}}}), "cnf"},
+		"EAT without cnf":         {"eat", box(stranger, "eat+jwt", object{"cnf": nil}), "cnf"},
+		"EAT of another profile":  {"eat", box(stranger, "eat+jwt", object{"eat_profile": "x"}), "eat_profile"},
+		"EAT with debugging":      {"eat", box(stranger, "eat+jwt", object{"dbgstat": "enabled"}), "dbgstat"},
+		"EAT without dbgstat":     {"eat", box(stranger, "eat+jwt", object{"dbgstat": nil}), "dbgstat"},
+		"EAT of another program":  {"eat", box(stranger, "eat+jwt", object{"swname": "shell"}), "another program"},
+		"key instead of EAT":      {"eat", by(boxed, typ, nil), "iss"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := a
 			a.Attestation = test.attestation
 			n := nonce()
 			_, err := w.registry.Register(t.Context(), agent.Registration{Agent: a, Nonce: n, Evidence: test.evidence(n)})
-			if (err == nil) != test.ok {
-				t.Errorf("Register error = %v, want accepted = %v", err, test.ok)
+			if (err == nil) != (test.want == "") || err != nil && (!strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), `register "boxed"`)) {
+				t.Errorf("Register error = %v, want %q", err, test.want)
 			}
 		})
 	}
@@ -192,9 +207,9 @@ func TestKeysOfAgents(t *testing.T) {
 		{partyOf(jwtauth.PS256, large), "PS256", true},
 		{partyOf(jwtauth.RS256, large), "PS256", false},
 	} {
-		agentKeys["boxed"], a.Keys = test.by, []string{test.by.jwk}
+		agentKeys["boxed"], a.Keys = test.by, []string{with(test.by.jwk, "kid", "a single key accepts any kid")}
 		if test.alg != "" {
-			a.Keys[0] = with(test.by.jwk, "alg", test.alg)
+			a.Keys[0] = with(a.Keys[0], "alg", test.alg)
 		}
 		nonce := w.registry.Nonce("boxed")
 		_, err := w.registry.Register(t.Context(), agent.Registration{Agent: a, Nonce: nonce, Evidence: evidence(test.by, "agent-evidence+jwt", nonce, nil)})
@@ -429,6 +444,13 @@ func (down) Attest(context.Context, agent.Challenge, gatehouse.Secret) error {
 func TestNewAttestorsReportMistakes(t *testing.T) {
 	_, err := agent.NewEAT(agent.EATConfig{})
 	mistakes(t, "NewEAT(zero)", err, "EATConfig.Profile", "EATConfig.Accept", "Audiences", "Algorithms", "Keys", "URL")
+	config := agent.EATConfig{Issuer: idp, Keys: jwtauth.Discover(), Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Audience: origin, Accept: func(context.Context, agent.Agent, gatehouse.Claims) error { return nil }}
+	_, err = agent.NewEAT(config)
+	mistakes(t, "NewEAT", err, "EATConfig.Profile")
+	config.Profile = profile
+	closed := must(agent.NewEAT(config))
+	must(0, closed.Close())
+	mistakes(t, "Attest after Close", causeOf(closed.Attest(t.Context(), agent.Challenge{}, eat(stranger, "eat+jwt", "", object{"iss": idp}))), "is closed")
 	defer func() {
 		if recover() == nil {
 			t.Error("SVID(nil) does not panic")
@@ -450,8 +472,14 @@ func TestChallenge(t *testing.T) {
 			Nonce string `json:"attestation_challenge"`
 		}
 		_ = json.Unmarshal(recorder.Body.Bytes(), &answer)
+		if diff := cmp.Diff(recorder.Header(), recorder.Result().Header); diff != "" {
+			t.Errorf("header after WriteHeader: %s", diff)
+		}
 		if got := recorder.Header().Get("Cache-Control"); got != "no-store" {
 			t.Errorf("Cache-Control = %q, want no-store", got)
+		}
+		if got := recorder.Header().Get("Allow"); (got == "POST") != (recorder.Code == http.StatusMethodNotAllowed) {
+			t.Errorf("Allow = %q with the status %d", got, recorder.Code)
 		}
 		return recorder.Code, answer.Nonce
 	}

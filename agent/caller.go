@@ -11,19 +11,19 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// Caller says which agent takes part in a request, and how.
+// Caller identifies the agent that takes part in a request, and its authority.
 type Caller struct {
-	// Agent is the agent that is calling: the subject of its own token, the current
-	// actor of a delegated token, or the agent to which an API key belongs. Its ID is
-	// "" if no agent takes part.
+	// Agent is the agent that calls: the subject of its own token, the current actor of a
+	// delegated token, or the agent to which an API key belongs. Its ID is "" if no agent
+	// takes part.
 	Agent Agent
 
 	// Own is true if the agent calls with a token of its own. Delegated is true if it
 	// calls on behalf of Subject. Both are false for an API key, and without an agent.
 	Own, Delegated bool
 
-	// Subject is the person on whose behalf an agent calls, by the issuer that has
-	// authenticated the person. Without delegation it is the caller itself.
+	// Subject is the person on whose behalf an agent calls, with the issuer that
+	// authenticated the person. Without delegation it is the caller.
 	Subject gatehouse.Key
 
 	// Attestation is the name, in Config.Attestations, of the attestation for this
@@ -31,12 +31,12 @@ type Caller struct {
 	Attestation string
 }
 
-// Caller returns what a policy needs to know about the agent that takes part in the
-// request of p, a caller that an authenticator of [Registry.Guard] has accepted. It
-// checks all agents of p again, so that it can be used for a long request. The error
-// is a [*gatehouse.Error]: the refusal, or 503 if the store is unavailable.
+// Caller returns the agent that takes part in the request of p, for a policy. An
+// authenticator of [Registry.Guard] must have accepted p. Caller checks all agents of p
+// again, so it can also check a long request. The error is a [*gatehouse.Error]: the
+// refusal, or 503 if the store is unavailable.
 //
-// Without Guard, no caller has an agent of its own.
+// Without Guard, no caller counts as an agent with its own token.
 func (r *Registry) Caller(ctx context.Context, p gatehouse.Principal) (Caller, error) {
 	c, _, err := r.resolve(ctx, p, p.Kind == gatehouse.KindAgent)
 	if err != nil {
@@ -45,9 +45,9 @@ func (r *Registry) Caller(ctx context.Context, p gatehouse.Principal) (Caller, e
 	return c, nil
 }
 
-// resolve checks every agent that takes part in p and returns the caller and the entry
-// of the agent that is calling, nil without one. own says that p has a token of the
-// own issuer for an agent itself; a chain is checked by its actors.
+// resolve checks every agent that takes part in p. It returns the caller and the entry of
+// the agent that calls, nil if there is none. own is true if p has an agent's own token
+// from this server; otherwise the actors of the chain are checked.
 func (r *Registry) resolve(ctx context.Context, p gatehouse.Principal, own bool) (Caller, *entry, *gatehouse.Error) {
 	caller := Caller{Subject: p.Key()}
 	key := p.Method == methodKey
@@ -86,8 +86,8 @@ func (r *Registry) resolve(ctx context.Context, p gatehouse.Principal, own bool)
 			return Caller{}, nil, asError(err)
 		}
 		// RFC 8693 section 4.1: prior actors are history, and another issuer may have its
-		// own. But one that is known here must be active.
-		if n > 0 && e.agent.ID == "" && f.generationOf(n) == 0 {
+		// own. But one that is in this registry must be active.
+		if n > 0 && !e.exists() && f.generationOf(n) == 0 {
 			continue
 		}
 		if refusal := checkAgent(p, e, f.generationOf(n)); refusal != nil {
@@ -101,19 +101,22 @@ func (r *Registry) resolve(ctx context.Context, p gatehouse.Principal, own bool)
 	return caller, current, nil
 }
 
-// checkAgent checks one agent that takes part in p.
-// generation is the one that the token states, 0 if it states none.
+// checkAgent checks one agent that takes part in p. generation is the generation in the
+// token, 0 if the token has none.
 func checkAgent(p gatehouse.Principal, e *entry, generation int64) *gatehouse.Error {
 	a := &e.agent
+	refusal := func(reason gatehouse.Reason, cause string) *gatehouse.Error {
+		return reject(p, reason, fmt.Errorf("agent: %.64q %s", a.ID, cause))
+	}
 	switch {
-	case a.ID == "":
-		return reject(p, ReasonUnknown, errors.New("agent: an agent that takes part is not in the registry"))
+	case !e.exists():
+		return refusal(ReasonUnknown, "is not in the registry")
 	case !a.Active():
-		return reject(p, ReasonDecommissioned, fmt.Errorf("agent: %.64q is decommissioned", a.ID))
+		return refusal(ReasonDecommissioned, "is decommissioned")
 	case a.Tenant != p.Tenant:
-		return reject(p, ReasonTenant, fmt.Errorf("agent: %.64q is of another tenant than the credential", a.ID))
+		return refusal(ReasonTenant, "is of another tenant than the credential")
 	case generation != 0 && generation != a.Generation:
-		return reject(p, ReasonGeneration, fmt.Errorf("agent: the registration of %.64q has changed since the token was issued", a.ID))
+		return refusal(ReasonGeneration, "has changed its registration since the token was issued")
 	}
 	return nil
 }
@@ -122,7 +125,7 @@ func reject(p gatehouse.Principal, reason gatehouse.Reason, cause error) *gateho
 	return &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: reason, Issuer: p.Issuer, Credential: p.Credential, Cause: cause}
 }
 
-// asError returns the error of a function that returns none but *gatehouse.Error.
+// asError converts the error of a function that returns only a *gatehouse.Error.
 func asError(err error) *gatehouse.Error {
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 		return e
@@ -130,16 +133,13 @@ func asError(err error) *gatehouse.Error {
 	return unavailable(ReasonStoreUnavailable, err)
 }
 
-// complete returns a caller that a token or a key of an agent has authenticated, as a
-// policy may see it: see [Registry.Guard].
+// complete returns a principal that a token or a key of an agent has authenticated, with
+// the changes that [Registry.Guard] describes.
 func (r *Registry) complete(ctx context.Context, p gatehouse.Principal) (gatehouse.Principal, *gatehouse.Error) {
 	minted := p.Method == jwtauth.Method && p.Issuer == r.config.Issuer
 	var f facts
 	if minted {
-		var err error
-		if f, err = readFacts(p.Claims); err != nil {
-			return p, reject(p, ReasonToken, err)
-		}
+		f, _ = readFacts(p.Claims) // resolve returns the error
 		if cause := checkMinted(p, f); cause != nil {
 			return p, reject(p, ReasonToken, cause)
 		}

@@ -20,10 +20,10 @@ const maxActors = 4
 
 // The claims of the tokens of a [Server], beside those of RFC 9068 and RFC 8693.
 const (
-	claimType          = "type"           // "agent" in a token that an agent has for itself
-	claimGenerations   = "generations"    // of the agents that take part: of sub, or of each act, the current actor first
+	claimType          = "type"           // "agent" in an agent's own token
+	claimGenerations   = "generations"    // generations of the agents: of sub, or of each act, the current actor first
 	claimSubjectIssuer = "subject_issuer" // the issuer of the person, in a delegated token
-	claimAttestation   = "attestation"    // what the agent has proved for its own token
+	claimAttestation   = "attestation"    // the name of the attestation for an agent's own token
 	claimPerRequest    = "max_tokens_per_request"
 	claimPerDay        = "max_tokens_per_day"
 	claimTotal         = "token_budget"
@@ -59,7 +59,7 @@ func readFacts(claims gatehouse.Claims) (f facts, err error) {
 		ok := true
 		switch name {
 		case claimType:
-			f.kind, _ = strictjson.String(value) // of another issuer it may be anything
+			f.kind, _ = strictjson.String(value) // a claim of another issuer may have any type
 		case claimSubjectIssuer:
 			f.subjectIssuer, _ = strictjson.String(value)
 		case claimAttestation:
@@ -90,7 +90,8 @@ func readFacts(claims gatehouse.Claims) (f facts, err error) {
 	return f, err
 }
 
-// generationOf returns the generation of the agent at a position, 0 if it is not stated.
+// generationOf returns the generation of the agent at a position, 0 if the token has
+// none.
 func (f facts) generationOf(n int) int64 {
 	if n < len(f.generations) {
 		return f.generations[n]
@@ -109,7 +110,7 @@ func readCount(value string) (int64, bool) {
 	return n, err == nil && n > 0
 }
 
-// checkMinted checks that a token of the own issuer is one that a [Server] mints.
+// checkMinted checks that a token of the own issuer has the form that a [Server] issues.
 func checkMinted(p gatehouse.Principal, f facts) error {
 	agents := 1
 	if p.Actors.Len() == 0 {

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 
@@ -41,25 +40,15 @@ func (s *Server) authenticate(r *http.Request) (*client, *gatehouse.Error) {
 		return nil, e
 	}
 	form := r.PostForm
-	id := form.Get("client_id")
+	id, kind := form.Get("client_id"), form.Get("client_assertion_type")
 	switch {
 	case len(r.Header["Authorization"]) > 0 || form.Has("client_secret"):
 		return nil, refuse(codeInvalidClient, ReasonClient, "", errors.New("the client sends a secret or another authentication method that is not supported"))
-	case form.Get("client_assertion_type") == assertionJWT:
-		agent, err := s.clients.Authenticate(r)
-		if err != nil {
+	case kind == assertionJWT:
+		var err error
+		if id, err = s.clients.Authenticate(r); err != nil {
 			return nil, clientError(err)
 		}
-		entry, err := s.registry.lookup(r.Context(), agent)
-		if err != nil {
-			return nil, asError(err)
-		}
-		if e := checkClient(entry); e != nil {
-			return nil, e
-		}
-		return &client{entry, true, presents}, nil
-	case id == "":
-		return nil, refuse(codeInvalidClient, ReasonClient, "", errors.New("no client authentication, or no client_id"))
 	}
 	entry, err := s.registry.lookup(r.Context(), id)
 	if err != nil {
@@ -68,7 +57,8 @@ func (s *Server) authenticate(r *http.Request) (*client, *gatehouse.Error) {
 	if e := checkClient(entry); e != nil {
 		return nil, e
 	}
-	switch kind := form.Get("client_assertion_type"); {
+	switch {
+	case kind == assertionJWT:
 	case kind == assertionSPIFFE && s.config.SPIFFE != nil:
 		svid, err := s.config.SPIFFE.Verify(r.Context(), form.Get("client_assertion"))
 		if err != nil {
@@ -84,14 +74,14 @@ func (s *Server) authenticate(r *http.Request) (*client, *gatehouse.Error) {
 	case !presents.matches(entry.agent.Certificates):
 		return nil, refuse(codeInvalidClient, ReasonClient, id, errors.New("the certificate is not one of the agent"))
 	}
-	return &client{entry, false, presents}, nil
+	return &client{entry, kind == assertionJWT, presents}, nil
 }
 
 // checkClient refuses a client that is unknown or decommissioned.
 func checkClient(e *entry) *gatehouse.Error {
 	switch a := &e.agent; {
-	case a.ID == "":
-		return refuse(codeInvalidClient, ReasonClient, "", errors.New("the client is not registered"))
+	case !e.exists():
+		return refuse(codeInvalidClient, ReasonClient, "", errors.New("the client is not registered, or client_id is missing"))
 	case !a.Active():
 		return refuse(codeInvalidClient, ReasonDecommissioned, a.ID, errors.New("the client is decommissioned"))
 	}
@@ -114,9 +104,6 @@ func (s *Server) client(ctx context.Context, id string) (assertion.Client, error
 	e, err := s.registry.lookup(ctx, id)
 	if err != nil {
 		return assertion.Client{}, err
-	}
-	if refusal := checkClient(e); refusal != nil {
-		return assertion.Client{}, refusal
 	}
 	if len(e.keys) == 0 {
 		return assertion.Client{}, assertion.ErrUnknownClient
@@ -144,7 +131,7 @@ func (c *certificate) matches(names []string) bool {
 }
 
 // newCertificates returns an authenticator that accepts every verified certificate and
-// says what is in it.
+// returns its contents.
 func newCertificates(config mtls.Config) (*mtls.Authenticator, error) {
 	config.Subjects = nil
 	config.Principal = func(_ context.Context, leaf *x509.Certificate) (gatehouse.Principal, error) {
@@ -167,8 +154,6 @@ func (s *Server) certificate(r *http.Request) (*certificate, *gatehouse.Error) {
 		return nil, clientError(err)
 	}
 	var c certificate
-	if err := proof.Principal().Claims.Decode(&c); err != nil {
-		return nil, unavailable(ReasonSigning, fmt.Errorf("agent: certificate: %w", err))
-	}
+	_ = proof.Principal().Claims.Decode(&c) // newCertificates has encoded it
 	return &c, nil
 }

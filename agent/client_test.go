@@ -71,11 +71,14 @@ func TestClientsByCertificateAndSVID(t *testing.T) {
 	certificate, other := newCertificate(workload, x509.ExtKeyUsageClientAuth), newCertificate("spiffe://example.org/other", x509.ExtKeyUsageClientAuth)
 	roles := must(gatehouse.NewRoles("reader"))
 	for _, a := range []agent.Agent{
-		{ID: "by-name", Tenant: "acme", Roles: roles, Certificates: []string{"uri:" + workload}, SPIFFEID: workload},
+		{ID: "by-name", Tenant: "acme", Roles: roles, Certificates: []string{"uri:" + workload}},
+		{ID: "by-svid", Tenant: "acme", Roles: roles, SPIFFEID: workload},
 		{ID: "by-thumbprint", Tenant: "acme", Roles: roles, Certificates: []string{"sha256:" + mtls.Thumbprint(certificate)}},
 	} {
 		must(w.registry.Register(t.Context(), agent.Registration{Agent: a}))
 	}
+	basic := over(tokenRequest("", "client_id", "by-name"), certificate)
+	basic.SetBasicAuth("by-name", "x")
 	for name, test := range map[string]struct {
 		request *http.Request
 		want    string // the error
@@ -88,14 +91,16 @@ func TestClientsByCertificateAndSVID(t *testing.T) {
 		"without certificate":               {tokenRequest("", "client_id", "by-name"), "invalid_client", agent.ReasonClient},
 		"without client_id":                 {over(tokenRequest(""), certificate), "invalid_client", agent.ReasonClient},
 		"of another agent":                  {over(tokenRequest("", "client_id", "reader"), certificate), "invalid_client", agent.ReasonClient},
+		"with an unknown assertion":         {over(tokenRequest("", "client_id", "by-name", "client_assertion_type", "x"), certificate), "invalid_client", agent.ReasonClient},
+		"with Authorization":                {basic, "invalid_client", agent.ReasonClient},
 		"of a server":                       {over(tokenRequest("", "client_id", "by-name"), newCertificate(workload, x509.ExtKeyUsageServerAuth)), "invalid_client", mtls.ReasonUsage},
 		"of a server, by assertion":         {over(tokenRequest("helper-1"), newCertificate(workload, x509.ExtKeyUsageServerAuth)), "invalid_client", mtls.ReasonUsage},
 		"assertion of an agent without key": {tokenRequest("", "client_id", "by-name", "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", svid(people, object{"iss": "by-name"})), "invalid_client", "assertion_client"},
-		"SVID":                              {tokenRequest("", "client_id", "by-name", "client_assertion_type", typeSPIFFE, "client_assertion", svid(people, nil)), "", ""},
-		"SVID of another workload":          {tokenRequest("", "client_id", "by-name", "client_assertion_type", typeSPIFFE, "client_assertion", svid(people, object{"sub": "spiffe://example.org/other"})), "invalid_client", agent.ReasonClient},
+		"SVID":                              {tokenRequest("", "client_id", "by-svid", "client_assertion_type", typeSPIFFE, "client_assertion", svid(people, nil)), "", ""},
+		"SVID of another workload":          {tokenRequest("", "client_id", "by-svid", "client_assertion_type", typeSPIFFE, "client_assertion", svid(people, object{"sub": "spiffe://example.org/other"})), "invalid_client", agent.ReasonClient},
 		"SVID of an agent without one":      {tokenRequest("", "client_id", "reader", "client_assertion_type", typeSPIFFE, "client_assertion", svid(people, nil)), "invalid_client", agent.ReasonClient},
-		"SVID of a stranger":                {tokenRequest("", "client_id", "by-name", "client_assertion_type", typeSPIFFE, "client_assertion", svid(stranger, nil)), "invalid_client", spiffe.ReasonSignature},
-		"SVID for another server":           {tokenRequest("", "client_id", "by-name", "client_assertion_type", typeSPIFFE, "client_assertion", svid(people, object{"aud": []string{"https://evil.example"}})), "invalid_client", spiffe.ReasonAudience},
+		"SVID of a stranger":                {tokenRequest("", "client_id", "by-svid", "client_assertion_type", typeSPIFFE, "client_assertion", svid(stranger, nil)), "invalid_client", spiffe.ReasonSignature},
+		"SVID for another server":           {tokenRequest("", "client_id", "by-svid", "client_assertion_type", typeSPIFFE, "client_assertion", svid(people, object{"aud": []string{"https://evil.example"}})), "invalid_client", spiffe.ReasonAudience},
 		"another assertion type":            {over(tokenRequest("", "client_id", "by-name", "client_assertion_type", "x", "client_assertion", "y"), certificate), "invalid_client", agent.ReasonClient},
 		"assertion without type":            {over(tokenRequest("", "client_id", "by-name", "client_assertion", "y"), certificate), "invalid_client", agent.ReasonClient},
 	} {

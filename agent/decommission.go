@@ -15,14 +15,14 @@ import (
 //
 //	mux.Handle("POST /agents/{id}/decommission", registry.DecommissionEndpoint("admin"), gatehouse.Authenticated)
 //
-// The caller must be a user with the role who calls without an agent. It answers 204,
-// even if the agent is already decommissioned; 404 for an agent of another tenant; 403
-// for another caller, and for a request that a page of another origin causes. The
-// origins of Config.Issuer and of the request's Host are allowed.
+// The caller must be a user with the role who calls without an agent. The response is
+// 204, even if the agent is already decommissioned; 404 for an agent of another tenant;
+// 403 for another caller and for a cross-origin request of a browser. Pages of the origin
+// of Config.Issuer and of the request's Host are allowed.
 func (r *Registry) DecommissionEndpoint(role string) http.Handler {
 	var origins http.CrossOriginProtection
 	if u, err := url.Parse(r.config.Issuer); err == nil {
-		_ = origins.AddTrustedOrigin(u.Scheme + "://" + u.Host) // fails for an issuer that is no URL
+		_ = origins.AddTrustedOrigin(u.Scheme + "://" + u.Host) // fails if the issuer is not a URL
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		p, _ := gatehouse.FromContext(request.Context())

@@ -102,7 +102,7 @@ func readEvidence(c Challenge, evidence gatehouse.Secret) (svid string, err erro
 	return svid, nil
 }
 
-// key returns the key as an [Attestor] may see it.
+// key returns the key in the form for an [Attestor].
 func (k publicKey) key() Key {
 	return Key{k.thumbprint, func(algorithm, input string, signature []byte) bool {
 		return slices.Contains(k.algorithms(), jwtauth.Algorithm(algorithm)) && jose.Verify(algorithm, k.Public, input, signature)
@@ -111,8 +111,8 @@ func (k publicKey) key() Key {
 
 // SVID returns an attestor for workloads of SPIFFE: the evidence is that of
 // [KeyPossession] with a claim svid, a JWT-SVID of the agent's SPIFFEID that verifier
-// accepts. A JWT-SVID alone has neither a key nor a nonce. SVID panics if verifier is
-// nil.
+// accepts. A JWT-SVID alone is bound to neither a key nor a nonce. SVID panics if
+// verifier is nil.
 func SVID(verifier *spiffe.Verifier) Attestor {
 	if verifier == nil {
 		panic("agent: SVID: nil verifier")

@@ -15,9 +15,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// exchange returns a delegated token, RFC 8693: the subject token is that of a person,
-// perhaps with a chain of agents, and the authenticated client becomes the current
-// actor.
+// exchange returns a delegated token, RFC 8693. The subject token belongs to a person,
+// perhaps with a chain of agents. The authenticated client becomes the current actor.
 //
 // Implements RFC 8693 §2.1 (actor), §4.1 (chain).
 func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*issue, *gatehouse.Error) {
@@ -48,16 +47,16 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 	switch {
 	case f.details:
 		return nil, refuse(codeInvalidDetails, ReasonDetails, a.ID, errors.New("the subject token has authorization_details, which this server cannot keep"))
-	case subject.Tenant != a.Tenant: // that of an agent is not empty
+	case subject.Tenant != a.Tenant: // the tenant of an agent is never empty
 		return nil, invalid(ReasonSubject, "the subject token has no tenant, or another one than the agent")
-	case f.mayAct != "" && !mayAct(f.mayAct, a.ID, s.registry.config.Issuer, subject.Issuer):
+	case f.mayAct != "" && !mayAct(f.mayAct, a.ID, []string{s.registry.config.Issuer, subject.Issuer}):
 		return nil, invalid(ReasonMayAct, "may_act of the subject token does not name the agent")
-	// The issuer's clock may differ a little, but no token is issued that ends with it.
+	// The verifier allows for clock skew, but the new token would be expired.
 	case subject.Expires.Unix() <= time.Now().Unix():
 		return nil, invalid(ReasonSubject, "the subject token has expired")
 	case subject.Actors.Len() >= maxActors:
 		return nil, invalid(ReasonDepth, fmt.Sprintf("the chain would have more than %d actors", maxActors))
-	case f.bound && c.presents == nil && (s.config.DPoP == nil || len(r.Header["Dpop"]) == 0):
+	case f.bound && c.presents == nil && len(r.Header["Dpop"]) == 0: // sign verifies the proof
 		return nil, invalid(ReasonConfirmation, "the subject token is bound to a key, and the request proves none")
 	}
 	scopes := intersect(subject.Scopes, c.entry.scopes)
@@ -78,7 +77,7 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 		if err != nil {
 			return nil, asError(err)
 		}
-		if e.agent.ID == "" {
+		if !e.exists() {
 			return nil, invalid(ReasonUnknown, "the subject token has a prior actor that is not in the registry")
 		}
 		generations = append(generations, e.agent.Generation)
@@ -91,10 +90,10 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 	}})
 }
 
-// subject verifies a subject token. The result is the person with the scopes that the
-// person and the agents of the chain have.
+// subject verifies a subject token. It returns the person, with the scopes that the
+// person and all agents of the chain have in common.
 func (s *Server) subject(r *http.Request, token string) (gatehouse.Principal, facts, *gatehouse.Error) {
-	// The request is that of the client: its headers are no proof of the person.
+	// The request comes from the client: its headers prove nothing about the person.
 	proof, err := s.subjects.VerifyRequest(r, "", token)
 	if err != nil {
 		return gatehouse.Principal{}, facts{}, asError(err)
@@ -113,11 +112,11 @@ func (s *Server) subject(r *http.Request, token string) (gatehouse.Principal, fa
 	return p, f, nil
 }
 
-// mayAct reports whether a claim may_act names an agent. Its iss, if there is one, is one
-// of issuers: agents have the same ID in act claims of all issuers.
+// mayAct reports whether a claim may_act names an agent. If may_act has an iss, it must
+// be one of issuers: agents have the same ID in act claims of all issuers.
 //
 // Implements RFC 8693 §4.4.
-func mayAct(claim, id string, issuers ...string) bool {
+func mayAct(claim, id string, issuers []string) bool {
 	named := false
 	err := strictjson.Object(claim, strictjson.Limits{Depth: 2, Members: 8}, func(name, value string) error {
 		text, _ := strictjson.String(value)
@@ -128,7 +127,7 @@ func mayAct(claim, id string, issuers ...string) bool {
 			}
 			named = true
 		case name == "iss" && slices.Contains(issuers, text):
-		default: // a member that cannot be checked
+		default: // a member that the server cannot check
 			return errFacts
 		}
 		return nil

@@ -8,8 +8,8 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// Guard returns an authenticator that accepts what inner accepts, except credentials of
-// agents as described below. Wrap every authenticator of the gate.
+// Guard returns an authenticator that accepts the credentials that inner accepts, with
+// additional rules for agents. Wrap every authenticator of the gate.
 //
 //   - A token is rejected with 401 if the calling agent is unknown, or if the chain has
 //     more than 4 actors. It is also rejected if an agent in sub (of the own issuer) or
@@ -18,15 +18,14 @@ import (
 //   - An API key whose metadata has a member "agent" is rejected in the same way.
 //   - The scopes of the principal are limited to those of the agent that is calling:
 //     the current actor, RFC 8693 section 4.1.
-//   - A token that an agent has for itself makes the Kind [gatehouse.KindAgent].
-//     Nothing else does: for another credential of that Kind, the Kind becomes
-//     gatehouse.KindService.
+//   - For an agent's own token the Kind is [gatehouse.KindAgent]. For any other
+//     credential with that Kind, Guard sets it to gatehouse.KindService.
 //   - A delegated token has no Roles. If the own [Server] has issued it, the Issuer of
 //     the principal is that of the person, so that [gatehouse.Principal.Key] is the
 //     same as without an agent, and the Issuer of the actors is the own one.
 //
-// If the store of the registry is unavailable, such a credential is answered with 503,
-// and all others are not affected. Guard panics if inner is nil.
+// If the store of the registry is unavailable, the response to a credential of an agent
+// is 503. Other credentials are not affected. Guard panics if inner is nil.
 func (r *Registry) Guard(inner gatehouse.Authenticator) gatehouse.Authenticator {
 	if inner == nil {
 		panic("agent: Guard: nil authenticator")

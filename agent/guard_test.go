@@ -4,10 +4,13 @@ package agent_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +77,7 @@ func TestGuard(t *testing.T) {
 		"generations of an issuer":     {person(object{"act": chainOf("reader"), "generations": []int{7}}), agent.ReasonGeneration, "", ""},
 		"malformed generations":        {person(object{"act": chainOf("reader"), "generations": "x"}), agent.ReasonToken, "", ""},
 		"malformed cap":                {person(object{"act": chainOf("reader"), "token_budget": -1}), agent.ReasonToken, "", ""},
+		"huge cap":                     {person(object{"act": chainOf("reader"), "token_budget": json.Number("99999999999999999999")}), agent.ReasonToken, "", ""},
 		"cap of nothing":               {person(object{"act": chainOf("reader"), "token_budget": 0}), agent.ReasonToken, "", ""},
 		"own issuer":                   {forged(nil), "", gatehouse.KindAgent, "data:read"},
 		"a long life":                  {forged(object{"exp": time.Now().Unix() + 1000}), "jwtauth_lifetime", "", ""},
@@ -101,6 +105,10 @@ func TestGuard(t *testing.T) {
 			if err != nil && test.want != "" && !errors.Is(err, gatehouse.ErrNoCredentials) {
 				if e, _ := errors.AsType[*gatehouse.Error](err); e.Code != gatehouse.CodeInvalidToken {
 					t.Errorf("code = %v, want invalid_token", e.Code)
+				}
+				e, claims := w.events.last(), claimsOf(test.token)
+				if strings.HasPrefix(string(test.want), "agent_") && (e.Issuer != claims["iss"] || e.Credential != claims["jti"]) {
+					t.Errorf("event = %+v, want issuer and jti of %v", e, claims)
 				}
 			}
 			if hasChain := p.Actors.Len() > 0; (hasChain || p.Kind == gatehouse.KindAgent) && p.Roles.Len() > 0 {
@@ -131,10 +139,23 @@ func TestGuardOfOtherCredentials(t *testing.T) {
 		"API key of two agents":     {gatehouse.Principal{Method: apikey.Method, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":["reader"]}`)}, agent.ReasonUnknown, ""},
 		"API key of no agent":       {gatehouse.Principal{Method: apikey.Method, Kind: gatehouse.KindService}, "", gatehouse.KindService},
 	} {
-		proof, err := w.registry.Guard(accepts(test.p)).Authenticate(httptest.NewRequest(http.MethodGet, "/", nil))
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("X-Other", "x")
+		proof, err := w.registry.Guard(accepts(test.p)).Authenticate(r)
+		if e, ok := errors.AsType[*gatehouse.Error](err); ok && e.Code != gatehouse.CodeInvalidToken {
+			t.Errorf("%s: Authenticate error = %v, want invalid_token", name, err)
+		}
 		if got := proof.Principal(); reasonOf(err) != test.want || got.Kind != test.kind {
 			t.Errorf("%s: Authenticate = %+v, %v, want kind %q and reason %q", name, got, err, test.kind, test.want)
 		}
+	}
+	w = newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) { c.MaxAge = time.Nanosecond })
+	w.store.fail(errors.New("down"))
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("X-API-Key", "key")
+	_, err := w.registry.Guard(accepts{Method: apikey.Method, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":"reader"}`)}).Authenticate(r)
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeTemporarilyUnavailable {
+		t.Errorf("Authenticate(API key) with the store down: error = %v, want 503", err)
 	}
 }
 
@@ -142,7 +163,7 @@ func TestGuardOfOtherCredentials(t *testing.T) {
 type accepts gatehouse.Principal
 
 func (accepts) Reads() gatehouse.Reads {
-	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}}
+	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}, Headers: []gatehouse.Header{{Name: "X-API-Key", Invalid: apikey.CodeInvalidKey}, {Name: "X-Other"}}}
 }
 
 func (a accepts) Authenticate(*http.Request) (gatehouse.Proof, error) {
@@ -160,8 +181,8 @@ func TestGuardKeepsProof(t *testing.T) {
 		t.Errorf("Authenticate = %+v, %v, want header and tenants of the inner proof", proof, err)
 	}
 	defer func() {
-		if recover() == nil {
-			t.Error("Guard(nil) does not panic")
+		if got := recover(); got != "agent: Guard: nil authenticator" {
+			t.Errorf("Guard(nil) panics with %v", got)
 		}
 	}()
 	w.registry.Guard(nil)
@@ -181,14 +202,14 @@ func TestDecommissionRejectsEverything(t *testing.T) {
 	defer func() { _ = tokens.Close() }()
 	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{w.registry.Guard(keys), w.registry.Guard(tokens)}, Realm: "tools"}))
 	key, inHeader := string(issued.Secret.Reveal()), person(object{"act": chainOf("helper-2")})
-	with := func(header, value string) (int, gatehouse.Reason) {
+	with := func(header, value string) (gatehouse.Code, gatehouse.Reason) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set(header, value)
 		_, _, err := gate.Admit(r)
 		if e, ok := errors.AsType[*gatehouse.Error](err); ok {
-			return e.Code.Status(), e.Reason
+			return e.Code, e.Reason
 		}
-		return http.StatusOK, ""
+		return gatehouse.Code{}, ""
 	}
 	own := w.token(t, tokenRequest("helper-2"))
 	delegated := w.token(t, exchangeRequest("helper-2", person(nil)))
@@ -200,20 +221,20 @@ func TestDecommissionRejectsEverything(t *testing.T) {
 		}
 	}
 	for header, value := range map[string]string{"X-API-Key": key, "X-Token": inHeader} {
-		if status, _ := with(header, value); status != http.StatusOK {
-			t.Fatalf("%s before = %d", header, status)
+		if code, _ := with(header, value); code != (gatehouse.Code{}) {
+			t.Fatalf("%s before = %v", header, code)
 		}
 	}
 	must(w.registry.Decommission(t.Context(), "acme", "helper-2"))
-	if e := w.events.last(); e.Type != agent.EventDecommissioned {
+	if e := w.events.last(); e.Type != agent.EventDecommissioned || fmt.Sprint(e.Attrs) != "[agent=helper-2 agent_tenant=acme agent_generation=2]" {
 		t.Errorf("event = %+v, want agent_decommissioned", e)
 	}
 	for name, token := range map[string]string{"own": own, "delegated": delegated, "nested": again} {
-		if _, err := w.admit(token); reasonOf(err) != agent.ReasonDecommissioned {
-			t.Errorf("Admit(%s) error = %v, want %s", name, err, agent.ReasonDecommissioned)
+		if _, err := w.admit(token); reasonOf(err) != agent.ReasonDecommissioned || !strings.Contains(fmt.Sprint(w.events.last().Cause), `"helper-2"`) {
+			t.Errorf("Admit(%s) error = %v with the event %+v, want %s of helper-2", name, err, w.events.last(), agent.ReasonDecommissioned)
 		}
 	}
-	if got := w.ask(assertionOf); got.Status != http.StatusUnauthorized || got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonDecommissioned {
+	if got := w.ask(assertionOf); got.Status != http.StatusUnauthorized || got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonDecommissioned || w.events.last().Credential != "helper-2" {
 		t.Errorf("token request = %d %s, want 401 invalid_client", got.Status, got.Error)
 	}
 	if got := w.ask(tokenRequest("", "client_id", "helper-2")); got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonDecommissioned {
@@ -224,10 +245,15 @@ func TestDecommissionRejectsEverything(t *testing.T) {
 	}
 	for _, way := range []struct {
 		header, value string
-		status        int
-	}{{"X-API-Key", key, 403}, {"Authorization", "ApiKey " + key, 401}, {"Authorization", "Bearer " + key, 401}, {"X-Token", inHeader, 403}} {
-		if status, reason := with(way.header, way.value); status != way.status || reason != agent.ReasonDecommissioned {
-			t.Errorf("%s: %s = %d %s, want %d", way.header, way.value, status, reason, way.status)
+		code          gatehouse.Code
+	}{
+		{"X-API-Key", key, apikey.CodeInvalidKey},
+		{"Authorization", "ApiKey " + key, apikey.CodeInvalidKeyScheme},
+		{"Authorization", "Bearer " + key, gatehouse.CodeInvalidToken},
+		{"X-Token", inHeader, jwtauth.CodeInvalidTokenHeader},
+	} {
+		if code, reason := with(way.header, way.value); code != way.code || reason != agent.ReasonDecommissioned {
+			t.Errorf("%s: %s = %v %s, want %v", way.header, way.value, code, reason, way.code)
 		}
 	}
 	if _, err := w.registry.Register(t.Context(), agent.Registration{Agent: newAgent("helper-2", "acme", "writer")}); !errors.Is(err, agent.ErrDecommissioned) || reasonOf(err) != "" {
@@ -302,6 +328,15 @@ func (s late) Register(ctx context.Context, id, tenant string, details []byte) (
 	return s.Store.Register(ctx, id, tenant, details)
 }
 
+// lateEnd is late for decommissions.
+type lateEnd struct{ agent.Store }
+
+func (s lateEnd) Decommission(ctx context.Context, tenant, id string) (agent.Record, error) {
+	time.Sleep(200 * time.Millisecond)
+	defer time.Sleep(200 * time.Millisecond)
+	return s.Store.Decommission(ctx, tenant, id)
+}
+
 // A registration is known when it returns, and what others change after it MaxAge later.
 func TestSlowRegistration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -340,30 +375,38 @@ func TestLateAnswerOfARegistration(t *testing.T) {
 	})
 }
 
-// A query that began before a decommission does not hide it.
+// A query that has read the store before a decommission does not hide it, whether it
+// began before the decommission or after.
 func TestSlowQueryDoesNotHideDecommission(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		slow := &slowStore{Store: agent.NewMemory(0), begun: make(chan struct{}), proceed: make(chan struct{})}
-		r := must(agent.New(registryConfig(slow, nil)))
-		must(r.Register(t.Context(), agent.Registration{Agent: newAgent("helper-1", "acme", "writer")}))
-		time.Sleep(time.Second)
-		p := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: "helper-1", Tenant: "acme"}
-		slow.slow.Store(true)
-		result := make(chan error)
-		go func() { _, err := r.Caller(context.Background(), p); result <- err }()
-		<-slow.begun
-		time.Sleep(time.Millisecond)
-		must(r.Decommission(t.Context(), "acme", "helper-1"))
-		slow.slow.Store(false)
-		close(slow.proceed)
-		if err := <-result; reasonOf(err) != agent.ReasonDecommissioned {
-			t.Errorf("Caller with a slow query error = %v, want %s", err, agent.ReasonDecommissioned)
-		}
-		if _, err := r.Caller(t.Context(), p); reasonOf(err) != agent.ReasonDecommissioned {
-			t.Errorf("Caller after a slow query error = %v, want %s", err, agent.ReasonDecommissioned)
-		}
-		_ = r.Close()
-	})
+	for _, after := range []time.Duration{-time.Millisecond, 100 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			slow := &slowStore{Store: lateEnd{agent.NewMemory(0)}, begun: make(chan struct{}), proceed: make(chan struct{})}
+			r := must(agent.New(registryConfig(slow, nil)))
+			must(r.Register(t.Context(), agent.Registration{Agent: newAgent("helper-1", "acme", "writer")}))
+			time.Sleep(time.Second)
+			p := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: "helper-1", Tenant: "acme"}
+			slow.slow.Store(true)
+			decommissioned, result := make(chan error), make(chan error)
+			time.AfterFunc(time.Second, func() { _, err := r.Decommission(context.Background(), "acme", "helper-1"); decommissioned <- err }) //nolint:contextcheck // of a test
+			time.AfterFunc(time.Second+after, func() { _, err := r.Caller(context.Background(), p); result <- err })                          //nolint:contextcheck // of a test
+			<-slow.begun
+			must(0, <-decommissioned)
+			slow.slow.Store(false)
+			close(slow.proceed)
+			if err := <-result; reasonOf(err) != agent.ReasonDecommissioned {
+				t.Errorf("Caller with a slow query error = %v, want %s", err, agent.ReasonDecommissioned)
+			}
+			if _, err := r.Caller(t.Context(), p); reasonOf(err) != agent.ReasonDecommissioned {
+				t.Errorf("Caller after a slow query error = %v, want %s", err, agent.ReasonDecommissioned)
+			}
+			slow.Store = agent.NewMemory(0) // as if the agent were removed from the store
+			time.Sleep(time.Second)
+			if _, err := r.Caller(t.Context(), p); reasonOf(err) != agent.ReasonUnknown {
+				t.Errorf("Caller after the removal error = %v, want %s", err, agent.ReasonUnknown)
+			}
+			_ = r.Close()
+		})
+	}
 }
 
 func TestEndWithAgent(t *testing.T) {

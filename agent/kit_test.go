@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -105,6 +106,7 @@ type flaky struct {
 	agent.Store
 	mu    sync.Mutex
 	err   error
+	skip  int // calls of Find before one that fails
 	left  int // failures after which err is nil, 0 for no end
 	panic bool
 	finds int
@@ -120,6 +122,9 @@ func (f *flaky) Find(ctx context.Context, id string) (agent.Record, error) {
 	f.mu.Lock()
 	f.finds++
 	err := f.err
+	if f.skip--; f.skip >= 0 {
+		err = nil
+	}
 	if f.left--; f.left == 0 {
 		f.err = nil
 	}
@@ -131,7 +136,16 @@ func (f *flaky) Find(ctx context.Context, id string) (agent.Record, error) {
 	if err != nil {
 		return agent.Record{}, err
 	}
-	return f.Store.Find(ctx, id)
+	r, err := f.Store.Find(ctx, id)
+	return r, wrap(err)
+}
+
+// wrap returns an error that has another one as its cause, as those of stores may.
+func wrap(err error) error {
+	if err != nil {
+		err = fmt.Errorf("store: %w", err)
+	}
+	return err
 }
 
 // slowStore waits in Find after it has read.
@@ -314,6 +328,13 @@ func (w *world) admit(token string) (gatehouse.Principal, error) {
 	}
 	p, _ := gatehouse.FromContext(inner.Context())
 	return p, nil
+}
+
+func causeOf(err error) error {
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+		return e.Cause
+	}
+	return nil
 }
 
 func reasonOf(err error) gatehouse.Reason {

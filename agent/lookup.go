@@ -13,15 +13,18 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// entry is what the registry knew of an ID when it read the store. It is immutable.
+// entry is the record of an ID at the time when the registry read the store. It is
+// immutable.
 type entry struct {
-	read   time.Time // when the query or the change began: what others change later is known MaxAge after it
-	known  time.Time // what was read before is older: when the query began, or the change was made
+	read   time.Time // when the query or the change began: the entry may be used until MaxAge after it
+	known  time.Time // when the query began or the change was made: an entry that was read before is older
 	agent  Agent     // zero if there was none
 	scopes gatehouse.Scopes
 	limits Limits
 	keys   []publicKey
 }
+
+func (e *entry) exists() bool { return e.agent.Generation > 0 }
 
 // entry returns the entry of a record.
 func (r *Registry) entry(read time.Time, record Record) (*entry, error) {
@@ -49,7 +52,7 @@ func (r *Registry) entry(read time.Time, record Record) (*entry, error) {
 	return e, nil
 }
 
-// Scopes returns the scopes that the roles of an agent give.
+// Scopes returns the scopes of the roles of an agent.
 func (r *Registry) Scopes(a Agent) gatehouse.Scopes {
 	var scopes []string
 	for role := range a.Roles.All() {
@@ -59,8 +62,8 @@ func (r *Registry) Scopes(a Agent) gatehouse.Scopes {
 	return all
 }
 
-// put caches what a query returned that began at the time read, unless a later one is
-// cached, and returns the cached entry.
+// put caches the result of a query that began at the time read, unless a newer entry is
+// cached. It returns the cached entry.
 func (r *Registry) put(read time.Time, record Record) (*entry, error) {
 	e, err := r.entry(read, record)
 	if err != nil {
@@ -69,8 +72,8 @@ func (r *Registry) put(read time.Time, record Record) (*entry, error) {
 	return r.keep(record.ID, e), nil
 }
 
-// changed caches what a change returned that began at the time begun, instead of what
-// queries have read meanwhile.
+// changed caches the result of a change that began at the time begun. It replaces the
+// results of queries that ran meanwhile.
 func (r *Registry) changed(begun time.Time, record Record) (*entry, error) {
 	e, err := r.entry(begun, record)
 	if err != nil {
@@ -80,28 +83,32 @@ func (r *Registry) changed(begun time.Time, record Record) (*entry, error) {
 	return r.keep(record.ID, e), nil
 }
 
-// keep caches e and returns it, or what is cached if that is newer. Of two changes at one
-// time the answers may come in the other order.
+// keep caches e unless a newer entry is cached, and returns the cached entry. An entry is newer if
+// its generation is later and it was known only after e began to be read. The results of
+// two concurrent changes may arrive in reverse order.
 func (r *Registry) keep(id string, e *entry) *entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known, ok := r.cache.Get(id); ok && (known.known.After(e.known) || known.known.After(e.read) && known.agent.Generation > e.agent.Generation) {
+	if known, ok := r.cache.Get(id); ok && known.known.After(e.read) && known.agent.Generation > e.agent.Generation {
 		return known
 	}
 	r.cache.Cache(id, e)
 	return e
 }
 
-// lookup returns what the registry knows of an ID, at most MaxAge old. The agent of
-// the entry is zero if there is none. The error is a 503.
+func (r *Registry) cached(id string) (*entry, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.cache.Get(id)
+}
+
+// lookup returns the entry of an ID, at most MaxAge old. The agent of the entry is zero
+// if there is none. The error is a 503.
 func (r *Registry) lookup(ctx context.Context, id string) (*entry, error) {
 	if !isIdentifier(id) {
 		return &entry{}, nil
 	}
-	r.mu.RLock()
-	e, ok := r.cache.Get(id)
-	r.mu.RUnlock()
-	if ok && time.Since(e.read) < r.config.MaxAge {
+	if e, ok := r.cached(id); ok && time.Since(e.read) < r.config.MaxAge {
 		return e, nil
 	}
 	e, err := r.flights.Do(ctx, id, func(ctx context.Context) (*entry, error) {
@@ -115,9 +122,6 @@ func (r *Registry) lookup(ctx context.Context, id string) (*entry, error) {
 		}
 		return r.put(read, record)
 	})
-	if e == nil && err == nil {
-		err = errors.New("agent: no result")
-	}
 	if known, ok := errors.AsType[*gatehouse.Error](err); ok {
 		return nil, known
 	}
@@ -127,8 +131,8 @@ func (r *Registry) lookup(ctx context.Context, id string) (*entry, error) {
 	return e, nil
 }
 
-// failed returns the error of a method whose call of the store failed: 503, unless the
-// store has answered.
+// failed returns the error of a method after a failed call of the store: 503, unless err
+// is one of this package.
 func failed(err error) error {
 	for _, answer := range []error{ErrNotFound, ErrConflict, ErrDecommissioned} {
 		if errors.Is(err, answer) {

@@ -15,9 +15,9 @@ import (
 
 const defaultMemoryAgents = 10_000
 
-// Memory is a [Store] for one process. Its agents are lost when the process ends: an
-// agent that was decommissioned can be registered again then. It uses the clock of the
-// process, and is safe for concurrent use.
+// Memory is a [Store] for one process. Its agents are lost when the process ends; a
+// decommissioned agent can then be registered again. It uses the clock of the process,
+// and is safe for concurrent use.
 type Memory struct {
 	limit   int
 	mu      sync.RWMutex

@@ -29,8 +29,8 @@ const (
 	EventMinted gatehouse.EventType = "agent_token_minted"
 	// EventExchanged: an agent got a delegated token. Credential is its jti.
 	EventExchanged gatehouse.EventType = "agent_token_exchanged"
-	// EventMemoryStore: [New] was called with a [Memory]. It is for development and for
-	// one process: another process does not know its agents.
+	// EventMemoryStore: [New] was called with a [Memory]. Use it in development only: its
+	// agents exist in one process.
 	EventMemoryStore gatehouse.EventType = "agent_memory_store"
 )
 
@@ -42,8 +42,7 @@ const (
 	AttrParent     = "parent_credential" // the jti of the token that was exchanged
 )
 
-// The reasons of the resource server: why a credential is rejected in which an agent
-// takes part.
+// The reasons of the resource server for rejecting a credential of an agent.
 const (
 	// ReasonUnknown: an agent of the token or of the API key is not in the registry, or the actor belongs to another issuer. Status: 401, 403. Operator: register the agent; otherwise treat it as an attack by the issuer of the token.
 	ReasonUnknown gatehouse.Reason = "agent_unknown"

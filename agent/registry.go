@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,26 +37,25 @@ type Config struct {
 	// Store keeps the agents. Required.
 	Store Store
 
-	// Replays remembers used assertions and evidence. All processes must share it.
+	// Replays records used assertions and evidence. All processes must share it.
 	// Required.
 	Replays assertion.ReplayStore
 
 	// Roles are the roles of agents. At least one is required.
 	Roles map[string]Role
 
-	// Attestations are the proofs that agents can be required to give, by the name in
+	// Attestations are the attestations that agents may need, by the name in
 	// Agent.Attestation. Optional.
 	Attestations map[string]Attestation
 
-	// NonceKeys are secrets of at least 32 random bytes from which the nonces of
-	// evidence are derived: the first one makes them, and all verify. All processes
-	// must share them. By default each process makes a random key and accepts only its
-	// own nonces.
+	// NonceKeys are secrets of at least 32 random bytes for the nonces of evidence. The
+	// first one creates nonces, all of them verify nonces. All processes must share them.
+	// By default each process uses a random key and accepts only its own nonces.
 	NonceKeys []gatehouse.Secret
 
-	// MaxAge is how long a record of the store is used: 500 ms by default, at most 1 s.
-	// A change on another node has effect after that time and the duration of one
-	// query. An older record is never used: if the store is unavailable, the response
+	// MaxAge is the time for which a record of the store is cached: 500 ms by default, at
+	// most 1 s. A change on another node takes effect after MaxAge plus the duration of
+	// one query. An older record is never used: if the store is unavailable, the response
 	// is 503.
 	MaxAge time.Duration
 
@@ -63,7 +63,7 @@ type Config struct {
 	Observer gatehouse.Observer
 }
 
-// Registry knows the agents. It is safe for concurrent use.
+// Registry keeps the agents. It is safe for concurrent use.
 type Registry struct {
 	config Config
 	roles  map[string]grants
@@ -74,7 +74,7 @@ type Registry struct {
 	cache   expiring.Map[string, struct{}, *entry]
 }
 
-// grants are what a role gives.
+// grants are the scopes and limits of a role.
 type grants struct {
 	scopes gatehouse.Scopes
 	limits Limits
@@ -83,7 +83,7 @@ type grants struct {
 // New returns a registry. It reports all configuration errors at once and does not
 // call the store.
 func New(config Config) (*Registry, error) {
-	config.Attestations, config.NonceKeys = maps.Clone(config.Attestations), slices.Clone(config.NonceKeys)
+	config.Attestations = maps.Clone(config.Attestations)
 	r := &Registry{config: config, roles: make(map[string]grants)}
 	r.cache.Limit = cacheEntries
 	r.cache.Expires = func(e **entry) time.Time { return (*e).read }
@@ -101,10 +101,8 @@ func New(config Config) (*Registry, error) {
 	if config.Observer != nil && typednil.Is(config.Observer) {
 		fail("Observer: is a nil %T", config.Observer)
 	}
-	if r.config.MaxAge == 0 {
-		r.config.MaxAge = defaultMaxAge
-	}
-	if r.config.MaxAge < 0 || r.config.MaxAge > maxMaxAge {
+	r.config.MaxAge = cmp.Or(config.MaxAge, defaultMaxAge)
+	if r.config.MaxAge < 1 || r.config.MaxAge > maxMaxAge {
 		fail("MaxAge: got %v, want 0 to %v", config.MaxAge, maxMaxAge)
 	}
 	if len(config.Roles) == 0 {
@@ -112,10 +110,8 @@ func New(config Config) (*Registry, error) {
 	}
 	for name, role := range config.Roles {
 		g, err := role.grants()
-		if _, invalid := gatehouse.NewRoles(name); err == nil && invalid != nil {
-			err = errors.New("malformed name")
-		}
-		if err != nil {
+		_, invalid := gatehouse.NewRoles(name)
+		if err := errors.Join(err, invalid); err != nil {
 			fail("Roles[%.64q]: %w", name, err)
 		}
 		r.roles[name] = g
@@ -157,12 +153,12 @@ func (r Role) grants() (grants, error) {
 	return grants{scopes, r.Limits}, r.Limits.check()
 }
 
-// Registration is an agent that is to be registered.
+// Registration is an agent to register.
 type Registration struct {
 	Agent Agent
 
-	// Nonce and Evidence are for an Attestation that is required at registration: a
-	// nonce of [Registry.Nonce] and the evidence of the agent with it.
+	// Nonce and Evidence are required if the Attestation of the agent has Registration
+	// set: a nonce of [Registry.Nonce], and the evidence that the agent made with it.
 	Nonce    string
 	Evidence gatehouse.Secret
 }
@@ -179,12 +175,12 @@ type details struct {
 }
 
 // Register adds an agent, or changes the registration of an active one of the same
-// tenant. After a change, tokens that were issued before are rejected. A program with
-// its agents in a configuration file calls it at each start: the same registration
-// changes nothing; for a decommissioned agent the error is [ErrDecommissioned].
+// tenant. After a change, tokens that were issued before are rejected. A program with its
+// agents in a configuration file can call it at each start: an unchanged registration
+// changes nothing. For a decommissioned agent the error is [ErrDecommissioned].
 //
-// It returns an [ErrInvalid] that names every mistake, such as a role that is not in
-// [Config]. Required evidence is verified before the agent is registered.
+// For an invalid registration it returns an [ErrInvalid] with all errors, such as a role
+// that is not in [Config]. Required evidence is verified before the agent is registered.
 func (r *Registry) Register(ctx context.Context, registration Registration) (Agent, error) {
 	a := registration.Agent
 	errs := []error{a.check()}
@@ -222,10 +218,10 @@ func (r *Registry) Register(ctx context.Context, registration Registration) (Age
 	return e.agent.clone(), r.report(ctx, EventRegistered, e.agent)
 }
 
-// Decommission ends an agent for good: its credentials and all tokens in which it takes
-// part are rejected, on this node immediately and on the others after Config.MaxAge.
-// The error is [ErrNotFound] if the tenant has no such agent, and a [*gatehouse.Error]
-// of status 503 if the store is unavailable. A second call changes nothing.
+// Decommission ends an agent permanently: its credentials and all tokens in which it
+// takes part are rejected, on this node immediately, on others after Config.MaxAge. The
+// error is [ErrNotFound] if the tenant has no such agent, and a [*gatehouse.Error] of
+// status 503 if the store is unavailable. A second call changes nothing.
 func (r *Registry) Decommission(ctx context.Context, tenant, id string) (Agent, error) {
 	if !isIdentifier(tenant) || !isIdentifier(id) {
 		return Agent{}, ErrNotFound
@@ -244,7 +240,7 @@ func (r *Registry) Decommission(ctx context.Context, tenant, id string) (Agent, 
 
 func (r *Registry) report(ctx context.Context, event gatehouse.EventType, a Agent) error {
 	p, _ := gatehouse.FromContext(ctx)
-	// The store has changed, whether the caller waits for the answer or not.
+	// Report the change even if the client has disconnected.
 	return gatehouse.Report(context.WithoutCancel(ctx), r.config.Observer, gatehouse.Event{
 		Type: event, Level: slog.LevelInfo, Issuer: r.config.Issuer, Principal: p,
 		Attrs: []slog.Attr{slog.String(AttrAgent, a.ID), slog.String(AttrTenant, a.Tenant), slog.Int64(AttrGeneration, a.Generation)},

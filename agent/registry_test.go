@@ -6,7 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,12 +49,13 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		},
 		NonceKeys: []gatehouse.Secret{gatehouse.NewSecret([]byte("short"))},
 	})
-	mistakes(t, "New", err, "Config.Issuer", "Config.Store", "Config.Replays", "Config.Observer", "Config.MaxAge", `Roles["empty"]`, `Roles["wild"]`, `Roles["bad"]`, `Roles[""]`,
+	mistakes(t, "New", err, "Config.Issuer", "Config.Store", "Config.Replays", "Config.Observer", "Config.MaxAge: got 2s, want 0 to 1s", `Roles["empty"]`, `Roles["wild"]`, `Roles["bad"]: Scopes: gatehouse`, `Roles[""]`,
 		`Roles["negative"]`, `Attestations["none"]`, `Attestations["never"]`, `Attestations[""]`, `Attestations["nil"]`, "Config.NonceKeys")
 	c := registryConfig(agent.NewMemory(0), nil)
 	c.NonceKeys = make([]gatehouse.Secret, 9)
+	c.MaxAge = -1
 	_, err = agent.New(c)
-	mistakes(t, "New(9 nonce keys)", err, "at most 8")
+	mistakes(t, "New(9 nonce keys)", err, "at most 8", "Config.MaxAge: got -1ns")
 }
 
 func TestNewServerReportsEveryMistake(t *testing.T) {
@@ -100,12 +104,12 @@ func TestRegisterReportsEveryMistake(t *testing.T) {
 		"no role":              {func(a *agent.Agent) { a.Roles = gatehouse.Roles{} }, "Roles: at least one"},
 		"unknown role":         {func(a *agent.Agent) { a.Roles = must(gatehouse.NewRoles("reader", "root")) }, `Roles: "root"`},
 		"no key":               {func(a *agent.Agent) { a.Keys = nil }, "Keys: at least one"},
-		"malformed key":        {func(a *agent.Agent) { a.Keys = []string{"{}"} }, "Keys[0]"},
+		"malformed keys":       {func(a *agent.Agent) { a.Keys = []string{"{}", "{}"} }, "Keys[1]: is not a JWK"},
 		"long key":             {func(a *agent.Agent) { a.Keys = []string{strings.Repeat(" ", 5000) + stranger.jwk} }, "Keys[0]: more than"},
 		"RSA key without alg":  {func(a *agent.Agent) { a.Keys = []string{rsa} }, "Keys[0]: alg: required"},
 		"alg of another key":   {func(a *agent.Agent) { a.Keys = []string{with(stranger.jwk, "alg", "ES384")} }, "Keys[0]: alg does not fit"},
 		"private key":          {func(a *agent.Agent) { a.Keys = []string{with(stranger.jwk, "d", "AA")} }, "Keys[0]"},
-		"two keys without kid": {func(a *agent.Agent) { a.Keys = []string{stranger.jwk, people.jwk} }, "Keys[1]: kid"},
+		"two keys without kid": {func(a *agent.Agent) { a.Keys = []string{with(stranger.jwk, "kid", "a"), people.jwk} }, "Keys[1]: kid"},
 		"two keys with one kid": {func(a *agent.Agent) {
 			a.Keys = []string{with(stranger.jwk, "kid", "a"), with(stranger.jwk, "kid", "a")}
 		}, "Keys[1]: kid"},
@@ -113,8 +117,12 @@ func TestRegisterReportsEveryMistake(t *testing.T) {
 		"malformed SPIFFE ID":    {func(a *agent.Agent) { a.SPIFFEID = "https://example.org/a" }, "SPIFFEID"},
 		"SPIFFE ID of a domain":  {func(a *agent.Agent) { a.SPIFFEID = "spiffe://example.org" }, "SPIFFEID"},
 		"certificate of no kind": {func(a *agent.Agent) { a.Certificates = []string{"example.org"} }, "Certificates[0]"},
+		"address as certificate": {func(a *agent.Agent) { a.Certificates = []string{"ip:192.0.2.1"} }, "Certificates[0]"},
+		"long certificate":       {func(a *agent.Agent) { a.Certificates = []string{"dns:" + strings.Repeat("a", 2049)} }, "Certificates[0]"},
 		"empty certificate":      {func(a *agent.Agent) { a.Certificates = []string{"dns:"} }, "Certificates[0]"},
 		"nine certificates":      {func(a *agent.Agent) { a.Certificates = make([]string, 9) }, "Certificates: at most"},
+		"negative day limit":     {func(a *agent.Agent) { a.Limits.PerDay = -1 }, "Limits"},
+		"negative request limit": {func(a *agent.Agent) { a.Limits.PerRequest = -1 }, "Limits"},
 		"negative limit":         {func(a *agent.Agent) { a.Limits.Total = -1 }, "Limits"},
 		"unknown attestation":    {func(a *agent.Agent) { a.Attestation = "tpm" }, `Attestation: "tpm"`},
 		"ID of another tenant":   {func(a *agent.Agent) { a.Tenant = "globex" }, "another tenant"},
@@ -122,16 +130,21 @@ func TestRegisterReportsEveryMistake(t *testing.T) {
 		a := good
 		test.change(&a)
 		_, err := w.registry.Register(t.Context(), agent.Registration{Agent: a})
-		mistakes(t, name, err, test.want)
+		mistakes(t, name, err, test.want, fmt.Sprintf("register %q", a.ID))
 	}
 	a := must(w.registry.Find(t.Context(), "helper-1"))
 	if a.Generation != 1 || a.Tenant != "acme" {
 		t.Errorf("agent after refused registrations = %+v, want it unchanged", a)
 	}
-	two := good
-	two.Keys = []string{with(stranger.jwk, "kid", "a"), with(with(rsa, "alg", "RS256"), "kid", "b")}
-	if _, err := w.registry.Register(t.Context(), agent.Registration{Agent: two}); err != nil {
-		t.Errorf("Register(two keys) error = %v", err)
+	most := good // of everything
+	most.Keys = []string{with(with(rsa, "alg", "RS256"), "kid", "b")}
+	for n := range 7 {
+		jwk := with(stranger.jwk, "kid", strconv.Itoa(n))
+		most.Keys = append(most.Keys, strings.Repeat(" ", 4<<10-len(jwk))+jwk)
+	}
+	most.Certificates = slices.Repeat([]string{"dns:" + strings.Repeat("a", 2048)}, 8)
+	if a, err := w.registry.Register(t.Context(), agent.Registration{Agent: most}); err != nil || !a.Active() || good.Active() {
+		t.Errorf("Register(largest agent) = %+v, %v, want that one active, and not the argument", a, err)
 	}
 }
 
@@ -154,7 +167,8 @@ func TestRegisterAgainChangesOnlyWhatDiffers(t *testing.T) {
 	if _, err := w.admit(token); reasonOf(err) != agent.ReasonGeneration {
 		t.Errorf("Admit after a change error = %v, want %s", err, agent.ReasonGeneration)
 	}
-	a.Generation, a.Created, a.Changed = 2, changed.Created, changed.Changed
+	record := must(w.store.Find(t.Context(), "reader"))
+	a.Generation, a.Created, a.Changed = 2, record.Created, record.Changed
 	if diff := cmp.Diff(a, must(w.registry.Find(t.Context(), "reader")), cmp.AllowUnexported(gatehouse.Roles{})); diff != "" {
 		t.Errorf("Find (-want +got):\n%s", diff)
 	}
@@ -183,6 +197,9 @@ func TestStoreFailures(t *testing.T) {
 		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != http.StatusServiceUnavailable {
 			t.Errorf("%s with the store down: error = %v, want 503", name, err)
 		}
+		if cause := w.events.last().Cause; !strings.HasSuffix(fmt.Sprint(cause), "down") {
+			t.Errorf("%s with the store down: cause = %v, want that of the store", name, cause)
+		}
 		if _, err := w.admit(person(nil)); err != nil {
 			t.Errorf("Admit(person) with the store down: error = %v", err)
 		}
@@ -192,14 +209,33 @@ func TestStoreFailures(t *testing.T) {
 	} {
 		w := newWorld(t)
 		must(w.store.Register(ctx, "odd", "acme", []byte(details)))
-		if err := refusal(w, tokenRequest("", "client_id", "odd")); err == nil || w.events.last().Status != http.StatusServiceUnavailable {
-			t.Errorf("record with %s: %v, want 503", name, err)
+		if err := refusal(w, tokenRequest("", "client_id", "odd")); err == nil || w.events.last().Status != http.StatusServiceUnavailable || !strings.Contains(fmt.Sprint(w.events.last().Cause), `"odd"`) {
+			t.Errorf("record with %s: %v with the event %+v, want 503 and a cause that names it", name, err, w.events.last())
 		}
 		if _, err := w.registry.List(ctx, "acme", "", 10); err == nil {
 			t.Errorf("List of a record with %s: error = nil", name)
 		}
+		role := name == "an unknown role" // which a decommissioned agent does not need
+		if got := w.events.last().Reason; (got == agent.ReasonRole) != role {
+			t.Errorf("record with %s: reason = %s", name, got)
+		}
+		if _, err := w.registry.Decommission(ctx, "acme", "odd"); (err == nil) != role {
+			t.Errorf("Decommission of a record with %s: error = %v, want none = %v", name, err, role)
+		}
 	}
-	w := newWorld(t)
+	w := newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) { c.MaxAge = time.Nanosecond })
+	delegated, failed := w.token(t, exchangeRequest("helper-2", person(nil))), 0
+	for n := range 10 { // each query of an exchange
+		w.store.fail(errors.New("down"))
+		w.store.skip = n
+		got := w.ask(exchangeRequest("helper-1", delegated))
+		if got.Status == http.StatusServiceUnavailable {
+			failed++
+		} else if got.Status != http.StatusOK || failed == 0 {
+			t.Errorf("response while query %d fails = %+v, want a token or 503", n, got)
+		}
+	}
+	w.store.fail(nil)
 	must(w.store.Register(ctx, "odd", "acme", []byte(must(json.Marshal(object{"roles": []string{"reader"}, "keys": []string{stranger.jwk}, "attestation": "tpm"})))))
 	agentKeys["odd"] = stranger
 	if got := w.ask(tokenRequest("odd")); got.Status != http.StatusServiceUnavailable {
@@ -224,7 +260,8 @@ func (f *flaky) Decommission(ctx context.Context, tenant, id string) (agent.Reco
 	if err := f.failure(); err != nil {
 		return agent.Record{}, err
 	}
-	return f.Store.Decommission(ctx, tenant, id)
+	r, err := f.Store.Decommission(ctx, tenant, id)
+	return r, wrap(err)
 }
 
 func (f *flaky) List(ctx context.Context, tenant, after string, limit int) ([]agent.Record, error) {
@@ -232,6 +269,15 @@ func (f *flaky) List(ctx context.Context, tenant, after string, limit int) ([]ag
 		return nil, err
 	}
 	return f.Store.List(ctx, tenant, after, limit)
+}
+
+// garbled is a store that answers a registration with another record.
+type garbled struct{ agent.Store }
+
+func (g garbled) Register(ctx context.Context, id, tenant string, details []byte) (agent.Record, error) {
+	r, err := g.Store.Register(ctx, id, tenant, details)
+	r.Details = []byte("x")
+	return r, err
 }
 
 // The caller's mistakes are no 503, and errors of the store are one, with their cause.
@@ -252,6 +298,10 @@ func TestErrInvalid(t *testing.T) {
 		if _, refusal := errors.AsType[*gatehouse.Error](test.got); !errors.Is(test.got, test.want) || refusal {
 			t.Errorf("%s error = %v, want %v", name, test.got, test.want)
 		}
+	}
+	_, err := must(agent.New(registryConfig(garbled{agent.NewMemory(0)}, nil))).Register(t.Context(), agent.Registration{Agent: newAgent("reader", "acme", "reader")})
+	if reasonOf(err) != agent.ReasonStoreUnavailable {
+		t.Errorf("Register with a malformed answer of the store: error = %v, want %s", err, agent.ReasonStoreUnavailable)
 	}
 	w.store.fail(down)
 	for name, err := range map[string]error{

@@ -25,18 +25,17 @@ const (
 	retryAfter = 5        // seconds
 )
 
-// ServeHTTP answers a token request: POST /token, a public route.
+// ServeHTTP serves token requests. Register it as a public route, such as POST /token.
 //
 // The client authenticates with a private_key_jwt assertion (iss and sub are the ID of
-// the agent, aud is the issuer identifier, at most one minute, a jti for each
-// request), a JWT-SVID or a client certificate. The response is that of RFC 6749
-// section 5.1 or 5.2, and of RFC 8693 section 2.2, and 503 temporarily_unavailable if a
-// backend fails. The observer of the registry receives an event for each issued token
-// and for each refusal.
+// the agent, aud is the issuer identifier, at most one minute, a jti for each request), a
+// JWT-SVID or a client certificate. The response follows RFC 6749 sections 5.1 and 5.2
+// and RFC 8693 section 2.2. If a backend fails, it is 503 temporarily_unavailable. The
+// observer of the registry receives an event for each issued token and for each refusal.
 //
-// Where the attestation of the agent requires evidence at issue, a request for a token
-// of its own has the parameters attestation, the evidence, and attestation_nonce, the
-// nonce of [Server.Challenge] with which it was made.
+// If the attestation of the agent has Issue set, a request for an own token needs two
+// more parameters: attestation, the evidence, and attestation_nonce, the nonce from
+// [Server.Challenge].
 //
 // Implements RFC 6749 §4.4; RFC 8693 §2.2.2.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -85,7 +84,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (*issue, *gateho
 		return nil, e
 	}
 	id := c.entry.agent.ID
-	// Details are refused and not ignored: what they restrict or permit is unknown here.
+	// Details are refused, not ignored, because this server does not know what they
+	// restrict or permit.
 	if form.Has("authorization_details") {
 		return nil, refuse(codeInvalidDetails, ReasonDetails, id, errors.New("authorization_details are not supported"))
 	}
@@ -137,7 +137,7 @@ func refuse(code gatehouse.Code, reason gatehouse.Reason, client string, cause e
 	return &gatehouse.Error{Code: code, Reason: reason, Credential: client, Cause: fmt.Errorf("agent: token request: %w", cause)}
 }
 
-// write answers with an error, RFC 6749 section 5.2.
+// write writes an error response, RFC 6749 section 5.2.
 func (s *Server) write(w http.ResponseWriter, e *gatehouse.Error) {
 	for name, values := range e.Header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
@@ -156,7 +156,7 @@ func (s *Server) write(w http.ResponseWriter, e *gatehouse.Error) {
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client is gone
+	_ = json.NewEncoder(w).Encode(body) // fails only if the client has disconnected
 }
 
 // reportIssued reports an issued token before it is sent.

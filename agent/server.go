@@ -27,15 +27,15 @@ const (
 
 // ServerConfig configures a [Server].
 type ServerConfig struct {
-	// Registry knows the agents. Its Config.Issuer is the issuer of the tokens, and
-	// must be an https URL; plain http for loopback addresses only. Required.
+	// Registry keeps the agents. Its Config.Issuer is the issuer of the tokens, and must
+	// be an https URL; plain http is accepted for loopback addresses only. Required.
 	Registry *Registry
 
-	// Keys sign the tokens, and serve GET of the JWK Set. Required.
+	// Keys sign the tokens. The keyring is also the handler of the JWK Set. Required.
 	Keys *jwtauth.KeyRing
 
-	// Audience is the API that the tokens are for: the aud of each token, and the only
-	// accepted value of the parameters resource and audience. Required.
+	// Audience identifies the API that accepts the tokens: the aud of each token, and the
+	// only accepted value of the parameters resource and audience. Required.
 	Audience string
 
 	// TokenEndpoint and JWKS are the URLs of the token endpoint and of the JWK Set,
@@ -45,21 +45,21 @@ type ServerConfig struct {
 	// Challenge is the URL of [Server.Challenge], for the metadata. Optional.
 	Challenge string
 
-	// Subjects verifies the tokens of persons that agents exchange: the issuers and
-	// settings with which the API itself accepts them. Revocations are checked too.
-	// Confirmers are not used: the agent does not hold the key of the person, and a
-	// token that is bound to one is exchanged only for a token that is bound as well.
+	// Subjects verifies the tokens of persons that agents exchange. Use the issuers and
+	// settings with which the API accepts these tokens. Revocations are checked too.
+	// Confirmers are not used, because the agent does not hold the key of the person: a
+	// bound token is exchanged only for a token that is bound to a key of the agent.
 	// Without Issuers, agents get only tokens of their own.
 	Subjects jwtauth.Config
 
-	// DPoP verifies proofs. With it, a request with a proof gets a token that is bound
-	// to its key. Optional; without it a request with a proof is refused.
+	// DPoP verifies proofs: the token for a request with a proof is bound to the key of
+	// the proof. Optional; without it a request with a proof is refused.
 	DPoP *dpop.Verifier
 
-	// Certificates says how the client certificates of connections are verified. If it
-	// is set, agents can authenticate with a certificate, and the token of a request
-	// with a certificate is bound to the certificate. Subjects and Principal are not
-	// used. Optional.
+	// Certificates configures the verification of client certificates. If it is set,
+	// agents can authenticate with a certificate, and the token for a request with a
+	// certificate is bound to it. Certificates.Subjects and Certificates.Principal are
+	// not used. Optional.
 	Certificates *mtls.Config
 
 	// SPIFFE verifies JWT-SVIDs with which agents authenticate. Its audience should be
@@ -142,11 +142,11 @@ func NewServer(config ServerConfig) (*Server, error) {
 }
 
 // Close cancels running fetches of key sets and waits for them.
-func (s *Server) Close() error { return errors.Join(s.clients.Close(), s.subjects.Close()) }
+func (s *Server) Close() error { return s.subjects.Close() }
 
-// Trust returns config with the server as one more issuer, for the API that accepts its
-// tokens. If config has only one issuer and that has no Tenants, it may still speak for
-// every tenant, as if it were the only one.
+// Trust returns config with the server as an additional issuer, for the API that accepts
+// its tokens. If config has a single issuer without Tenants, Trust sets AnyTenant for it,
+// which several issuers require.
 //
 // Wrap the authenticator with [Registry.Guard].
 func (s *Server) Trust(config jwtauth.Config) jwtauth.Config {
@@ -162,8 +162,8 @@ func (s *Server) Trust(config jwtauth.Config) jwtauth.Config {
 	return config
 }
 
-// unconfirmed is a confirmer of subject tokens. It accepts the binding without a
-// proof: the presenter is authenticated as a client, and gets a bound token only.
+// unconfirmed is a confirmer of subject tokens. It accepts the binding without a proof:
+// the client is authenticated, and gets only a bound token.
 type unconfirmed string
 
 func (u unconfirmed) Confirms() gatehouse.Confirms {

@@ -149,6 +149,7 @@ func TestTokenRequestsAreRefused(t *testing.T) {
 		"no subject_token":                           {exchangeRequest("helper-1", "", "subject_token", ""), 400, "invalid_request", agent.ReasonRequest},
 		"another type":                               {exchangeRequest("helper-1", person(nil), "subject_token_type", "", "subject_token_type", "urn:ietf:params:oauth:token-type:id_token"), 400, "invalid_request", agent.ReasonRequest},
 		"actor_token":                                {exchangeRequest("helper-1", person(nil), "actor_token", own, "actor_token_type", "urn:ietf:params:oauth:token-type:access_token"), 400, "invalid_request", agent.ReasonRequest},
+		"actor_token alone":                          {exchangeRequest("helper-1", person(nil), "actor_token", own), 400, "invalid_request", agent.ReasonRequest},
 		"actor_token_type alone":                     {exchangeRequest("helper-1", person(nil), "actor_token_type", "urn:ietf:params:oauth:token-type:access_token"), 400, "invalid_request", agent.ReasonRequest},
 		"another requested type":                     {exchangeRequest("helper-1", person(nil), "requested_token_type", "urn:ietf:params:oauth:token-type:jwt"), 400, "invalid_request", agent.ReasonRequest},
 		"expired subject token":                      {exchangeRequest("helper-1", person(object{"exp": time.Now().Unix() - 60, "iat": time.Now().Unix() - 90})), 400, "invalid_request", "jwtauth_expired"},
@@ -162,7 +163,8 @@ func TestTokenRequestsAreRefused(t *testing.T) {
 		"token of a service":                         {exchangeRequest("helper-1", person(object{"sub": "app"})), 400, "invalid_request", agent.ReasonSubject},
 		"may_act for another":                        {exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-2"}})), 400, "invalid_request", agent.ReasonMayAct},
 		"may_act of another issuer":                  {exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-1", "iss": "https://evil.example"}})), 400, "invalid_request", agent.ReasonMayAct},
-		"may_act with an unknown member":             {exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-1", "group": "g"}})), 400, "invalid_request", agent.ReasonMayAct},
+		"may_act with an unknown member":             {exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-1", "group": idp}})), 400, "invalid_request", agent.ReasonMayAct},
+		"may_act for two":                            {exchangeRequest("helper-1", person(object{"may_act": object{"client_id": "helper-1", "sub": "helper-2"}})), 400, "invalid_request", agent.ReasonMayAct},
 		"empty may_act":                              {exchangeRequest("helper-1", person(object{"may_act": object{}})), 400, "invalid_request", agent.ReasonMayAct},
 		"details of the subject":                     {exchangeRequest("helper-1", person(object{"authorization_details": []object{}})), 400, "invalid_authorization_details", agent.ReasonDetails},
 		"fifth actor":                                {exchangeRequest("helper-1", person(chain(4))), 400, "invalid_request", agent.ReasonDepth},
@@ -177,8 +179,8 @@ func TestTokenRequestsAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := w.ask(test.request)
-			if e := w.events.last(); got.Status != test.status || got.Error != test.code || e.Reason != test.reason || got.AccessToken != "" {
-				t.Errorf("response = %d %s (%s: %v), want %d %s (%s)", got.Status, got.Error, e.Reason, e.Cause, test.status, test.code, test.reason)
+			if e := w.events.last(); got.Status != test.status || got.Error != test.code || e.Reason != test.reason || got.AccessToken != "" || e.Credential == "acme" || e.Credential == "globex" {
+				t.Errorf("response = %d %s (%s of %q: %v), want %d %s (%s), not of a tenant", got.Status, got.Error, e.Reason, e.Credential, e.Cause, test.status, test.code, test.reason)
 			}
 		})
 	}
@@ -209,8 +211,8 @@ func TestTokenEndpointReadsFormsOnly(t *testing.T) {
 		}
 	}
 	// A parameter without a value counts as omitted.
-	r := tokenRequest("helper-1")
-	r.Body = io.NopCloser(io.MultiReader(r.Body, strings.NewReader("&client_secret=&scope=")))
+	r := exchangeRequest("helper-1", person(nil), "requested_token_type", "urn:ietf:params:oauth:token-type:access_token")
+	r.Body = io.NopCloser(io.MultiReader(r.Body, strings.NewReader("&client_secret=&actor_token=&scope=")))
 	w.token(t, r)
 }
 
@@ -224,6 +226,7 @@ func TestMayActIsKept(t *testing.T) {
 		t.Errorf("exchange by another agent = %d %s, want invalid_request", got.Status, got.Error)
 	}
 	w.token(t, exchangeRequest("helper-1", first))
+	w.token(t, exchangeRequest("helper-1", person(object{"may_act": object{"client_id": "helper-1"}})))
 }
 
 // Covers RFC 8414 §2 (server), §3.
@@ -371,6 +374,9 @@ func TestSubjectTokenOfNow(t *testing.T) {
 		}
 		if _, err := w.registry.Decommission(t.Context(), "", "helper-1"); !errors.Is(err, agent.ErrNotFound) {
 			t.Errorf("Decommission without a tenant error = %v, want %v without a call of the store", err, agent.ErrNotFound)
+		}
+		if _, err := w.registry.Decommission(t.Context(), "acme", ""); !errors.Is(err, agent.ErrNotFound) {
+			t.Errorf("Decommission without an ID error = %v, want %v without a call of the store", err, agent.ErrNotFound)
 		}
 	})
 }

@@ -18,12 +18,12 @@ var (
 	ErrDecommissioned = errors.New("agent is decommissioned")
 )
 
-// ErrInvalid is the error of [Registry.Register] for a [Registration] that is invalid.
-// Repeating the call does not help. An error of the store that is not one of this
-// package is a [*gatehouse.Error] instead: [gatehouse.Refuse] answers it with 503.
+// ErrInvalid is the error of [Registry.Register] for a [Registration] that is invalid. A
+// retry cannot succeed. Any other error of the store is a [*gatehouse.Error]:
+// [gatehouse.Refuse] writes 503 for it.
 var ErrInvalid = errors.New("invalid registration")
 
-// invalid makes an error an [ErrInvalid] without a change of its text.
+// invalid is an error that is also an [ErrInvalid], with the same text.
 type invalid struct{ error }
 
 func (invalid) Is(target error) bool { return target == ErrInvalid }
@@ -38,9 +38,9 @@ func (i invalid) Unwrap() error      { return i.error }
 //   - One clock, that of the database engine if it has one, yields the current time
 //     ("now"). Times have microsecond precision and are returned in UTC.
 //   - Records are copied in and out, and are never removed.
-//   - Every other error than those of this package means that the store is
-//     unavailable. If the context is already done, a method changes nothing and
-//     returns an error. Implementations limit the duration of a call.
+//   - Every error except those of this package means that the store is unavailable. If
+//     the context is already done, a method changes nothing and returns an error.
+//     Implementations limit the duration of a call.
 //   - Strings and Details are stored and compared byte by byte.
 type Store interface {
 	// Register adds a record with Generation 1, Created and Changed now. If the ID

@@ -12,12 +12,12 @@ import (
 )
 
 // EndWithAgent returns a handler that cancels the context of a request when the
-// credential of its caller ends, as [gatehouse.EndAtExpiry] does, and when an agent
-// that takes part in it is decommissioned or changes its registration: after at most
-// 1.5 times Config.MaxAge and the duration of a query. If the registry cannot be read,
-// the query is repeated once, and the context ends after at most 2 times Config.MaxAge
-// and the duration of a query. The observer receives a [gatehouse.EventStreamEnded].
-// Put it around handlers of long requests, and have them watch their context.
+// credential of its caller ends, as [gatehouse.EndAtExpiry] does. It also cancels the
+// context when an agent that takes part is decommissioned or changes its registration,
+// after at most 1.5 times Config.MaxAge plus the duration of a query. If the store fails,
+// the query is repeated once; the context then ends after at most 2 times Config.MaxAge
+// plus the duration of a query. The observer receives a [gatehouse.EventStreamEnded]. Put
+// it around handlers of long requests, and have them watch their context.
 func (r *Registry) EndWithAgent(next http.Handler) http.Handler {
 	return gatehouse.EndAtExpiry(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		p, _ := gatehouse.FromContext(request.Context())
@@ -45,7 +45,7 @@ func (r *Registry) watch(request *http.Request, p gatehouse.Principal, end conte
 		start := time.Now()
 		_, _, e := r.resolve(ctx, p, p.Kind == gatehouse.KindAgent)
 		switch {
-		case ctx.Err() != nil: // the request has been served, or the caller has hung up
+		case ctx.Err() != nil: // the request has been served, or the client has disconnected
 			return nil
 		case e == nil:
 			failed = false
@@ -63,7 +63,8 @@ func (r *Registry) watch(request *http.Request, p gatehouse.Principal, end conte
 	}
 	again = func() {
 		if event := check(); event != nil {
-			// Without the lock, so that an observer that blocks does not keep the request.
+			// Without the lock, so that an observer that blocks does not delay the
+			// request.
 			_ = gatehouse.Report(context.WithoutCancel(ctx), r.config.Observer, *event) // the request ends in any case
 		}
 	}

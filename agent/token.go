@@ -14,7 +14,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/mtls"
 )
 
-// issue is a token that is issued.
+// issue is a token that the server issues.
 type issue struct {
 	agent  Agent
 	token  jwtauth.AccessToken
@@ -23,7 +23,7 @@ type issue struct {
 	header http.Header // of the response
 }
 
-// mint returns a token that an agent has for itself.
+// mint returns an agent's own token.
 func (s *Server) mint(r *http.Request, c *client, asked gatehouse.Scopes) (*issue, *gatehouse.Error) {
 	a := &c.entry.agent
 	switch {
@@ -82,8 +82,8 @@ func (l Limits) claims(claims map[string]any) map[string]any {
 	return claims
 }
 
-// sign binds the token to the keys that the request proves, and signs it. It comes
-// last: a DPoP proof is used up.
+// sign binds the token to the keys that the request proves, and signs it. Call it last,
+// because it uses the DPoP proof.
 func (s *Server) sign(r *http.Request, c *client, t *issue) (*issue, *gatehouse.Error) {
 	t.token.Audience = s.config.Audience
 	t.token.Confirmation = make(map[string]string)

@@ -18,7 +18,7 @@ const (
 	averageWeight = 16
 )
 
-// alarm counts the uses of keys and reports what exceeds its thresholds.
+// alarm counts the uses of keys and reports the events of its thresholds.
 type alarm struct {
 	Thresholds
 	start  time.Time
@@ -60,11 +60,11 @@ func (t *tally) add(minute int64, limit int) bool {
 // settle records that the event of a minute is reported.
 func (t *tally) settle(minute int64) { t.reported = t.reported || t.minute == minute }
 
-// checkThresholds passes a decision to the alarm and reports what it finds. If
-// [Thresholds].Suspend says so, it suspends the key of an accepted request and
-// changes the decision. It returns an error to reject the request with. Events
-// do not end with the request, so that a client cannot avoid them by hanging up,
-// and are settled last, so that the next request repeats what fails here.
+// checkThresholds passes a decision to the alarm and reports the resulting events. For an
+// event of [Thresholds].Suspend it suspends the key of an accepted request and changes
+// the decision. It returns the error with which to reject the request. It continues after
+// the client disconnects, so that a client cannot avoid the events. It settles the events
+// last, so that the next request repeats them after a failure here.
 func (k *Keys) checkThresholds(ctx context.Context, d *decision) error {
 	if k.alarm == nil {
 		return nil
@@ -103,7 +103,7 @@ func (k *Keys) checkThresholds(ctx context.Context, d *decision) error {
 	return nil
 }
 
-// use counts a valid secret and returns the events of it.
+// use counts the use of a valid secret and returns its events.
 func (a *alarm) use(d *decision) (events []signal) {
 	accepted := d.reason == "" && (a.NewNetworks || a.Burst > 0)
 	revoked := d.reason == ReasonRevoked && a.UsesAfterRevocation
@@ -131,7 +131,7 @@ func (a *alarm) use(d *decision) (events []signal) {
 	return events
 }
 
-// settle makes the events of a key reported ones, and their network a known one.
+// settle records that the events of a key are reported and that their network is known.
 func (a *alarm) settle(id string, events []signal) {
 	s := &a.shards[shardOf(id, shardCount)]
 	s.Lock()
@@ -181,9 +181,9 @@ func (h *history) knows(network netip.Prefix) bool {
 	return true
 }
 
-// learn makes a network a known one.
+// learn adds a network to the recent ones.
 func (h *history) learn(network netip.Prefix) {
-	if h.knows(network) { // by a concurrent request
+	if h.knows(network) { // added by a concurrent request
 		return
 	}
 	if len(h.networks) >= knownNetworks {
@@ -192,8 +192,8 @@ func (h *history) learn(network netip.Prefix) {
 	h.networks = append(h.networks, network)
 }
 
-// failure counts a rejected key and returns the event of it. All clients without
-// a known address count together.
+// failure counts a rejected key and returns its event. All clients without a known
+// address count together.
 func (a *alarm) failure(d *decision) (signal, bool) {
 	if d.reason == "" || a.Failures == 0 {
 		return signal{}, false
@@ -208,7 +208,7 @@ func (a *alarm) failure(d *decision) (signal, bool) {
 	return signal{EventFailures, network, t.count, minute}, exceeded
 }
 
-// settleFailure makes an event of failure a reported one.
+// settleFailure records that an event of failure is reported.
 func (a *alarm) settleFailure(e signal) {
 	s := a.shardOf(e.network)
 	s.Lock()

@@ -81,13 +81,12 @@ type decision struct {
 	reason  gatehouse.Reason
 }
 
-// Authenticate reads a key from the header X-API-Key, or from the header
-// Authorization with scheme Bearer or ApiKey. It claims texts that begin with
-// [Config].Prefix and an underscore.
+// Authenticate reads a key from the header X-API-Key, or from the header Authorization
+// with scheme Bearer or ApiKey. It treats a text that begins with [Config].Prefix and an
+// underscore as a key, and returns [gatehouse.ErrNoCredentials] for any other.
 //
-// An unknown, malformed, expired, revoked or suspended key and a wrong secret
-// get the same response after the same processing time. The reason and the ID
-// are in the event.
+// The response and the processing time are the same for an unknown, expired, revoked or
+// suspended key and for a wrong secret. The reason and the ID are in the event.
 func (k *Keys) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	text, invalid, err := k.credential(r)
 	if err != nil {
@@ -144,9 +143,8 @@ func (k *Keys) credential(r *http.Request) (text string, invalid gatehouse.Code,
 	return text, invalid, err
 }
 
-// decide looks a key up and fills in the decision, all but the check of its
-// networks. It returns the store's time. An error means that the store is
-// unavailable.
+// decide looks a key up and fills in the decision, without checking the networks of the
+// key. It returns the time of the store. An error means that the store is unavailable.
 func (k *Keys) decide(ctx context.Context, text string, d *decision) (now time.Time, err error) {
 	s := k.hasher.get()
 	defer k.hasher.put(s)
@@ -206,8 +204,8 @@ func (k *Keys) read(s *scratch, text string) (Label, bool) {
 	return label, true
 }
 
-// match reports which secrets of the record s contains. It always compares with
-// both.
+// match reports whether the secret in s is the current or the previous one of the record.
+// It always compares with both.
 func (k *Keys) match(s *scratch, record *Record) (current, previous bool) {
 	return k.hasher.match(s, &record.Current), k.hasher.match(s, &record.Previous)
 }
@@ -227,8 +225,8 @@ func (k *Keys) unavailable(id string, err error) error {
 	}
 }
 
-// failed returns the error of a method of Keys whose call of the store failed: 503,
-// unless the store has answered.
+// failed returns the error of a method of Keys after a failed call of the store: 503,
+// unless err is ErrNotFound or ErrConflict.
 func (k *Keys) failed(method string, err error) error {
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
 		return fmt.Errorf("apikey: %s: %w", method, err)
@@ -236,8 +234,8 @@ func (k *Keys) failed(method string, err error) error {
 	return fmt.Errorf("apikey: %s: %w: %w", method, k.unavailable("", err), err)
 }
 
-// detached returns a context for writes and events that continue when the client
-// hangs up.
+// detached returns a context for writes and events that must continue after the client
+// disconnects.
 func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 }

@@ -16,8 +16,8 @@ type cache struct {
 	shards [shardCount]cacheShard
 }
 
-// cacheShard keeps the IDs that do not exist apart, so that a client that guesses IDs
-// cannot evict existing keys.
+// cacheShard keeps IDs that do not exist in a separate map, so that a client that guesses
+// IDs cannot evict existing keys.
 type cacheShard struct {
 	mu      sync.Mutex
 	found   map[string]*cached
@@ -25,10 +25,10 @@ type cacheShard struct {
 	// generation is incremented by each invalidation.
 	generation uint64
 
-	// hits and misses count the existing keys that were found, and those that the
-	// store was asked for.
+	// hits counts lookups of existing keys in the cache, misses those that called the
+	// store.
 	hits, misses atomic.Uint64
-	// turn lets one request ask the store again.
+	// turn lets one request at a time call the store again.
 	turn chan struct{}
 }
 
@@ -105,9 +105,9 @@ func (s *cacheShard) invalidate(id string) {
 	delete(s.missing, id)
 }
 
-// lookup sets record to that of an ID, from the cache or the store, and returns
-// the store's time. found is when a record from the cache was found there, zero for
-// one from the store.
+// lookup sets record to that of an ID, from the cache or the store, and returns the
+// store's time. found is the time of the lookup in the cache, zero for a record from the
+// store.
 func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now, found time.Time, err error) {
 	if k.cache == nil {
 		*record, err = k.store.Find(ctx, id)
@@ -129,9 +129,9 @@ func (k *Keys) lookup(ctx context.Context, id string, record *Record) (now, foun
 	return now, time.Time{}, err
 }
 
-// at sets record to that of the entry, if the ID exists, and returns the store's time at now, which is
-// after e.read: the store read its clock after e.read, so the result is never too early
-// and a key never outlives its expiry.
+// at sets record to that of the entry, if the ID exists, and returns the store's time at now. The
+// store read its clock after e.read, so the result is never too early, and a key is never valid
+// after its expiry.
 func (e *cached) at(record *Record, now time.Time) (time.Time, error) {
 	if e == nil {
 		return time.Time{}, ErrNotFound
@@ -140,9 +140,9 @@ func (e *cached) at(record *Record, now time.Time) (time.Time, error) {
 	return record.AsOf.Add(now.Sub(e.read)), nil
 }
 
-// fill asks the store. If the ID is invalidated meanwhile it asks once more, so
-// that the request too sees the change. The result is nil for an ID that does not
-// exist.
+// fill reads a key from the store. If the ID is invalidated meanwhile, it reads once
+// more, so that this request sees the change too. The result is nil for an ID that does
+// not exist.
 func (k *Keys) fill(ctx context.Context, id string) (entry *cached, err error) {
 	s := k.cache.shard(id)
 	for range 2 {
@@ -166,11 +166,10 @@ func (k *Keys) fill(ctx context.Context, id string) (entry *cached, err error) {
 	return entry, nil
 }
 
-// refill asks the store for a key whose cached record matches no secret of the
-// request, since another process may have rotated the key. Of the requests of a
-// shard, one at a time asks the store, and the others use its result if the store
-// was asked after they arrived: wrong secrets cause no load that grows with their
-// number.
+// refill reads a key again whose cached record does not match the secret of the request:
+// another process may have rotated the key. In each shard one request at a time calls the
+// store; the others use its result if the call began after they arrived. So the load of
+// the store does not grow with the number of wrong secrets.
 func (k *Keys) refill(ctx context.Context, id string, arrived time.Time, record *Record) (time.Time, error) {
 	turn := k.cache.shard(id).turn
 	select {

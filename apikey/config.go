@@ -28,9 +28,9 @@ type Config struct {
 	// Store stores the keys of this prefix only. Required.
 	Store Store
 
-	// Prefix begins every key, such as "acme": 2 to 16 lower-case letters and
-	// digits, a letter first. Required. Secret scanners search for it, so choose
-	// one that no other text contains.
+	// Prefix is the beginning of every key, such as "acme": 2 to 16 lower-case letters
+	// and digits, a letter first. Required. Secret scanners search for it, so choose one
+	// that no other text contains.
 	Prefix string
 
 	// Environment is the environment of this server, "live" if empty: at most 16
@@ -79,8 +79,8 @@ type Config struct {
 	Watcher Watcher
 
 	// Observer receives every change and the events of Thresholds. If it returns an
-	// error, the change is kept and the method returns the error; a request is
-	// answered with 503. Optional.
+	// error, the change is kept and the method returns the error; the response to a
+	// request is 503. Optional.
 	Observer gatehouse.Observer
 
 	// Thresholds set the events about the use of keys. Optional.

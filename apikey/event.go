@@ -25,8 +25,8 @@ const (
 	EventLeaked gatehouse.EventType = "apikey_leaked"
 )
 
-// EventMemoryStore reports that [New] was called with a [Memory]. It is for development: another
-// process does not know its keys and revocations, and they end with the process.
+// EventMemoryStore reports that [New] was called with a [Memory]. Use it in development only:
+// its keys and revocations exist in one process, and are lost when the process ends.
 const EventMemoryStore gatehouse.EventType = "apikey_memory_store"
 
 // Events of [Thresholds].

@@ -27,7 +27,7 @@ const (
 	minPrefixChars = 2
 )
 
-// nameRule is what isName accepts.
+// nameRule describes the names that isName accepts.
 const nameRule = "1 to 16 lower-case letters and digits, a letter first"
 
 // ErrMalformed is the error of [Parse]: the format or the checksum of the text is

@@ -28,11 +28,11 @@ type Pepper struct {
 	Secret gatehouse.Secret
 }
 
-// hasher hashes keys. A hash covers the whole text before the checksum, so that
-// it is valid for no other ID and no other environment.
+// hasher hashes keys. A hash covers the whole text before the checksum, so that it is not
+// valid for another ID or environment.
 //
-// It hashes each credential with all configured peppers before the store is
-// asked, so that the response time does not depend on the stored pepper.
+// It hashes each credential with all configured peppers before the call of the store, so
+// that the response time does not depend on the stored pepper.
 type hasher struct {
 	versions []uint32 // the first one hashes new secrets
 	pool     sync.Pool

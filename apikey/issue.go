@@ -51,8 +51,8 @@ type Request struct {
 // Issued is a key with a new secret.
 type Issued struct {
 	Key Key
-	// Secret is the text that the client sends. It exists only here: show it
-	// once and do not store it.
+	// Secret is the text that the client sends. No other copy exists: show it once and do
+	// not store it.
 	Secret gatehouse.Secret
 }
 

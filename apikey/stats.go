@@ -4,10 +4,9 @@ package apikey
 
 // Stats are counts since the start, for metrics.
 type Stats struct {
-	// CacheHits and CacheMisses count lookups of existing keys: those that the cache
-	// answered, and those for which the store was asked. IDs that do not exist are not
-	// counted, so that guesses do not change the ratio. Both stay 0 without
-	// [Config].CacheTTL.
+	// CacheHits and CacheMisses count lookups of existing keys: in the cache, and in the
+	// store. Lookups of IDs that do not exist are not counted, so that guesses do not
+	// change the ratio. Without [Config].CacheTTL both stay 0.
 	CacheHits, CacheMisses uint64
 }
 

@@ -16,13 +16,13 @@ var ErrNotFound = errors.New("API key not found")
 // for [Keys.Delete], it is neither revoked nor expired.
 var ErrConflict = errors.New("conflict: the state of the API key does not allow it")
 
-// ErrInvalid is the error for an argument of a method of [Keys] that is invalid,
-// such as a [Request] without Owner. Repeating the call does not help. An error of the
-// store, other than [ErrNotFound] and [ErrConflict], is a [*gatehouse.Error] instead:
-// [gatehouse.Refuse] answers it with 503.
+// ErrInvalid is the error for an invalid argument of a method of [Keys], such as a
+// [Request] without Owner. A retry cannot succeed. An error of the store, other than
+// [ErrNotFound] and [ErrConflict], is a [*gatehouse.Error] instead: [gatehouse.Refuse]
+// writes 503 for it.
 var ErrInvalid = errors.New("invalid argument")
 
-// invalid makes an error an [ErrInvalid] without a change of its text.
+// invalid is an error that is also an [ErrInvalid], with the same text.
 type invalid struct{ error }
 
 func (invalid) Is(target error) bool { return target == ErrInvalid }
@@ -60,8 +60,8 @@ const Retention = 90 * 24 * time.Hour
 //   - Each record that is returned has AsOf set.
 //   - Strings are UTF-8 without control characters and are returned unchanged,
 //     Metadata too. IDs are compared byte by byte.
-//   - Create and Import remove up to ten records whose Expires is more than
-//     [Retention] ago, in each call. Nothing else removes a record but Delete.
+//   - Create and Import remove up to ten records whose Expires is more than [Retention]
+//     ago, in each call. Only these two and Delete remove records.
 //   - An implementation that notifies other processes of changes does so in
 //     Rotate, Revoke, RevokeAll, Suspend and Import; see [Watcher].
 type Store interface {

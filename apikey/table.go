@@ -4,8 +4,8 @@ package apikey
 
 import "sync"
 
-// Tables have shards, so that requests do not wait for each other. Each shard is
-// bounded: 131,072 keys in all, and 16,384 entries of what an unknown client can add.
+// Tables have shards, so that requests do not wait for each other. The size of each shard
+// is bounded: 131,072 keys in all, and 16,384 entries that unknown clients can add.
 const (
 	shardCount = 256
 	maxKeys    = 512

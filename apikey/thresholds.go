@@ -12,30 +12,28 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// Thresholds set what [Keys] reports about the use of keys. The zero value
-// reports nothing.
+// Thresholds configure the events about the use of keys. The zero value reports none.
 //
-// Each process keeps its own counts in memory and loses them when it exits. The counts
-// are bounded, and entries are evicted at random: those of 131,072 existing keys, which
-// are as many as the cache holds, and those of 16,384 addresses. After an eviction the
-// counts of the key begin again: its next network is not reported, and no burst in the
-// first minute.
+// Each process keeps its own counts in memory and loses them when it exits. It keeps the
+// counts of at most 131,072 existing keys and 16,384 addresses, and evicts entries at
+// random. After an eviction the counts of the key begin again: its next network is not
+// reported, and neither is a burst in the first minute.
 //
-// An event counts as reported, and a network as known, when the Observer has accepted
-// the event and the key is suspended if Suspend says so. Until then each request
-// reports the event again, and is rejected with 503 if that fails. Concurrent requests
-// may report the same event several times.
+// An event counts as reported, and a network as known, when the Observer has accepted the
+// event and, for an event of Suspend, the key is suspended. Until then each request
+// reports the event again. If the report or the suspension fails, the response is 503.
+// Concurrent requests may report the same event several times.
 type Thresholds struct {
-	// NewNetworks reports [EventNewNetwork]: a key is used from a /24 of IPv4 or a
-	// /48 of IPv6 that is not among the last 16 that it was used from. The first
-	// network in which a process sees a key is not reported.
+	// NewNetworks reports [EventNewNetwork]: a key is used from a /24 of IPv4 or a /48 of
+	// IPv6 that is not among its last 16 networks. The first network of a key in each
+	// process is not reported.
 	NewNetworks bool
 
 	// Burst reports [EventBurst], once a minute: the requests of a key in one
 	// minute exceed Burst times its recent average, and BurstFloor. 0 for off,
 	// otherwise at least 2.
 	Burst int
-	// BurstFloor is the number of requests in a minute that is never reported.
+	// BurstFloor is the number of requests in a minute up to which no burst is reported.
 	// Required with Burst.
 	BurstFloor int
 

@@ -68,8 +68,8 @@ func (u usage) add(id string) (key *keyUsage) {
 	return key
 }
 
-// principalOf returns the principal of a key: that of the last use if nothing has
-// changed since, otherwise a new one.
+// principalOf returns the principal of a key: that of the last use if the record is
+// unchanged, otherwise a new one.
 func (key *keyUsage) principalOf(k *Keys, record *Record, expires time.Time) *gatehouse.Principal {
 	last := key.principal.Load()
 	if last != nil && last.Subject == record.Owner && last.Tenant == record.Tenant && last.Environment == record.Environment &&

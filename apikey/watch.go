@@ -17,9 +17,8 @@ import (
 // LISTEN and NOTIFY of PostgreSQL.
 type Watcher interface {
 	// Watch calls changed with the ID of every key that a process rotates, revokes,
-	// suspends, resumes or changes by Import, after the change. It calls changed
-	// with "", which stands for all keys, when it starts to listen, because it may
-	// have missed changes before.
+	// suspends, resumes or changes by Import, after the change. When it begins to listen,
+	// it calls changed with "", for all keys, because it may have missed changes before.
 	//
 	// Watch blocks until ctx is done or it cannot listen any more, such as when its
 	// connection breaks or the server does not respond, and always returns a non-nil
@@ -82,8 +81,8 @@ func (k *Keys) Watch(ctx context.Context) error {
 	}
 }
 
-// reportWatch reports the state of the Watcher. No request depends on the event, so
-// that an error of the observer has no effect.
+// reportWatch reports the state of the Watcher. It ignores errors of the observer,
+// because no request depends on the event.
 func (k *Keys) reportWatch(ctx context.Context, t gatehouse.EventType, level slog.Level, cause error) {
 	ctx, cancel := detached(ctx)
 	defer cancel()

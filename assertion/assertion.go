@@ -47,8 +47,8 @@ const (
 	maxText            = 255
 )
 
-// ReplayStore remembers which assertions were used. The stores of package dpop and
-// of the store module implement it.
+// ReplayStore records used assertions. The stores of package dpop and of module store
+// implement it.
 type ReplayStore interface {
 	// Insert records key for lifetime and reports whether it was absent or expired.
 	// Of several concurrent calls with one key, in any number of processes, exactly
@@ -67,13 +67,13 @@ type Config struct {
 
 	// Find returns a client that is not one of Clients, from a registry that changes
 	// while the program runs, and [ErrUnknownClient] if there is none. id is
-	// client-supplied and not verified; it has at most 255 bytes. The error of Find is
-	// returned if it is a [*gatehouse.Error], and is answered with 503 otherwise. Find
-	// must be safe for concurrent use and bounded in time. Optional.
+	// client-supplied and not verified; it has at most 255 bytes. Authenticate returns an
+	// error of Find that is a [*gatehouse.Error]; for any other error the response is
+	// 503. Find must be safe for concurrent use and bounded in time. Optional.
 	Find func(ctx context.Context, id string) (Client, error)
 
-	// Replays remembers used assertions. All processes of the authorization server
-	// must share it. Required.
+	// Replays records used assertions. All processes of the authorization server must
+	// share it. Required.
 	Replays ReplayStore
 
 	// MaxLifetime is the maximum of exp - iat: 5 minutes by default, at most 1 hour.
@@ -186,7 +186,7 @@ func (v *Verifier) Authenticate(r *http.Request) (client string, err error) {
 	return client, err
 }
 
-// verify returns the client that has made an assertion.
+// verify returns the client that signed an assertion.
 func (v *Verifier) verify(ctx context.Context, assertion string) (string, error) {
 	client := issuerOf(assertion)
 	verifier, err := v.verifierOf(ctx, client)
@@ -228,7 +228,7 @@ func (v *Verifier) verify(ctx context.Context, assertion string) (string, error)
 	case jti == "": // package jwtauth has checked its form
 		return "", reject(ReasonClaims, client, "jti is missing")
 	}
-	// The key is inserted last: an assertion that is rejected otherwise is not used up.
+	// Insert the key last, so that a rejected assertion does not count as used.
 	key := sha256.Sum256([]byte("assertion\x00" + client + "\x00" + jti))
 	inserted, err := v.config.Replays.Insert(ctx, key, time.Until(time.Unix(seconds, 0).Add(skew)))
 	switch {

@@ -239,12 +239,12 @@ func TestAssertionIsNoAccessToken(t *testing.T) {
 func TestNewReportsEveryMistake(t *testing.T) {
 	var none *dpop.Memory
 	_, err := assertion.New(assertion.Config{
-		Replays: none, MaxLifetime: 2 * time.Hour,
+		Replays: none, MaxLifetime: 2 * time.Hour, Transport: (*http.Transport)(nil), Observer: gatehouse.ObserverFunc(nil),
 		Clients: []assertion.Client{
 			{}, {ID: "a\n"}, {ID: "b", Keys: keys, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}}, {ID: "b"}, {ID: "c", Algorithms: []jwtauth.Algorithm{"HS384", jwtauth.HS256}},
 		},
 	})
-	for _, want := range []string{"Issuer: required", "MaxLifetime: got 2h0m0s", "Replays: required", "Clients[0].ID: required", "Clients[1].ID: required", "Clients[3].ID: duplicate", "Clients[3]: ", "Clients[4].Algorithms: HS256 is symmetric", "Clients[4].Algorithms: HS384 is symmetric"} {
+	for _, want := range []string{"Issuer: required", "MaxLifetime: got 2h0m0s", "Replays: required", "Transport: is a nil *http.Transport", "Observer: is a nil gatehouse.ObserverFunc", "Clients[0].ID: required", "Clients[1].ID: required", "Clients[3].ID: duplicate", "Clients[3]: ", "Clients[4].Algorithms: HS256 is symmetric", "Clients[4].Algorithms: HS384 is symmetric"} {
 		if err == nil || !strings.Contains(err.Error(), "assertion: Config."+want) {
 			t.Errorf("New error lacks %q:\n%v", want, err)
 		}

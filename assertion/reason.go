@@ -24,7 +24,8 @@ const (
 	ReasonAudience gatehouse.Reason = "assertion_audience"
 	// ReasonClaims: typ is that of another kind of JWT, sub is not iss, or jti is missing. Status: 401. Operator: see the cause.
 	ReasonClaims gatehouse.Reason = "assertion_claims"
-	// ReasonReplayed: the jti was used before. Status: 401. Operator: have the client make an assertion for each request; otherwise treat it as an attack.
+	// ReasonReplayed: the jti was used before. Status: 401. Operator: have the client create a new
+	// assertion for each request; otherwise treat it as an attack.
 	ReasonReplayed gatehouse.Reason = "assertion_replayed"
 	// ReasonStoreUnavailable: the replay store or Config.Find failed. Status: 503. Operator: check the store that the cause names.
 	ReasonStoreUnavailable gatehouse.Reason = "assertion_store_unavailable"

@@ -87,8 +87,8 @@ func (k *noteKey) Verify(text, signature []byte) bool {
 	return false
 }
 
-// isOrigin reports whether a text can be the origin of a checkpoint and the name
-// of its key: what C2SP signed-note allows for the names of keys.
+// isOrigin reports whether a text can be the origin of a checkpoint and the name of its
+// key, by the rules of C2SP signed-note.
 func isOrigin(origin string) bool {
 	return origin != "" && !strings.ContainsFunc(origin, func(r rune) bool {
 		return r <= ' ' || r == '+' || r == 0x7f || r >= 0x80

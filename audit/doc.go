@@ -3,14 +3,14 @@
 // Package audit writes events to a log. Verification finds every later change of the
 // log.
 //
-// A [Log] is a [gatehouse.Observer]. It appends each event as one line of JSON to
-// a file and waits until the line is on the disk. Over the lines it keeps a Merkle
-// tree (RFC 6962 section 2.1) and signs the root of the tree at intervals. The
-// signed roots are checkpoints in the formats of the C2SP project: signed-note and
-// tlog-checkpoint. [Verify] reads the log once and finds the first record that was
-// changed, removed, inserted or moved. [Prove] makes a proof, in the format
-// tlog-proof, that one record is in the log; [CheckProof] needs the proof, the
-// record and the public key, but not the log.
+// A [Log] is a [gatehouse.Observer]. It appends each event as one line of JSON to a file
+// and waits until the line is on the disk. Over the lines it keeps a Merkle tree (RFC
+// 6962 section 2.1) and signs the root of the tree at intervals. The signed roots are
+// checkpoints in the formats of the C2SP project: signed-note and tlog-checkpoint.
+// [Verify] reads the log once and finds the first record that was changed, removed,
+// inserted or moved. [Prove] returns a proof, in the format tlog-proof, that one record
+// is in the log. [CheckProof] checks it with the record and the public key, without the
+// log.
 //
 // # Files
 //
@@ -21,19 +21,19 @@
 //
 // The hashes can be computed from the records. They locate a changed record; the
 // checkpoints prove that it was changed. An attacker who can write all files and has no
-// key can hide a change only by removing everything since an earlier checkpoint. Copy
-// checkpoints to another machine, or have a [Witness] sign them, and give one to
-// Verify, which then detects that too. The member mac of a record, made with a key that
-// is derived from that of the log, protects the records that no checkpoint signs yet:
-// Open refuses a log with a record that was not written with this key.
+// key can hide a change only by removing everything since an earlier checkpoint. To
+// detect that too, copy checkpoints to another machine, or have a [Witness] sign them,
+// and pass one to Verify. The member mac of a record protects the records that no
+// checkpoint signs yet. Its key is derived from the key of the log: Open refuses a log
+// with a record that was not written with this key.
 //
 // # Other places
 //
 // A [Recorder] writes the same JSON to an [Appender]: a table of a database, with Audit
-// of store/sqlstore, or a transparency log, with the module adapter/tessera. In a table
-// a [Sealer] makes the member mac of each record, which names the first record that was
-// changed. [SignRecords] and [VerifyRecords] make and check the checkpoints of a table.
-// A table has no stored hashes, and no proof for one record.
+// of store/sqlstore, or a transparency log, with the module adapter/tessera. In a table a
+// [Sealer] adds the member mac to each record, with which VerifyRecords finds the first
+// changed record. [SignRecords] creates the checkpoints of a table and [VerifyRecords]
+// checks them. A table has no stored hashes, and no proof for one record.
 //
 // # What a record contains
 //

@@ -4,12 +4,12 @@ package audit
 
 import "fmt"
 
-// Problem is what is wrong with a log.
+// Problem is a kind of change of a log.
 type Problem string
 
 // The problems that [Verify] finds.
 const (
-	// Changed: the record is not the one that was written.
+	// Changed: the record differs from the record that was written.
 	Changed Problem = "changed"
 	// Missing: the record was removed.
 	Missing Problem = "missing"

@@ -67,8 +67,8 @@ func openRecords(path string, from int64) (*records, error) {
 	return &records{files: files, last: last}, nil
 }
 
-// openLast returns the files of records and opens the last one, which another
-// process may rename at any time: the list is that before and after.
+// openLast returns the files of records and opens the last one. Another process may
+// rename it at any time, so openLast compares the lists before and after.
 func openLast(path string) ([]string, *os.File, error) {
 	for {
 		before, err := recordFiles(path)
@@ -89,9 +89,9 @@ func openLast(path string) ([]string, *os.File, error) {
 	}
 }
 
-// next returns the next line without its line break, valid until the next call,
-// and io.EOF at the end. A last line without a line break does not count: its
-// writer was killed.
+// next returns the next line without its line break, valid until the next call, and
+// io.EOF at the end. It ignores a last line without a line break, whose writer was
+// killed.
 func (r *records) next() ([]byte, error) {
 	if line := r.peeked; line != nil {
 		r.peeked = nil

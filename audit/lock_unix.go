@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// lock takes the lock of a log. The operating system releases it when the
-// process ends, however it ends.
+// lock takes the lock of a log. The operating system releases it when the process ends or
+// is killed.
 func lock(file *os.File) error {
 	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {

@@ -49,9 +49,9 @@ type Config struct {
 	// be safe for concurrent use.
 	BestEffort func(gatehouse.Event) bool
 
-	// MaxAnonymous is the number of refusals of unknown callers that are recorded in
-	// each second: 50 by default. The others become one record with their number at
-	// each checkpoint, so that a caller without credentials cannot fill the disk.
+	// MaxAnonymous is the number of refusals of unknown callers that are recorded in each
+	// second: 50 by default. At each checkpoint one record contains the number of the
+	// others, so that a caller without credentials cannot fill the disk.
 	MaxAnonymous int
 }
 
@@ -97,9 +97,9 @@ type entry struct {
 	done    chan<- error // nil for best effort
 }
 
-// Open opens or creates a log and recovers it if a process was killed while it
-// wrote. It reports all configuration errors at once. Opening takes a time that
-// does not depend on the size of the log.
+// Open opens or creates a log and recovers it if a process was killed while it wrote. It
+// reports all configuration errors at once. The time for opening does not depend on the
+// size of the log.
 func Open(config Config) (*Log, error) {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("audit: Config."+format, args...)) }
@@ -176,7 +176,7 @@ func (l *Log) Observe(ctx context.Context, e gatehouse.Event) error {
 	}
 	done := make(chan error, 1)
 	select {
-	case l.queue <- entry{encoded, done}: // also for a caller that has hung up
+	case l.queue <- entry{encoded, done}: // even if the client has disconnected
 	default:
 		select {
 		case <-l.closing:
@@ -186,8 +186,7 @@ func (l *Log) Observe(ctx context.Context, e gatehouse.Event) error {
 		case l.queue <- entry{encoded, done}:
 		}
 	}
-	// The record is written in any case, so its result counts and not the end of
-	// the request.
+	// The record is written in any case: return its result, not the end of the request.
 	select {
 	case err := <-done:
 		return err

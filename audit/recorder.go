@@ -76,6 +76,6 @@ func (r *Recorder) Flush(ctx context.Context) error {
 }
 
 func (r *Recorder) append(ctx context.Context, encoded []byte) error {
-	// A caller that hangs up must not escape the record.
+	// Record the event even if the client disconnects.
 	return r.appender.Append(context.WithoutCancel(ctx), append([]byte{'{'}, encoded...))
 }

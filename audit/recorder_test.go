@@ -56,8 +56,8 @@ func TestNewRecorderErrors(t *testing.T) {
 	}
 }
 
-// A recorder writes what the log writes, without the number and the seal, also for a
-// caller that has hung up.
+// A recorder writes what the log writes, without the number and the seal, even if the
+// client has disconnected.
 func TestRecorderWritesRecordsOfLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit.jsonl")

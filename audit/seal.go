@@ -18,8 +18,8 @@ import (
 
 // Hashes can be computed without a key, so they do not prove that a record behind the
 // last checkpoint is one of the log: the member mac of each record does. It is an
-// HMAC-SHA256, cut to 128 bits, over what comes before the record and the record. What
-// comes before is the tree in a log with files, and the last record elsewhere.
+// HMAC-SHA256, truncated to 128 bits, over the preceding content and the record. The
+// preceding content is the tree in a log with files, and otherwise the previous record.
 const (
 	sealBytes  = 16
 	sealLength = len(`,"mac":""`) + (sealBytes*8+5)/6 // in a record
@@ -29,7 +29,7 @@ const (
 type sealKey []byte
 
 func newSealKey(secret []byte, origin string) sealKey {
-	// It fails only for a length that no hash allows.
+	// Fails only for a length above 255 hashes.
 	key, _ := hkdf.Key(sha256.New, secret, nil, "gatehouse audit seal 1 "+origin, sha256.Size)
 	return key
 }
@@ -70,7 +70,7 @@ func (k *noteKey) sealKey() sealKey {
 	return nil
 }
 
-// before returns what the seal of the next record covers beside the record.
+// before returns the preceding content for the seal of the next record.
 func (t *tree) before() [][]byte {
 	before := make([][]byte, len(t.peaks))
 	for i := range t.peaks {
@@ -90,7 +90,7 @@ type Sealer struct {
 
 // NewSealer returns a sealer. origin is the name of the log, see [Config]. All processes
 // that write to the log, and those that verify it, need the same secret: at least 32
-// bytes. It signs no checkpoint. For another secret, begin a new log.
+// bytes. It does not sign checkpoints. To change the secret, begin a new log.
 func NewSealer(origin string, secret gatehouse.Secret) (*Sealer, error) {
 	var errs []error
 	if !isOrigin(origin) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,15 +85,17 @@ func TestSignerWithoutSeal(t *testing.T) {
 	}
 }
 
-// unavailable is a key that cannot sign while err is set.
+// unavailable is a key that cannot sign while down is set.
 type unavailable struct {
 	crypto.Signer
-	err error
+	down atomic.Bool
 }
 
+var errKey = errors.New("unavailable")
+
 func (u *unavailable) Sign(r io.Reader, text []byte, o crypto.SignerOpts) ([]byte, error) {
-	if u.err != nil {
-		return nil, u.err
+	if u.down.Load() {
+		return nil, errKey
 	}
 	return u.Signer.Sign(r, text, o)
 }
@@ -101,28 +104,28 @@ func (u *unavailable) Sign(r io.Reader, text []byte, o crypto.SignerOpts) ([]byt
 // record, or by Close.
 func TestUnavailableKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path, down := filepath.Join(t.TempDir(), "audit.jsonl"), errors.New("unavailable")
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
 		key := &unavailable{Signer: logKey}
 		l := open(t, audit.Config{Path: path, Key: key})
-		tick := func(err error) {
-			key.err = err
+		fail := func() {
+			key.down.Store(true)
 			time.Sleep(time.Minute)
 			synctest.Wait()
 		}
-		tick(down)
+		fail()
 		for range 2 {
-			if err := l.Observe(t.Context(), event(0)); !errors.Is(err, down) {
-				t.Errorf("Observe() error = %v, want %v", err, down)
+			if err := l.Observe(t.Context(), event(0)); !errors.Is(err, errKey) {
+				t.Errorf("Observe() error = %v, want %v", err, errKey)
 			}
 		}
-		key.err = nil
+		key.down.Store(false)
 		observe(t, l, 1)
 		if last, err := audit.LastCheckpoint(path); err != nil || !bytes.HasPrefix(last, []byte(origin+"\n1\n")) {
 			t.Errorf("LastCheckpoint() = %q, %v, want size 1", last, err)
 		}
 		observe(t, l, 1)
-		tick(down)
-		key.err = nil
+		fail()
+		key.down.Store(false)
 		shut(t, l)
 		if report := verify(t, path, 3); report.Signed != 3 {
 			t.Errorf("Verify() = %d signed records, want 3", report.Signed)

@@ -48,11 +48,10 @@ var errSealer = errors.New("audit: seal: required")
 // checkpoint. It returns the number of records and the number of those that a checkpoint
 // signs.
 //
-// A [*Fault] names the first record that is not the one that was written. An attacker
-// with the secret of seal can change records so that the fault is only the range
-// between two checkpoints ([Rewritten]): more checkpoints make this range shorter.
-// Records that were removed from the end are reported as missing if a checkpoint signs
-// them.
+// A [*Fault] names the first record that was changed. If an attacker has the secret of
+// seal, the fault may only name the range between two checkpoints ([Rewritten]): with
+// more checkpoints this range is shorter. Records that were removed from the end are
+// reported as missing if a checkpoint signs them.
 func VerifyRecords(records iter.Seq2[[]byte, error], seal *Sealer, key crypto.PublicKey, checkpoints ...[]byte) (total, signed int64, err error) {
 	if seal == nil {
 		return 0, 0, errSealer

@@ -27,11 +27,11 @@ type Report struct {
 	Checkpoint []byte
 }
 
-// Verify reads a log once, with memory that does not depend on its size, and
-// checks every record against the hashes, and the hashes against every
-// checkpoint. key is the public key of the log. kept are checkpoints that were
-// kept elsewhere: the log must contain their records. Without one, Verify does
-// not see that everything after an earlier checkpoint was removed.
+// Verify reads a log once, with memory that does not depend on its size, and checks every
+// record against the hashes, and the hashes against every checkpoint. key is the public
+// key of the log. kept are checkpoints that were kept elsewhere: the log must contain
+// their records. Without one, Verify cannot detect that everything after an earlier
+// checkpoint was removed.
 //
 // The error is a [*Fault] that names the first record that was changed, or
 // another error if a file cannot be read. The records after the last checkpoint

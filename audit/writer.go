@@ -39,10 +39,9 @@ type writer struct {
 	stored []tlog.Hash
 }
 
-// openWriter opens the files of a log. The order of writing is: records, synced;
-// hashes; and for a checkpoint: hashes synced, then the checkpoint. So what a
-// killed process leaves is a last line without its end, hashes that are missing,
-// or a checkpoint without its end.
+// openWriter opens the files of a log. The order of writing is: records, synced; hashes;
+// and for a checkpoint: hashes synced, then the checkpoint. So a killed process can leave
+// an incomplete last line, missing hashes or an incomplete checkpoint, but nothing else.
 func openWriter(path string, maxBytes int64, key *noteKey) (_ *writer, err error) {
 	w := &writer{path: path, maxBytes: maxBytes, key: key, sealKey: key.sealKey()}
 	defer func() {

@@ -16,16 +16,16 @@ import (
 // issuer for issuer.Audience, and reports each [Finding] with tb.Errorf on one
 // line. It takes a few seconds.
 //
-// A refusal is a finding too if the handler behind it has run: Attack looks for the
-// answer to a valid token in the refusal, for a second status, and for calls of a
-// [Witness].
+// A refusal is also a finding if the handler behind the gate has run: Attack looks in the
+// refusal for the response to a valid token and for a second status, and it looks for
+// calls of a [Witness].
 //
 // It ends the test if a valid token is rejected before the first or after the last
 // attempt, because a handler that rejects every request has no other findings.
 //
-// Not every finding is a vulnerability: a secure handler may answer with another
-// status than RFC 6750 demands, or reject unusual requests that are valid. Attack
-// does not report findings of the kinds in ignore. [Accepted] cannot be ignored.
+// Not every finding is a vulnerability: a secure handler may respond with another status
+// than RFC 6750 requires, or reject unusual but valid requests. Attack does not report
+// findings of the kinds in ignore. [Accepted] cannot be ignored.
 func Attack(tb testing.TB, handler http.Handler, issuer *Issuer, ignore ...Kind) {
 	tb.Helper()
 	if slices.Contains(ignore, Accepted) {
@@ -49,7 +49,7 @@ func Attack(tb testing.TB, handler http.Handler, issuer *Issuer, ignore ...Kind)
 	}
 }
 
-// hint says what the rejection of a valid token most often means.
+// hint returns the most frequent cause for the rejection of a valid token.
 func hint(status int) string {
 	switch status {
 	case http.StatusUnauthorized:
@@ -62,7 +62,7 @@ func hint(status int) string {
 	return ""
 }
 
-// findAll makes every attempt and returns the findings. accepted is the answer to a
+// findAll tries every attempt and returns the findings. accepted is the response to a
 // valid token.
 func findAll(handler http.Handler, issuer *Issuer, all iter.Seq[Attempt], accepted *recording) (findings []Finding, attempts int) {
 	oracles := make(oracle)
@@ -197,9 +197,9 @@ func (a Attempt) to(pattern string) Attempt {
 	return a
 }
 
-// Attacks yields the catalogue of attempts, in an order that does not change,
-// as requests to the Target of the issuer. Each token is made when it is
-// yielded, so that it has not expired.
+// Attacks yields the catalogue of attempts, in an order that does not change, as requests
+// to the Target of the issuer. Each token is created when it is yielded, so that it has
+// not expired.
 //
 // The catalogue depends on the issuer: attacks on signatures need an algorithm of
 // their kind, attacks on the key set need [Issuer.PublishOddKeys], attacks on
@@ -252,14 +252,14 @@ type Attempt struct {
 	// noCode for none.
 	code string
 
-	// credentials are the texts of which no part may be in an answer.
+	// credentials are the texts of which no part may be in a response.
 	credentials []string
 
 	// signer is the key that has signed the token, nil if the signature is invalid.
 	// The tests of this package verify it.
 	signer *key
 
-	// alike names a group of attempts whose answers must be equal.
+	// alike names a group of attempts whose responses must be equal.
 	alike string
 
 	// scoped says that the attempt is for routes that need scopes.

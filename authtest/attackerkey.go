@@ -18,9 +18,8 @@ import (
 	"time"
 )
 
-// attackerPath is the path of the attacker-controlled URLs to which jku and x5u of
-// the attempts point. A handler that fetches one follows a URL of a token that is
-// not verified.
+// attackerPath is the path of the attacker-controlled URLs to which jku and x5u of the
+// attempts point. A handler that fetches one follows a URL in an unverified token.
 const attackerPath = "/.authtest/attacker/"
 
 // attackerKeyID is the kid of the key that tokens contain or point to.

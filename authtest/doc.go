@@ -15,20 +15,21 @@
 //
 // # The catalogue
 //
-// Each attempt differs from a valid request in one property. Where that property
-// is part of the token, the issuer has signed it: a handler accepts the attempt if
-// and only if it lacks the one check that the attempt is about. Unusual but valid
-// requests, such as one with the scheme in lower case, are in the catalogue too.
+// Each attempt differs from a valid request in one property. If that property is part of
+// the token, the issuer has signed it: a handler accepts the attempt only if it lacks the
+// one check for this property. Unusual but valid requests, such as one with the scheme in
+// lower case, are in the catalogue too.
 //
-// The expected answers follow RFC 6750 section 3.1: 401 with invalid_token for an
-// invalid Bearer token, 400 for several or malformed credentials, 401 without an
-// error code for a request without credentials. In every rejection the package
-// also looks for parts of the credential, for malformed challenges and for a
-// missing Cache-Control: no-store, and it compares answers that must not differ
-// (an oracle), except for headers that differ in each answer, such as a request ID.
+// The expected responses follow RFC 6750 section 3.1: 401 with invalid_token for an
+// invalid Bearer token, 400 for several or malformed credentials, 401 without an error
+// code for a request without credentials. In every rejection the package also looks for
+// parts of the credential, for malformed challenges and for a missing Cache-Control:
+// no-store, and it compares responses that must not differ (an oracle). It ignores
+// headers that differ in each response, such as a request ID.
 //
-// A handler that runs behind a refusal is reported like one that accepts the
-// request. If it may write nothing that the attack can see, wrap it in a [Witness].
+// If the handler behind the gate runs although the request is refused, that is reported
+// like an accepted request. If this handler may write nothing that the attack can detect,
+// wrap it in a [Witness].
 //
 // The catalogue is made for a verifier that accepts RFC 9068 tokens in the
 // Authorization header only, with at most five minutes of skew, a lifetime of at
@@ -44,8 +45,8 @@
 //		}
 //	}
 //
-// A handler without findings may still authorize wrongly: the package knows
-// neither what a caller may do nor what stands in front of the handler.
+// A handler without findings may still authorize wrongly: the package does not know the
+// permissions of a caller, or the middleware in front of the handler.
 //
 // Do not use this package in production: the issuer gives a token to every caller,
 // over plain HTTP.

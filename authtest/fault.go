@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// Fault answers in place of an endpoint of an [Issuer]. document is what the
-// endpoint would serve. The context of the request ends when the client
-// disconnects or the issuer is closed.
+// Fault responds in place of an endpoint of an [Issuer]. document is the document of the
+// endpoint. The context of the request ends when the client disconnects or the issuer is
+// closed.
 type Fault func(w http.ResponseWriter, r *http.Request, document []byte)
 
-// Break makes the key set endpoint answer with fault until the next call; nil
-// repairs it.
+// Break makes the key set endpoint respond with fault until the next call; nil repairs
+// the endpoint.
 func (i *Issuer) Break(fault Fault) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Finding is an incorrect answer of a handler.
+// Finding is an incorrect response of a handler.
 type Finding struct {
 	Attempt string // its Name
 	Kind    Kind
@@ -27,20 +27,20 @@ type Kind string
 
 // The kinds of findings, the worst first.
 const (
-	// Accepted: a hostile request got a success status, or was refused and the
-	// handler ran all the same.
+	// Accepted: a hostile request got a success status, or it was refused but the handler
+	// ran.
 	Accepted Kind = "accepted"
 	// Panicked: the handler panicked.
 	Panicked Kind = "panicked"
 	// AttackerURLFetched: the handler fetched a URL that a token named.
 	AttackerURLFetched Kind = "attacker-controlled URL fetched"
-	// Leaked: the answer contains eight or more characters of a credential.
+	// Leaked: the response contains eight or more characters of a credential.
 	Leaked Kind = "leaked"
-	// Oracle: answers differ that must be equal for a client without a valid token.
+	// Oracle: responses differ that must be equal for a client without a valid token.
 	Oracle Kind = "oracle"
 	// RejectedValid: an unusual but valid request was rejected.
 	RejectedValid Kind = "rejected although valid"
-	// WrongStatus: the request was rejected with another status than RFC 6750 asks.
+	// WrongStatus: the request was rejected with another status than RFC 6750 requires.
 	WrongStatus Kind = "wrong status"
 	// WrongHeader: WWW-Authenticate or Cache-Control of a rejection is missing,
 	// malformed or wrong.

@@ -45,8 +45,8 @@ type IssuerConfig struct {
 	// Claims are added to every token, as by [Issuer.Token].
 	Claims Claims
 
-	// Scope is the scope of its tokens. If it is the one that the handler requires,
-	// [Attacks] includes tokens with similar scopes. Default none.
+	// Scope is the scope of its tokens. If the handler requires this scope, [Attacks]
+	// includes tokens with similar scopes. Default none.
 	Scope string
 
 	// Target is the path of the requests of [Attacks], with an optional query.
@@ -54,7 +54,7 @@ type IssuerConfig struct {
 	Target string
 }
 
-// Issuer is the part of an authorization server that a resource server sees: a name,
+// Issuer is the part of an authorization server that a resource server uses: a name,
 // metadata, a key set and tokens. It listens on a loopback address. It is safe for
 // concurrent use.
 type Issuer struct {
@@ -147,7 +147,7 @@ func StartIssuer(config IssuerConfig) (*Issuer, error) {
 	return i, nil
 }
 
-// Close stops the server and all responses. The issuer can still make tokens.
+// Close stops the server and all responses. The issuer can still sign tokens.
 func (i *Issuer) Close() {
 	i.stop() // before Close, which waits for handlers
 	i.server.CloseClientConnections()
@@ -204,8 +204,8 @@ func (i *Issuer) Keys() []Key {
 	return keys
 }
 
-// Rotate makes a new signing key for each algorithm. The old keys stay published
-// until [Issuer.Withdraw]. A shared secret is not rotated.
+// Rotate creates a new signing key for each algorithm. The old keys stay published until
+// [Issuer.Withdraw]. A shared secret is not rotated.
 func (i *Issuer) Rotate() {
 	if i.Secret.Len() > 0 {
 		return

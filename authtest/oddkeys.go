@@ -25,11 +25,11 @@ type oddKey struct {
 	usable bool
 }
 
-// PublishOddKeys adds unusable keys to the key set: keys for encryption, with
-// private or symmetric parts, too weak, of unknown types, off their curve. It also
-// adds pairs of keys with one kid. A verifier must ignore the unusable keys and still
-// use the others. [Attacks] then includes tokens that the unusable keys have signed.
-// Call PublishOddKeys before the handler fetches the key set.
+// PublishOddKeys adds unusable keys to the key set: keys for encryption, with private or
+// symmetric parts, too weak, of unknown types, or not on their curve. It also adds pairs
+// of keys with one kid. A verifier must ignore the unusable keys and still use the
+// others. [Attacks] then includes tokens that the unusable keys have signed. Call
+// PublishOddKeys before the handler fetches the key set.
 func (i *Issuer) PublishOddKeys() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -33,14 +33,14 @@ func Principal(subject string, scopes ...string) gatehouse.Principal {
 	}
 }
 
-// Request returns a copy of r with the caller p, as a gate passes it to a handler, so
-// that a handler behind [gatehouse.Require] can be tested without a credential.
+// Request returns a copy of r with the caller p, like a request behind a gate. Use it to
+// test a handler behind [gatehouse.Require] without a credential.
 func Request(r *http.Request, p gatehouse.Principal) *http.Request {
 	return r.WithContext(gatehouse.NewContext(r.Context(), p))
 }
 
-// Handler calls next as a gate does whose caller is always p, for tests of routers and
-// middleware. It authenticates no request: never use it in production.
+// Handler calls next like a gate whose caller is always p, for tests of routers and
+// middleware. It does not authenticate requests: never use it in production.
 func Handler(p gatehouse.Principal, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, Request(r, p))

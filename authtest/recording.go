@@ -62,9 +62,9 @@ func (r *recording) ran(accepted *recording) string {
 
 type witnessKey struct{}
 
-// Witness wraps the handler behind a gate. If a refused request reaches it, the
-// attack that sent the request reports [Accepted], also if the handler writes
-// nothing. It needs the context of the request, or one derived from it.
+// Witness wraps the handler behind a gate. If a refused request reaches it, the attack
+// that sent the request reports [Accepted], even if the handler writes nothing. The
+// request must have the context of the original request, or one derived from it.
 func Witness(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if answer, ok := r.Context().Value(witnessKey{}).(*recording); ok {

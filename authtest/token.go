@@ -37,8 +37,8 @@ func (i *Issuer) Sign(header, payload []byte) string {
 	return i.signer("", "").sign(string(header), string(payload))
 }
 
-// IDToken returns an ID token, OpenID Connect Core section 2. Its audience is the
-// client, and the key of the access tokens has signed it.
+// IDToken returns an ID token, OpenID Connect Core section 2. Its audience is the client.
+// It is signed with the key of the access tokens.
 func (i *Issuer) IDToken(claims Claims) string {
 	k := i.signer("", "")
 	payload := i.claims().without("scope").without("client_id").without("jti").merge(Claims{
@@ -60,8 +60,8 @@ func (i *Issuer) ExpiredToken(claims Claims) string {
 	return k.sign(i.header(k).String(), past.merge(claims).String())
 }
 
-// ForeignToken returns a token with the header and claims of a valid one, signed
-// with a key that is not of the issuer.
+// ForeignToken returns a token with the header and claims of a valid one, signed with a
+// key of another issuer.
 func (i *Issuer) ForeignToken(claims Claims) string {
 	k := i.signer("", "")
 	input := signingInput(i.header(k), i.claims().merge(claims))

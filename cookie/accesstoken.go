@@ -21,10 +21,10 @@ const (
 // Verifier verifies an access token from a cookie. An authenticator of the
 // package jwtauth is a Verifier. It must be safe for concurrent use.
 type Verifier interface {
-	// VerifyRequest verifies a token of the request r. For a token that is bound to
-	// a key of the client, it reads the proof from r, such as the client
-	// certificate. The scheme is always "", because the token is in a cookie. Its
-	// errors are those of [gatehouse.Authenticator].
+	// VerifyRequest verifies a token of the request r. For a token that is bound to a key
+	// of the client, it reads the proof from r, such as the client certificate. The
+	// scheme is always "", because the token is in a cookie. The errors are those of
+	// [gatehouse.Authenticator].
 	VerifyRequest(r *http.Request, scheme, token string) (gatehouse.Proof, error)
 }
 
@@ -45,8 +45,8 @@ type AccessTokenConfig struct {
 	// most 400 days: 15 minutes if zero. The token itself may expire earlier.
 	MaxAge time.Duration
 
-	// Keys seal the token, so that a stolen cookie file has no Bearer token in it,
-	// and split it if it is too large for one cookie. Optional.
+	// Keys seal the token, so that a stolen cookie file contains no Bearer token. A
+	// sealed token that is too large for one cookie is split. Optional.
 	//
 	//	RFC 10017 §6.1.3.2 (encrypt): "when using client-side sessions that
 	//	contain access tokens ... the BFF SHOULD encrypt its cookie contents."
@@ -135,8 +135,8 @@ func (a *AccessToken) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	if errors.Is(err, http.ErrNoCookie) {
 		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
 	}
-	// First, so that the answer to a cross-site request does not depend on the
-	// cookie.
+	// Check this first, so that the response to a cross-site request does not depend on
+	// the cookie.
 	if err := a.sites.Check(r); err != nil {
 		return gatehouse.Proof{}, err
 	}

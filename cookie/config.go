@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// RFC 6265bis §5.6: "If the sum of the lengths of the name string and the
-	// value string is more than 4096 octets, abort this algorithm and ignore the
-	// set-cookie-string entirely." ASVS 5.0, 3.3.5 asks the same of a server.
+	// RFC 6265bis §5.6: "If the sum of the lengths of the name string and the value
+	// string is more than 4096 octets, abort this algorithm and ignore the
+	// set-cookie-string entirely." ASVS 5.0, 3.3.5 requires the same of a server.
 	maxOctets = 4096
 
 	// RFC 6265bis §5.6: an attribute value of more than 1024 octets is ignored.
@@ -31,14 +31,14 @@ const (
 	maxNameOctets = 64
 )
 
-// Config configures a [Cookie]. Every cookie is Secure and HttpOnly and has a
-// SameSite attribute; there is no way to turn that off, and browsers accept such
-// cookies on http://localhost too. Name is required; the zero values of the other
-// fields are the strictest ones with which a login at another site works.
+// Config configures a [Cookie]. Every cookie is Secure and HttpOnly and has a SameSite
+// attribute; these cannot be disabled. Browsers accept such cookies on http://localhost
+// too. Name is required. The zero values of the other fields are the strictest with which
+// a login at another site works.
 type Config struct {
-	// Name is the name without its prefix: at most 64 characters of a token,
-	// RFC 9110 section 5.6.2, that does not begin with "__" and does not end in a
-	// dot and digits, as the names of the parts of a large cookie do. Required.
+	// Name is the name without its prefix: at most 64 characters of a token, RFC 9110
+	// section 5.6.2, that does not begin with "__" and does not end in a dot and digits,
+	// like the names of the parts of a large cookie. Required.
 	Name string
 
 	// Prefix is the prefix of the name, which browsers enforce: [PrefixHostHTTP] if
@@ -60,10 +60,9 @@ type Config struct {
 	// does not protect the cookie from pages at other paths of the same host.
 	Path string
 
-	// Domain extends the cookie to all hosts of a domain, each of which can then
-	// read and overwrite it. If it is empty, only this host gets the cookie.
-	// Browsers ignore cookies for a public suffix such as "co.uk"; New does not
-	// check that.
+	// Domain extends the cookie to all hosts of a domain. Each of them can then read and
+	// overwrite it. If it is empty, only this host gets the cookie. Browsers ignore
+	// cookies for a public suffix such as "co.uk"; New does not check that.
 	Domain string
 
 	// Partitioned makes browsers keep a separate cookie for each site that embeds this
@@ -71,11 +70,11 @@ type Config struct {
 	Partitioned bool
 }
 
-// Prefix is a prefix of cookie names that browsers enforce: they accept a cookie
-// of such a name only with the attributes that the prefix demands.
+// Prefix is a prefix of cookie names that browsers enforce: they accept a cookie with
+// such a name only with the attributes that the prefix requires.
 type Prefix uint8
 
-// The prefixes. All of them demand Secure.
+// The prefixes. All of them require Secure.
 const (
 	// PrefixHostHTTP is "__Host-Http-": HttpOnly, Path=/ and no Domain. Browsers
 	// that do not know it enforce PrefixHost.

@@ -19,9 +19,9 @@ var ErrTooLarge = errors.New("cookie: the value is too large")
 
 // Cookie sets, reads and clears one cookie. It is safe for concurrent use.
 //
-// Its value is readable and writable for the user of the browser and for every
-// program that reads the browser's files. Put values that need confidentiality or
-// integrity into a [Sealed] cookie.
+// The user of the browser, and every program with access to the browser's files, can read
+// and write the value. Put values that need confidentiality or integrity into a [Sealed]
+// cookie.
 type Cookie struct {
 	name       string // with its prefix
 	attributes string // behind the value of a cookie that is set
@@ -65,9 +65,9 @@ func (c Config) removal() string {
 	return c.scope() + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
 }
 
-// scope returns the attributes that identify the cookie and limit its use. They
-// are the same in every Set-Cookie: browsers take another Path or Domain for
-// another cookie, and ignore attributes that its prefix forbids.
+// scope returns the attributes that identify the cookie and limit its use. They are the
+// same in every Set-Cookie: with another Path or Domain, browsers create another cookie,
+// and they ignore a cookie whose attributes contradict its prefix.
 //
 // Implements RFC 6265bis §4.1.2.7; ASVS 5.0 §3.3.1.
 func (c Config) scope() string {
@@ -210,8 +210,8 @@ func (f *found) find(r *http.Request, base string, limit int) error {
 	return nil
 }
 
-// partOf returns the number of the part of the cookie base that name is: 0 for
-// the cookie itself, 1 for "base.1" and so on, -1 if it is no part.
+// partOf returns which part of the cookie base has this name: 0 for the cookie itself, 1
+// for "base.1" and so on, -1 for no part.
 func partOf(name, base string) int {
 	rest, ok := strings.CutPrefix(name, base)
 	switch {

@@ -22,43 +22,42 @@ type CrossSiteConfig struct {
 	// Optional.
 	TrustedOrigins []string
 
-	// AllowFraming accepts navigations in a frame of another site or origin, with which
-	// the cookie is sent. Set it for pages that others embed, such as a widget, and
-	// list the allowed sites in frame-ancestors of a Content-Security-Policy. Without
-	// it such a request is rejected, so that a page that forgot the header cannot be
-	// used for clickjacking by a sibling host.
+	// AllowFraming accepts navigations with the cookie in a frame of another site or
+	// origin. Set it for pages that others embed, such as a widget, and list the allowed
+	// sites in frame-ancestors of a Content-Security-Policy. Without AllowFraming such a
+	// request is rejected, so that a sibling host cannot use a page without
+	// frame-ancestors for clickjacking.
 	AllowFraming bool
 }
 
-// CrossSite protects against cross-site request forgery (CSRF): it rejects
-// requests that pages of other origins cause, with which browsers send the same
-// cookies. Every authenticator that reads a cookie calls it. It is safe for
-// concurrent use.
+// CrossSite protects against cross-site request forgery (CSRF): it rejects requests from
+// pages of other origins, because browsers send the user's cookies with them too. Every
+// authenticator that reads a cookie calls it. It is safe for concurrent use.
 //
 // It uses [http.CrossOriginProtection], which relies on the headers Sec-Fetch-Site
 // and Origin that no page can forge, and is stricter for requests with cookies:
 //
 //   - A request with an unsafe method and neither header is rejected: all current
 //     browsers send one of them.
-//   - An upgrade, such as to a WebSocket, needs the server's own origin or a
-//     trusted one although its method is GET (cross-site WebSocket hijacking).
+//   - An upgrade, such as to a WebSocket, needs the server's own origin or a trusted one,
+//     even with the method GET (cross-site WebSocket hijacking).
 //   - Cross-origin requests with GET, HEAD or OPTIONS that are not navigations are
 //     rejected: images, scripts, fetches.
 //   - Over TLS, an Origin of plain http is another origin.
 //   - Navigations in a frame of another origin are rejected, by Sec-Fetch-Dest, even if
 //     it is another host of the same site (clickjacking).
 //
-// A link on a page of another site can still cause a GET with cookies: handlers for
-// GET must change nothing. A browser without Sec-Fetch-Dest relies on
-// frame-ancestors in a Content-Security-Policy, which the application sets. The check
-// trusts the Host header: reject requests for host names that are not yours.
+// A link on a page of another site can still cause a GET with cookies: handlers for GET
+// must change nothing. For browsers without Sec-Fetch-Dest, the application must set
+// frame-ancestors in a Content-Security-Policy. The check trusts the Host header: reject
+// requests for host names that are not yours.
 type CrossSite struct {
 	protection *http.CrossOriginProtection
 	trusted    map[string]bool
 	framing    bool
 }
 
-// NewCrossSite makes the check. It reports all errors in config at once.
+// NewCrossSite returns the check. It reports all errors in config at once.
 func NewCrossSite(config CrossSiteConfig) (*CrossSite, error) {
 	c, err := newCrossSite(config.TrustedOrigins, "CrossSiteConfig")
 	if err != nil {
@@ -132,10 +131,10 @@ var (
 	errScheme        = errors.New("cookie: Origin has another scheme or host than the request")
 )
 
-// Check returns nil for a request of a page of this or a trusted origin and for a
-// request that no page causes, and otherwise a [*gatehouse.Error] of 403 with
-// [ReasonCrossSite]. It reads only the method, the host, the headers and the TLS state
-// of r.
+// Check returns nil for a request from a page of this or a trusted origin, and for a
+// request that no page causes. Otherwise it returns a [*gatehouse.Error] of 403 with
+// [ReasonCrossSite]. It reads only the method, the host, the headers and the TLS state of
+// r.
 //
 // Call it only for requests that carry a cookie: it is too strict for other clients.
 //
@@ -147,7 +146,7 @@ func (c *CrossSite) Check(r *http.Request) error {
 		return errCrossSite(errAmbiguous)
 	}
 	if site == "same-origin" {
-		return nil // as net/http decides, whatever the rest: no page can forge it
+		return nil // net/http accepts it, and no page can forge it
 	}
 	silent := site == "" && origin == ""
 	checked := r
@@ -172,8 +171,8 @@ func (c *CrossSite) Check(r *http.Request) error {
 	case silent:
 		return errCrossSite(errNoOrigin)
 	}
-	// Without Sec-Fetch-Site, net/http compares the host of Origin with Host. It
-	// ignores the scheme, and takes "null" for the origin of a request without Host.
+	// Without Sec-Fetch-Site, net/http compares the host of Origin with Host. It ignores
+	// the scheme, and accepts "null" for a request without Host.
 	if site == "" && !c.trusted[origin] && (r.Host == "" || r.TLS != nil && !strings.HasPrefix(origin, "https://")) {
 		return errCrossSite(errScheme)
 	}
@@ -211,7 +210,7 @@ func isUpgrade(r *http.Request) bool {
 	return r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0
 }
 
-// isSafe reports whether http.CrossOriginProtection takes the method for safe.
+// isSafe reports whether http.CrossOriginProtection treats the method as safe.
 func isSafe(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:

@@ -22,8 +22,8 @@ import (
 //
 //	key id, 1 octet | nonce, 24 octets | XChaCha20-Poly1305 of (expiry, 8 octets | value)
 //
-// The nonce is random, which 192 bits allow for any number of values. Name and
-// purpose are the associated data. The expiry is in seconds since 1970, UTC.
+// The nonce is random: 192 bits suffice for any number of values. Name and purpose are
+// the associated data. The expiry is in seconds since 1970, UTC.
 const (
 	idOctets       = 1
 	expiryOctets   = 8
@@ -53,8 +53,8 @@ type Keyring struct {
 	keys []sealingKey
 }
 
-// sealingKey is an XChaCha20-Poly1305 key. It has functions in place of the
-// cipher.AEAD because fmt prints what pointers point to, and no function.
+// sealingKey is an XChaCha20-Poly1305 key. It has functions instead of a cipher.AEAD,
+// because fmt prints the targets of pointers but not the contents of functions.
 type sealingKey struct {
 	id   byte
 	seal func(dst, nonce, plaintext, data []byte) []byte
@@ -100,7 +100,7 @@ func NewKeyring(secrets ...gatehouse.Secret) (*Keyring, error) {
 // newKey derives the key and its id from the secret by HKDF, so that the secret
 // may have any form and other uses. The id reveals nothing about the key.
 //
-// It fails only in a process that is limited to the ciphers of FIPS 140.
+// It fails only in a process that allows only the ciphers of FIPS 140.
 func newKey(secret gatehouse.Secret) (sealingKey, error) {
 	var key [chacha20poly1305.KeySize + idOctets]byte
 	derived, err1 := hkdf.Key(sha256.New, secret.Reveal(), nil, "gatehouse cookie seal 1", len(key))
@@ -125,8 +125,8 @@ func (k *Keyring) Open(name, purpose, text string) ([]byte, error) {
 	return k.open(associated(name, purpose), text)
 }
 
-// associated returns the associated data. The length in front keeps different
-// pairs of name and purpose from becoming the same text.
+// associated returns the associated data. The length in front makes the text of each pair
+// of name and purpose unique.
 func associated(name, purpose string) []byte {
 	data := binary.AppendUvarint(nil, uint64(len(name)))
 	data = append(data, name...)
@@ -158,7 +158,8 @@ func (k *Keyring) open(data []byte, text string) ([]byte, error) {
 		}
 		plain, err := key.open(box[:0], nonce, box, data)
 		if err != nil {
-			// Two keys can have the same id, and a failed Open has cleared the box.
+			// Decode again: two keys can have the same id, and a failed Open has cleared
+			// the box.
 			_, _ = base64url.Decode(sealed[:0], text)
 			continue
 		}

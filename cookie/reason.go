@@ -22,7 +22,7 @@ const (
 	ReasonCrossSite gatehouse.Reason = "cookie_cross_site"
 )
 
-// The refusals. Each call makes a new one.
+// The refusals. Each call returns a new one.
 
 func errDuplicate() *gatehouse.Error {
 	return &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: ReasonDuplicate}

@@ -34,8 +34,8 @@ type SealedConfig struct {
 	Lifetime time.Duration
 }
 
-// Sealed is a cookie whose value can be read and written only with the keys. It
-// is safe for concurrent use, and cheap enough to be made for each request.
+// Sealed is a cookie whose value can be read and written only with the keys. It is safe
+// for concurrent use, and cheap enough to create one for each request.
 //
 // A value that is too large for one cookie is split into up to four. Browsers
 // accept them, but many servers and proxies accept no more than 8 KB of headers:
@@ -70,7 +70,7 @@ func NewSealed(config SealedConfig) (*Sealed, error) {
 	return seal(cookie, config.Keys, config.Purpose, config.Lifetime), nil
 }
 
-// seal makes a sealed cookie of a cookie.
+// seal returns a sealed cookie based on cookie.
 func seal(cookie *Cookie, keys *Keyring, purpose string, lifetime time.Duration) *Sealed {
 	return &Sealed{cookie: cookie, keys: keys, data: associated(cookie.name, purpose), lifetime: lifetime}
 }
@@ -121,10 +121,10 @@ func (s *Sealed) clearParts(w http.ResponseWriter, r *http.Request, first int) {
 
 // Open returns the value in the request.
 //
-// The error is [http.ErrNoCookie] if there is none; otherwise it is a
-// [*gatehouse.Error]: 400 for two cookies of one name, 401 for parts that are
-// missing, moved or of the wrong size and for a value that does not open. Its
-// cause is [ErrSeal] or [ErrExpired] if the parts are in order.
+// The error is [http.ErrNoCookie] if there is none; otherwise it is a [*gatehouse.Error]:
+// 400 for two cookies of one name, 401 for parts that are missing, moved or of the wrong
+// size and for a value that does not open. Its cause is [ErrSeal] or [ErrExpired] if all
+// parts are present and correct.
 func (s *Sealed) Open(r *http.Request) ([]byte, error) {
 	var f found
 	if err := f.find(r, s.cookie.name, maxParts); err != nil {
@@ -149,7 +149,7 @@ func (s *Sealed) Open(r *http.Request) ([]byte, error) {
 // digit. All parts but the last have the maximum length, so that a value has one
 // way to be split and characters that were moved between parts are detected.
 
-// capacity returns the most characters of a value that fit into part i.
+// capacity returns the number of characters of a value that fit into part i.
 func capacity(name string, i int) int {
 	if i == 0 {
 		return maxOctets - len(name) - 1 // the count
@@ -182,9 +182,8 @@ func split(name, text string) ([]string, error) {
 	return nil, ErrTooLarge
 }
 
-// join returns the text whose parts are found, and false if split never makes such
-// parts. It ignores parts beyond the count, which are left over from a larger
-// value.
+// join returns the text of the parts, and false if split never returns such parts. It
+// ignores parts beyond the count, which remain from a larger value.
 func join(name string, f *found) (string, bool) {
 	first := f.values[0]
 	if first == "" || first[0] < '1' || first[0] > '0'+maxParts {

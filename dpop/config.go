@@ -49,22 +49,21 @@ type Config struct {
 	// accepted for loopback addresses only. Required.
 	PublicOrigin string
 
-	// Replays remembers the proofs that were used. All servers of the origin must
-	// share it. Required.
+	// Replays records used proofs. All servers of the origin must share it. Required.
 	Replays ReplayStore
 
 	// Algorithms are the accepted signature algorithms, which challenges list. ES256,
 	// PS256, EdDSA and Ed25519 if empty.
 	Algorithms []Algorithm
 
-	// NonceKeys are secrets of at least 32 random bytes, at most 8, from which nonces
-	// are derived. If there is one, every proof must contain a nonce of the server.
-	// A nonce is valid for five minutes on every server with the key, and responses
-	// carry a fresh one when less than half of that time is left.
+	// NonceKeys are up to 8 secrets of at least 32 random bytes. With NonceKeys, every
+	// proof must contain a nonce of the server. A nonce is valid for five minutes on
+	// every server with the key. Responses contain a fresh one when less than half of
+	// that time is left.
 	//
-	// The first key makes nonces and all of them verify. To rotate, append the new
-	// key on every server, then move it to the front, and remove the old one five
-	// minutes later. Optional.
+	// The first key creates nonces, all of them verify nonces. To rotate, append the new
+	// key on every server, then move it to the front, and remove the old one five minutes
+	// later. Optional.
 	NonceKeys []gatehouse.Secret
 
 	// Path returns the path of the URL that the client used, in its escaped form and

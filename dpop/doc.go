@@ -7,15 +7,15 @@
 //
 // # Resource server
 //
-// [New] returns a [Verifier]. Set it as a confirmer of every authenticator of
-// tokens, such as jwtauth.Config.Confirmers. From then on
+// [New] returns a [Verifier]. Set it as a confirmer of every authenticator of tokens,
+// such as jwtauth.Config.Confirmers. Then
 //
 //   - a token with cnf.jkt is accepted only as "Authorization: DPoP" with one
 //     valid proof in the header DPoP, and never as a Bearer token;
 //   - a token without cnf.jkt is rejected under the scheme DPoP;
 //   - every 401 has a DPoP challenge beside the Bearer challenge.
 //
-// Bearer tokens without cnf are still accepted: see [Require], and
+// Bearer tokens without cnf stay accepted: to reject them, see [Require], and
 // gatehouse.Bound for single routes.
 //
 // A proof is compared with Config.PublicOrigin and never with the Host header. It
@@ -30,7 +30,7 @@
 //
 // # Client
 //
-// [GenerateKey] makes a key, [Key.Thumbprint] is the parameter dpop_jkt of an
-// authorization request, and a [Transport] adds the access token and a proof to
-// every request to the origins of its configuration.
+// [GenerateKey] returns a new key. [Key.Thumbprint] is the parameter dpop_jkt of an
+// authorization request. A [Transport] adds the access token and a proof to every request
+// to its configured origins.
 package dpop

@@ -15,9 +15,9 @@ const (
 	maxCachedBytes = 1024 // of an encoded header; that of an RSA key of 2,048 bits has 600
 )
 
-// headerCache holds parsed headers by their encoded text: all proofs of a client have
-// the same. Only headers of accepted proofs are stored, so that invalid proofs evict
-// nothing. It is safe for concurrent use.
+// headerCache holds parsed headers by their encoded text, because all proofs of a client
+// have the same header. It stores only headers of accepted proofs, so that invalid proofs
+// evict nothing. It is safe for concurrent use.
 type headerCache struct {
 	seed  maphash.Seed
 	slots [headerSlots]atomic.Pointer[cachedHeader]

@@ -19,12 +19,12 @@ import (
 )
 
 // Key is the key pair of a client, which signs proofs. It is immutable and safe for
-// concurrent use, and prints nothing of the private key.
+// concurrent use, and its private key cannot be printed.
 type Key struct {
 	algorithm  Algorithm
 	thumbprint string
 	header     string                             // of all proofs, encoded
-	sign       func(input string) ([]byte, error) // a function, because no printer looks into one
+	sign       func(input string) ([]byte, error) // a function, because fmt cannot print its contents
 }
 
 // GenerateKey returns a new key for ES256. Tokens that are bound to it are lost with
@@ -64,7 +64,7 @@ func (k *Key) Algorithm() Algorithm { return k.algorithm }
 // claim of tokens that are bound to the key.
 func (k *Key) Thumbprint() string { return k.thumbprint }
 
-// ProofRequest describes the request for which [Key.Proof] makes a proof.
+// ProofRequest describes the request for which [Key.Proof] returns a proof.
 type ProofRequest struct {
 	Method string
 	URL    *url.URL // absolute; query and fragment are left out
@@ -77,8 +77,8 @@ type ProofRequest struct {
 	Nonce string
 }
 
-// Proof returns the value of the header DPoP for one request. A [Transport] does this
-// for an HTTP client. Make a new proof for every attempt.
+// Proof returns the value of the header DPoP for one request. A [Transport] does this for
+// an HTTP client. Create a new proof for every attempt.
 //
 // Implements RFC 9449 §4.2 (proof).
 func (k *Key) Proof(r ProofRequest) (string, error) {

@@ -24,9 +24,9 @@ const (
 	nonceBytes     = nonceTimeBytes + nonceMACBytes
 )
 
-// nonces makes and verifies nonces without a store: a nonce is the time at which it
-// was made, in seconds, with a MAC. A server with the same key accepts it. It may be
-// used several times, because proofs are used once.
+// nonces creates and verifies nonces without a store. A nonce is its creation time, in
+// seconds, with a MAC. Every server with the same key accepts it. A nonce may be used
+// several times, because each proof is used once.
 //
 // Implements RFC 9449 §8 (unpredictable), §8.1, §11.3.
 type nonces struct{ keys [][]byte }
@@ -75,9 +75,9 @@ func (n *nonces) check(nonce string, now time.Time) (valid, old bool) {
 }
 
 // Nonces returns a handler for use in front of a gate. If a request has a proof and its
-// client needs a nonce, the handler adds a fresh one to the response, whatever the gate
-// decides: the gate does not call Confirm if the access token is rejected or the route
-// is public. Without Config.NonceKeys it returns next.
+// client needs a nonce, the handler adds a fresh one to the response, even if the gate
+// does not call Confirm because the access token is rejected or the route is public.
+// Without Config.NonceKeys it returns next.
 //
 // Implements RFC 9449 §8.2 (cache).
 func (v *Verifier) Nonces(next http.Handler) http.Handler {

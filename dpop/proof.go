@@ -157,9 +157,9 @@ func (p *proof) parseClaims() error {
 	return nil
 }
 
-// nonceOf returns the nonce of a proof, "" if it has none or its claims are malformed.
-// It does not read the header: to parse a key that is not in the cache costs more than
-// all of the claims.
+// nonceOf returns the nonce of a proof, "" if it has none or its claims are malformed. It
+// does not read the header, because parsing a key that is not in the cache costs more
+// than all claims.
 func nonceOf(jwt string) string {
 	if len(jwt) > maxProofBytes {
 		return ""

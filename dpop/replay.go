@@ -11,9 +11,9 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/expiring"
 )
 
-// ReplayStore records the keys of proofs and assertions, each of which may be used
-// once. [Memory] is an implementation for one process; the store module has others. The
-// tests in package dpoptest are the contract that every implementation must pass.
+// ReplayStore records the keys of used proofs and assertions. Each may be used once.
+// [Memory] is an implementation for one process; the store module has others. The tests
+// in package dpoptest are the contract that every implementation must pass.
 type ReplayStore interface {
 	// Insert records key for lifetime, which is positive, and reports whether it was
 	// absent or expired. Of several concurrent calls with one key, in any number of
@@ -32,14 +32,14 @@ const (
 	shardCount        = 16
 )
 
-// Memory is a [ReplayStore] for one process. Its keys are lost when the process
-// ends: a proof that was used before can be used once more if it has not expired.
-// It is safe for concurrent use.
+// Memory is a [ReplayStore] for one process. Its keys are lost when the process ends: a
+// used proof that has not expired can then be used once more. It is safe for concurrent
+// use.
 //
 // Memory is bounded. If it is full of keys that have not expired, Insert returns an
-// error, and requests with proofs are answered with 503 (fail closed). A key is
-// inserted only after the access token and the signature of the proof were verified,
-// so that callers without a token cannot fill it.
+// error, and the response to requests with proofs is 503 (fail closed). A key is inserted
+// only after the access token and the signature of the proof were verified, so that
+// callers without a token cannot fill it.
 type Memory struct{ shards [shardCount]shard }
 
 type shard struct {
@@ -50,9 +50,9 @@ type shard struct {
 
 var _ ReplayStore = (*Memory)(nil)
 
-// NewMemory returns a store of about maxKeys keys, 250,000 if maxKeys is not
-// positive. A key takes about 250 bytes and lives for at most 80 seconds: the
-// default is enough for 3,000 proofs per second.
+// NewMemory returns a store of about maxKeys keys, 250,000 if maxKeys is not positive. A
+// key takes about 250 bytes and is kept for at most 80 s: the default suffices for 3,000
+// proofs per second.
 func NewMemory(maxKeys int) *Memory {
 	if maxKeys <= 0 {
 		maxKeys = defaultMemoryKeys

@@ -35,9 +35,10 @@ type TransportConfig struct {
 	// tokens, such as "https://api.example.com". At least one is required.
 	Origins []string
 
-	// Token returns the access token, which is bound to Key, for each request. If it
-	// is nil, the token is that of the request's own header "Authorization: DPoP", if
-	// there is one: golang.org/x/oauth2.Transport sets it for tokens of type DPoP.
+	// Token returns the access token for each request. The token must be bound to Key. If
+	// Token is nil, the token is that of the header "Authorization: DPoP" of the request,
+	// if there is one: golang.org/x/oauth2.Transport sets this header for tokens of type
+	// DPoP.
 	Token func(context.Context) (gatehouse.Secret, error)
 
 	// Base makes the requests, [http.DefaultTransport] if nil.
@@ -47,11 +48,11 @@ type TransportConfig struct {
 // Transport is the [http.RoundTripper] of an [http.Client] that adds a proof to each
 // request, to a resource server or an authorization server.
 //
-// It sends proofs and tokens to the configured origins only: a request to another
-// origin, including a redirect, returns an error and is not sent. It remembers the last
-// nonce of each origin. If a server asks for a nonce, the request is repeated once with
-// a new proof, and once more if a server refuses a proof, unless its body cannot be
-// repeated: see http.Request.GetBody. It is safe for concurrent use.
+// It sends proofs and tokens to the configured origins only: a request to another origin,
+// including a redirect, returns an error and is not sent. It remembers the last nonce of
+// each origin. If a server requires a nonce, the request is repeated once with a new
+// proof; if a server refuses a proof, once more. A request whose body cannot be repeated
+// is not: see http.Request.GetBody. It is safe for concurrent use.
 type Transport struct {
 	key   *Key
 	token func(context.Context) (gatehouse.Secret, error)
@@ -106,7 +107,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		closeBody(r)
 		return nil, err
 	}
-	var nonceSent, proofRefused bool // which reasons for another attempt are used up
+	var nonceSent, proofRefused bool // the reasons for which the request was already repeated
 	for body := r.Body; ; {
 		nonce, _ := t.nonce(origin)
 		response, err := t.send(r, body, token, nonce)
@@ -127,7 +128,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return response, nil
 		}
 		if body, err = bodyAgain(r); err != nil {
-			return response, nil //nolint:nilerr // the response says what is wrong
+			return response, nil //nolint:nilerr // the caller gets the response
 		}
 		_ = response.Body.Close()
 	}

@@ -87,11 +87,11 @@ func (v *Verifier) confirm(r *http.Request, p *proof, e *gatehouse.Error, ath, t
 	return fresh, nil
 }
 
-// Thumbprint checks the proof of a request to a token endpoint, RFC 9449 section 5,
-// and returns the thumbprint of its key, to which the server binds the access token:
-// the value of the member jkt of its cnf claim. Without a proof it returns "". Its
-// checks, errors and header are those of [Verifier.Confirm]. A token endpoint
-// answers the codes with status 400.
+// Thumbprint checks the proof of a request to a token endpoint, RFC 9449 section 5, and
+// returns the thumbprint of its key. The server binds the access token to this key: it is
+// the member jkt of the cnf claim. Without a proof Thumbprint returns "". Its checks,
+// errors and header are those of [Verifier.Confirm]. For these codes a token endpoint
+// must respond with status 400.
 //
 // Call it after the client is authenticated: a valid proof is recorded as used.
 //
@@ -126,8 +126,8 @@ func (v *Verifier) read(r *http.Request) (proof, *gatehouse.Error) {
 	}
 }
 
-// check checks everything that costs no signature. The key comes first, and its error
-// is that of the token, which is not for this client.
+// check makes all checks before that of the signature. The key is checked first; its
+// error is that of a token for another client.
 func (v *Verifier) check(r *http.Request, p *proof, ath, thumbprint string, now time.Time) *gatehouse.Error {
 	// RFC 9449 §6: "Resource servers supporting DPoP MUST ensure that the public key
 	// from the DPoP proof matches the one bound to the access token."

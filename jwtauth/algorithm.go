@@ -28,9 +28,9 @@ const (
 	ES512 Algorithm = "ES512"
 	EdDSA Algorithm = "EdDSA" // only with Ed25519
 
-	// Ed25519 is the name of RFC 9864 for the same algorithm as EdDSA. A key with
-	// either name as its alg verifies tokens with either name, if Issuer.Algorithms
-	// has the name in the token.
+	// Ed25519 is the name of RFC 9864 for the same algorithm as EdDSA. A key whose alg is
+	// either name verifies tokens whose alg is either name, if Issuer.Algorithms contains
+	// the alg of the token.
 	Ed25519 Algorithm = "Ed25519"
 
 	// The symmetric algorithms: every verifier can also sign.
@@ -39,8 +39,8 @@ const (
 	HS512 Algorithm = "HS512"
 )
 
-// algorithms holds the verification method of each asymmetric algorithm, and
-// which keys fit it.
+// algorithms holds the verification method of each asymmetric algorithm, and a function
+// that reports whether a key fits the algorithm.
 //
 // Implements RFC 8725 §3.2; RFC 9068 §2.1; ASVS 5.0 §9.1.2.
 var algorithms = map[Algorithm]struct {
@@ -76,8 +76,7 @@ var hmacHashes = map[Algorithm]crypto.Hash{
 	HS512: crypto.SHA512,
 }
 
-// pss returns the method with the salt length that the RFC requires. The method
-// of golang-jwt accepts any.
+// pss returns m with the salt length that the RFC requires: golang-jwt accepts any.
 //
 //	RFC 7518 §3.5: "The size of the salt value is the same size as the hash
 //	function output."
@@ -98,7 +97,7 @@ func isEd25519(key crypto.PublicKey) bool {
 	return ok
 }
 
-// onCurve binds the curve to the algorithm, which golang-jwt does not.
+// onCurve binds an algorithm to its curve: golang-jwt does not.
 //
 //	RFC 7518 §3.4: ES256 is "ECDSA using P-256 and SHA-256"
 func onCurve(curve elliptic.Curve) func(crypto.PublicKey) bool {

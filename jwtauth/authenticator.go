@@ -25,7 +25,7 @@ type Authenticator struct {
 	maxBytes    int // the largest MaxTokenBytes of all issuers
 	headers     *headerCache
 
-	bearer  bool     // an issuer's tokens come in the Authorization header
+	bearer  bool     // at least one issuer has its tokens in the Authorization header
 	carrier []string // the other headers with tokens
 }
 
@@ -70,8 +70,8 @@ func New(config Config) (*Authenticator, error) {
 	return a, nil
 }
 
-// Close cancels running fetches of key sets and waits for them. Afterwards a
-// token that needs a fetch is answered with 503.
+// Close cancels running fetches of key sets and waits for them. Afterwards the response
+// to a token that needs a fetch is 503.
 func (a *Authenticator) Close() error {
 	for _, i := range a.issuers {
 		i.keys.close()
@@ -79,10 +79,10 @@ func (a *Authenticator) Close() error {
 	return nil
 }
 
-// Ready returns nil if the keys of every issuer are available, and otherwise an
-// error for each issuer whose keys are not. It starts the first fetch and waits
-// for it until ctx is done. Call it at start, so that the first request finds
-// the keys, and in a readiness probe.
+// Ready returns nil if the keys of every issuer are available, otherwise an error that
+// names each issuer without keys. It starts the first fetch and waits for it until ctx is
+// done. Call it at start, so that the first request does not wait for keys, and in a
+// readiness probe.
 func (a *Authenticator) Ready(ctx context.Context) error {
 	now := time.Now()
 	errs := make(chan error, len(a.issuers))
@@ -108,16 +108,16 @@ func (i *issuer) ready(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// VerifyRequest verifies a compact token of the request r. scheme is the
-// authentication scheme of the token, "" for a token from a cookie. The confirmers
-// of a sender-constrained token receive both. A token of an issuer with
-// Issuer.Header is rejected. The error is a [*gatehouse.Error].
+// VerifyRequest verifies a compact token of the request r. scheme is the authentication
+// scheme of the token, "" for a token from a cookie. The confirmers of a
+// sender-constrained token receive r and scheme. VerifyRequest rejects a token of an
+// issuer with Issuer.Header. The error is a [*gatehouse.Error].
 func (a *Authenticator) VerifyRequest(r *http.Request, scheme, token string) (gatehouse.Proof, error) {
 	return a.verifyRequest(r, scheme, "", token)
 }
 
-// verifyRequest verifies a token that came in the header with the given name, "" for
-// any other place.
+// verifyRequest verifies a token from the header with the given name, "" for a token from
+// anywhere else.
 func (a *Authenticator) verifyRequest(r *http.Request, scheme, name, token string) (gatehouse.Proof, error) {
 	now := time.Now()
 	v, err := a.verified(r.Context(), token, now)
@@ -138,9 +138,9 @@ func (a *Authenticator) verifyRequest(r *http.Request, scheme, name, token strin
 	return proof, nil
 }
 
-// Verify verifies a compact token without a request, wherever it came from. It
-// rejects a sender-constrained token, because the proof of possession is in the
-// request. The error is a [*gatehouse.Error].
+// Verify verifies a compact token without a request, from any source. It rejects a
+// sender-constrained token, because the proof of possession is in the request. The error
+// is a [*gatehouse.Error].
 func (a *Authenticator) Verify(ctx context.Context, token string) (gatehouse.Principal, error) {
 	v, err := a.verified(ctx, token, time.Now())
 	if err != nil {
@@ -152,10 +152,10 @@ func (a *Authenticator) Verify(ctx context.Context, token string) (gatehouse.Pri
 	return v.principal, nil
 }
 
-// verified returns a token from the cache or verifies it, and checks that it is
-// not revoked. The caller must confirm it.
+// verified returns a token from the cache or verifies it, and checks that it is not
+// revoked. The caller must then call confirm.
 func (a *Authenticator) verified(ctx context.Context, token string, now time.Time) (*verified, error) {
-	// The size comes first, so that an oversized token costs nothing.
+	// Check the size first, so that an oversized token costs nothing.
 	if len(token) > a.maxBytes {
 		return nil, reject(ReasonOversized, nil, errOversized)
 	}
@@ -201,8 +201,8 @@ func (a *Authenticator) checkRevocation(ctx context.Context, v *verified) error 
 	return nil
 }
 
-// confirm checks the proof of possession of a sender-constrained token, on every
-// request, cached tokens included.
+// confirm checks the proof of possession of a sender-constrained token. It is called on
+// every request, also for cached tokens.
 func (a *Authenticator) confirm(r *http.Request, scheme, token string, v *verified, now time.Time) (http.Header, error) {
 	header, err := a.confirmers.Confirm(r, scheme, token, v.confirmation, now)
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
@@ -258,7 +258,7 @@ func (a *Authenticator) verify(ctx context.Context, text string, now time.Time) 
 	if a.revocations == nil {
 		return v, nil
 	}
-	// The values of the claims, whatever Issuer.Principal has made of them.
+	// The values of the claims, without the changes of Issuer.Principal.
 	v.token = &Token{Issuer: i.URL, ID: t.claims.id, Subject: t.claims.subject, Client: t.claims.client, Family: t.claims.session}
 	if t.claims.issued.present {
 		v.token.IssuedAt = time.Unix(t.claims.issued.seconds, 0)
@@ -266,7 +266,7 @@ func (a *Authenticator) verify(ctx context.Context, text string, now time.Time) 
 	return v, nil
 }
 
-// typeError says which types of the header are accepted.
+// typeError returns an error that names the accepted values of typ.
 func (i *issuer) typeError() error {
 	if i.Profile == Compatible {
 		return errors.New("typ: neither at+jwt nor JWT: the token is of another kind")
@@ -274,8 +274,8 @@ func (i *issuer) typeError() error {
 	return errors.New("typ: not at+jwt: set Profile: Compatible if the issuer sends JWT or no typ")
 }
 
-// rejectIssuer rejects a token whose iss is no configured issuer. The cause
-// names the most frequent mistake: a slash at the end, too many or too few.
+// rejectIssuer rejects a token whose iss is not a configured issuer. The cause names the
+// most frequent mistake: an additional or missing slash at the end.
 func (a *Authenticator) rejectIssuer(iss string) *gatehouse.Error {
 	near, ok := strings.CutSuffix(iss, "/")
 	if !ok {

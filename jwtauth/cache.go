@@ -17,20 +17,20 @@ type verified struct {
 	confirmation gatehouse.Confirmation
 	issuer       *issuer
 	generation   uint64 // of the key set that verified the token
-	token        *Token // for Revocations, nil without them
+	token        *Token // for Revocations, nil if there are none
 }
 
-// expires returns exp and the skew.
+// expires returns exp plus the skew.
 func (v *verified) expires() time.Time { return v.principal.Expires.Add(v.issuer.skew) }
 
-// ways is the number of entries among which one token has its place.
+// ways is the number of entries in a set of the cache: a token can be in one of them.
 const ways = 8
 
-// cache holds verified tokens. Rejected tokens are not stored, so that invalid
-// tokens evict nothing. It is bounded, and readers take no lock.
+// cache holds verified tokens. It does not store rejected tokens, so that they evict
+// nothing. Its size is bounded, and readers take no lock.
 //
-// A seeded hash selects the set of a token, and an entry is compared with the whole
-// token, signature included: the hash is a place and proves nothing.
+// A seeded hash selects the set of a token. An entry matches only if the whole token is
+// equal, including the signature: an equal hash is not enough.
 //
 // Implements RFC 9700 §4.9.3.
 type cache struct {
@@ -39,10 +39,11 @@ type cache struct {
 }
 
 type set struct {
-	hashes  [ways]atomic.Uint64 // of the entries, so that most of them are not read
+	hashes  [ways]atomic.Uint64 // of the entries, so that get reads only entries with an equal hash
 	entries [ways]atomic.Pointer[verified]
 
-	// hits and misses count the valid tokens that were found, and those that were not.
+	// hits and misses count the valid tokens that were in the cache and those that were
+	// not.
 	hits, misses atomic.Uint64
 }
 
@@ -54,9 +55,9 @@ func (c *cache) hash(text string) uint64 { return maphash.String(c.seed, text) }
 
 func (c *cache) set(hash uint64) *set { return &c.sets[hash%uint64(len(c.sets))] }
 
-// get returns the entry of a token with this hash, which may have expired, or nil.
-// The texts are compared only if all 64 bits of the keyed hash are equal, so that the
-// time of the comparison reveals nothing of a token to a client that does not have it.
+// get returns the entry of a token with this hash, or nil. The entry may have expired.
+// get compares the texts only if all 64 bits of the keyed hash are equal, so that the
+// time of the comparison reveals nothing about a token that the client does not have.
 func (c *cache) get(hash uint64, text string, now time.Time) *verified {
 	s := c.set(hash)
 	for n := range s.hashes {
@@ -72,9 +73,9 @@ func (c *cache) get(hash uint64, text string, now time.Time) *verified {
 	return nil
 }
 
-// put stores v. If the set is full, it evicts the entry that expires first, and of
-// several the one that the hash selects. Of two tokens that are put at the same time
-// one may be lost, which costs time only.
+// put stores v. If the set is full, put evicts the entry that expires first; among
+// several with the same expiry, the hash selects one. If two tokens are put at the same
+// time, one may be lost, which only costs another verification.
 func (c *cache) put(hash uint64, v *verified) {
 	s := c.set(hash)
 	s.misses.Add(1)

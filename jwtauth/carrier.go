@@ -42,8 +42,8 @@ func (a *Authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	return a.VerifyRequest(r, scheme, token)
 }
 
-// authenticateHeader verifies the token of a header other than Authorization. HTTP
-// has no challenge for it, so that it is rejected with 403.
+// authenticateHeader verifies the token of a header other than Authorization. It rejects
+// an invalid token with 403, because HTTP has no challenge for such a header.
 func (a *Authenticator) authenticateHeader(r *http.Request, name string, values []string) (gatehouse.Proof, error) {
 	switch {
 	case len(values) > 1 || len(r.Header["Authorization"]) > 0:
@@ -60,7 +60,8 @@ func (a *Authenticator) authenticateHeader(r *http.Request, name string, values 
 	return proof, err
 }
 
-// carrierError says which header tokens of this issuer are accepted in.
+// carrierError returns an error that names the header in which tokens of this issuer are
+// accepted.
 func (i *issuer) carrierError() error {
 	if i.Header == "" {
 		return errors.New("tokens of this issuer are accepted in the Authorization header only: set Issuer.Header for another one")

@@ -19,8 +19,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
-// check copies the lists, sets the defaults and returns every mistake except those
-// in the names of claims. longest bounds MaxLifetime.
+// check copies the lists, sets the defaults and returns all errors except those in the
+// names of claims. longest bounds MaxLifetime.
 func (i *Issuer) check(longest time.Duration) []error {
 	for _, list := range []*[]string{
 		&i.Audiences, &i.Clients, &i.SubjectClaims, &i.ClientClaims, &i.ScopeClaims, &i.RolesClaims,
@@ -71,7 +71,7 @@ func (i *Issuer) check(longest time.Duration) []error {
 	return append(errs, i.checkClaims()...)
 }
 
-// checkClaims checks the settings about the content of tokens.
+// checkClaims checks the settings for the content of tokens.
 func (i *Issuer) checkClaims() []error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -148,7 +148,7 @@ func (i *Issuer) checkURL() error {
 	return nil
 }
 
-// reportPlainHTTP makes the hosts with plain http visible at start.
+// reportPlainHTTP reports the hosts with plain http at start.
 func (i *issuer) reportPlainHTTP() {
 	if len(i.PlainHTTPHosts) > 0 {
 		_ = gatehouse.Report(context.Background(), i.observer, gatehouse.Event{

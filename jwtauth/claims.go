@@ -10,7 +10,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
-// The indices of the claims that every token is read for.
+// The indices of the claims that are read from every token.
 const (
 	claimIss = iota
 	claimSub
@@ -52,9 +52,9 @@ var claimTable = strictjson.NewTable(claimNames[:]...)
 type claims struct {
 	text  string             // the whole JSON object
 	raw   [claimCount]string // raw values
-	extra []string           // raw values of the claims that only the Issuer names
+	extra []string           // raw values of other claims that the Issuer names
 
-	// What issuer.decode reads.
+	// The values that issuer.decode decodes.
 	issuer, subject, client, id string
 	session                     string // sid
 	expires, issued, notBefore  date
@@ -69,12 +69,12 @@ type date struct {
 
 const (
 	maxDepth   = 16
-	maxMembers = 2048 // of all objects and arrays together; some providers send 1,000 permissions
+	maxMembers = 2048 // in all objects and arrays together; some providers send 1,000 permissions
 	maxText    = 255  // bytes of a client, a jti, a tenant or a role
-	maxSubject = 512  // bytes of a subject; one provider builds it of long names
+	maxSubject = 512  // bytes of a subject; one provider builds it from long names
 )
 
-// claimError is the name of a claim that is malformed.
+// claimError is the name of a malformed claim, as an error.
 type claimError string
 
 func (c claimError) Error() string { return "claim " + string(c) + " is malformed" }
@@ -82,9 +82,9 @@ func (c claimError) Error() string { return "claim " + string(c) + " is malforme
 // jsonLimits bound the JSON objects in a token.
 var jsonLimits = strictjson.Limits{Depth: maxDepth, Members: maxMembers}
 
-// parse sets c to the claims in the payload of a token and decodes iss, which
-// selects the issuer that decodes the others. A malformed iss and a claim whose name
-// differs from a known one only in case are a claimError.
+// parse sets c to the claims in the payload of a token and decodes iss, which selects the
+// issuer that decodes the others. It returns a claimError for a malformed iss, and for a
+// claim whose name differs from a known name only in case.
 //
 // Implements RFC 7519 §4 (unknown), §4.1.1, §4.1.6.
 func (c *claims) parse(text string) error {
@@ -101,7 +101,7 @@ func (c *claims) parse(text string) error {
 	return d.err()
 }
 
-// read reads the members that a table names.
+// read reads the members in table.
 func read(table *strictjson.Table, text string, values []*string) error {
 	err := table.Read(text, jsonLimits, values...)
 	if name, ok := errors.AsType[strictjson.CaseError](err); ok {
@@ -110,8 +110,8 @@ func read(table *strictjson.Table, text string, values []*string) error {
 	return err
 }
 
-// decode decodes the claims of a token of this issuer. A claim of the wrong type is
-// a claimError.
+// decode decodes the claims of a token of this issuer. It returns a claimError for a
+// claim of the wrong type.
 func (i *issuer) decode(c *claims) error {
 	if i.Profile == Compatible {
 		c.dropNulls()
@@ -133,8 +133,8 @@ func (i *issuer) decode(c *claims) error {
 	c.expires, c.issued = d.date("exp", c.raw[claimExp]), d.date("iat", c.raw[claimIat])
 	c.notBefore = d.date("nbf", c.raw[claimNbf])
 	if i.Profile == Compatible {
-		// One provider sends a text. Without AuthTime, a step-up policy asks for
-		// another login.
+		// One provider sends a string, which is ignored: without AuthTime, a step-up
+		// policy requires another login.
 		c.authTime = new(claimDecoder).date("auth_time", c.raw[claimAuthTime])
 	} else {
 		c.authTime = d.date("auth_time", c.raw[claimAuthTime])
@@ -142,8 +142,8 @@ func (i *issuer) decode(c *claims) error {
 	return d.err()
 }
 
-// dropNulls treats optional claims that are null as missing. The others decide what
-// the token is and for whom: null is malformed there, or a claim that is present.
+// dropNulls treats optional claims that are null as missing. The other claims decide the
+// kind and the audience of the token: there null is malformed, or counts as present.
 func (c *claims) dropNulls() {
 	for n := range c.raw {
 		switch n {
@@ -201,8 +201,8 @@ func (i *issuer) optional(c *claims, s *selector) string {
 	return raw
 }
 
-// claimDecoder decodes raw values of claims, "" for a missing one, and keeps the
-// name of the last malformed claim.
+// claimDecoder decodes raw values of claims and keeps the name of the last malformed
+// claim. A raw value of "" is a missing claim.
 type claimDecoder struct{ malformed string }
 
 func (d *claimDecoder) text(name, raw string) string {

@@ -40,8 +40,8 @@ type Config struct {
 	// certificate authority.
 	Transport http.RoundTripper
 
-	// Confirmers check the proof of possession of sender-constrained tokens, which
-	// have a cnf claim. A token with a cnf member without a confirmer is rejected.
+	// Confirmers check the proof of possession of sender-constrained tokens, which have a
+	// cnf claim. A token is rejected if its cnf claim has a member without a confirmer.
 	// Optional.
 	Confirmers []gatehouse.Confirmer
 
@@ -61,8 +61,7 @@ const (
 	maxTokenBytes       = 16 << 10
 )
 
-// check sets the defaults of all fields but Issuers and returns every mistake in
-// them.
+// check sets the defaults of all fields but Issuers and returns all errors in them.
 func (c *Config) check() error {
 	const field = "jwtauth: Config."
 	errs := []error{c.checkShared(field)}
@@ -102,8 +101,8 @@ func (c *Config) checkShared(field string) error {
 	return errors.Join(errs...)
 }
 
-// maxLifetime is the largest Issuer.MaxLifetime: revocations that are kept for a
-// shorter time than tokens live would make revoked tokens valid again.
+// maxLifetime bounds Issuer.MaxLifetime by the time for which Revocations keeps
+// revocations: a revoked token that lived longer would become valid again.
 func (c *Config) maxLifetime() time.Duration {
 	if c.Revocations == nil {
 		return maxMaxLifetime

@@ -18,7 +18,7 @@ func checkCustomClaim(name string, value any) error {
 	if name == "" || claimTable.Has(name) {
 		return errors.New("is set by the Signer: remove it")
 	}
-	// Check the JSON form: it is what the token carries.
+	// Check the JSON form, which the token carries.
 	text, err := json.Marshal(map[string]any{name: value})
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func isSecretName(name string) bool {
 	}, func(part string) bool { return strings.Contains(name, part) })
 }
 
-// looksSecret reports whether a text has a prefix of well-known kinds of secrets.
+// looksSecret reports whether a text begins like a well-known kind of secret.
 func looksSecret(text string) bool {
 	return text == gatehouse.Secret{}.String() || slices.ContainsFunc([]string{
 		"-----BEGIN ", "eyJ", "sk-", "ghp_", "AKIA", "xoxb-", "Bearer ", "Basic ",

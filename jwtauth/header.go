@@ -21,13 +21,12 @@ type header struct {
 	x5t       bool // has the thumbprint of a certificate
 }
 
-// headerTable lists the parameters that parseHeader reads, in this order. From
-// crit on they are forbidden: they change the meaning of the token or carry a key.
-// They are rejected and not ignored, because an attacker who sends them expects
-// another verifier to obey them.
+// headerTable lists the parameters that parseHeader reads, in this order. From crit on
+// they are forbidden, because they change the meaning of the token or carry a key. A
+// token with one is rejected: another verifier might obey the parameter.
 //
-//	RFC 7515 §4.1.11: "If any of the listed extension Header Parameters are not
-//	understood and supported by the recipient, then the JWS is invalid." None
+//	RFC 7515 §4.1.11: "If any of the listed extension Header Parameters are not understood
+//	and supported by the recipient, then the JWS is invalid." None
 //	is supported, so that crit is never valid.
 //
 // Implements RFC 8725 §3.6, §3.10 (jku); ASVS 5.0 §9.1.3.
@@ -100,9 +99,9 @@ func isAccessTokenType(typ string, p Profile) bool {
 	return p == Compatible && (typ == "" || strings.EqualFold(typ, "JWT"))
 }
 
-// headerCache holds parsed headers by their encoded text: all tokens that one
-// key signs have the same header. Only headers of accepted tokens are stored, so
-// that invalid tokens evict nothing. It is safe for concurrent use.
+// headerCache holds parsed headers by their encoded text, because all tokens of one key
+// usually have the same header. It stores only headers of accepted tokens, so that
+// invalid tokens evict nothing. It is safe for concurrent use.
 type headerCache struct {
 	seed  maphash.Seed
 	slots [64]atomic.Pointer[cachedHeader]
@@ -115,14 +114,14 @@ type cachedHeader struct {
 
 func newHeaderCache() *headerCache { return &headerCache{seed: maphash.MakeSeed()} }
 
-// slot selects by a hash with a seed, because headers mostly differ in a few
-// characters of the kid only.
+// slot returns the slot that a seeded hash selects. Most headers differ only in a few
+// characters of the kid.
 func (c *headerCache) slot(segment string) *atomic.Pointer[cachedHeader] {
 	return &c.slots[maphash.String(c.seed, segment)%uint64(len(c.slots))]
 }
 
-// get returns the header of a segment, nil if the cache does not have it. The
-// receiver may be nil.
+// get returns the header of a segment, nil if the cache does not contain it. c may be
+// nil.
 func (c *headerCache) get(segment string) *header {
 	if c == nil {
 		return nil

@@ -19,9 +19,9 @@ const (
 
 var errNotASet = errors.New("not a JWK Set")
 
-// parseSet parses a JWK Set key by key, so that one invalid key does not affect
-// the others. It returns the verification keys, of which there may be none, and, for
-// each dropped key, why. An error means that the document is not a JWK Set.
+// parseSet parses a JWK Set key by key, so that one invalid key does not affect the
+// others. It returns the verification keys, possibly none, and an error for each dropped
+// key. A non-nil err means that the document is not a JWK Set.
 //
 //	RFC 7517 §5: "Implementations SHOULD ignore JWKs within a JWK Set that use
 //	"kty" (key type) values that are not understood by them, that are missing
@@ -50,8 +50,8 @@ func parseSet(document []byte, configured []Algorithm) (keys []*key, dropped []e
 	return keys, dropped, nil
 }
 
-// jwkTable lists the members of a JWK that parseKey reads, in this order. From d on
-// they are private or symmetric key material.
+// jwkTable lists the members of a JWK that parseKey reads, in this order. The members
+// from d on are private or symmetric key material.
 var jwkTable = strictjson.NewTable(
 	"kty", "crv", "alg", "use", "kid", "n", "e", "x", "y", "key_ops", "d", "k", "p", "q", "dp", "dq", "qi", "oth",
 )

@@ -16,9 +16,8 @@ import (
 
 // Key is a public key of an issuer.
 type Key struct {
-	// ID is the kid of the key. It may be empty if the issuer has no other key
-	// for the same algorithm: then the key verifies tokens with any kid and
-	// tokens without one.
+	// ID is the kid of the key. If it is empty, the key verifies tokens with any kid and
+	// tokens without one; the issuer must then have no other key for the same algorithm.
 	ID string
 
 	// Algorithm is the only algorithm that the key verifies. Required.
@@ -29,7 +28,7 @@ type Key struct {
 	Public crypto.PublicKey
 }
 
-// key is a verification key that has passed every check that needs no token.
+// key is a verification key that has passed all checks that do not need a token.
 type key struct {
 	id         string
 	algorithms []Algorithm // for which the key may be used
@@ -38,8 +37,8 @@ type key struct {
 	anyKid     bool                   // matches every kid
 }
 
-// newKey checks a public key and pins its algorithms: those of the configured
-// ones that fit its type and curve and, if named is set, only that one.
+// newKey checks a public key and sets its algorithms: the configured ones that fit its
+// type and curve, and only named if it is set.
 //
 // Implements RFC 7517 §4.4; RFC 8725 §3.1 (one).
 func newKey(id string, public crypto.PublicKey, named Algorithm, configured []Algorithm) (*key, error) {
@@ -74,7 +73,7 @@ func (k *key) equal(other *key) bool {
 	return ok && k.id == other.id && slices.Equal(k.algorithms, other.algorithms) && public.Equal(other.public)
 }
 
-// hmacKey verifies with one secret and one hash. Its states are pooled, because
+// hmacKey verifies with one secret and one hash. It keeps its states in a pool, because
 // creating one costs more than using it.
 type hmacKey struct {
 	size   int

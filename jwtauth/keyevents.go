@@ -17,13 +17,13 @@ const (
 	closeWait       = 5 * time.Second // for the observer, in Close
 )
 
-// keyEvents reports the events of the key set of one issuer in order and in the
-// background, so that a slow observer delays no request and no fetch. No decision
-// depends on an event, so errors of the observer are ignored.
+// keyEvents reports the events of the key set of one issuer, in order and in the
+// background, so that a slow observer does not delay requests and fetches. It ignores
+// errors of the observer, because no decision depends on these events.
 type keyEvents struct {
 	issuer   string
 	observer gatehouse.Observer
-	ctx      context.Context // canceled when Close has waited for long enough
+	ctx      context.Context // canceled when Close has waited for closeWait
 	cancel   context.CancelFunc
 
 	mu      sync.Mutex
@@ -71,8 +71,7 @@ func (e *keyEvents) drain() {
 
 var errAllWithdrawn = errors.New("the new key set has no key for Issuer.Algorithms: all tokens of the issuer are answered with 503")
 
-// withdrawn reports that set, the successor of old, has no key, if old had one or is
-// nil.
+// withdrawn reports EventKeysWithdrawn if set has no key, and old is nil or has one.
 func (e *keyEvents) withdrawn(old, set *keySet) {
 	if len(set.keys) == 0 && (old == nil || len(old.keys) > 0) {
 		e.report(EventKeysWithdrawn, errAllWithdrawn)

@@ -16,18 +16,18 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/flight"
 )
 
-// Keyfunc uses the keys of an existing keyfunc.Keyfunc, which fetches and
-// parses them. This package selects the key of each token, with the same checks
-// as for the other sources. All its key sets must belong to this issuer.
+// Keyfunc uses the keys of an existing keyfunc.Keyfunc, which fetches and parses them.
+// This package selects the key of each token, with the same checks as for the other
+// sources. All key sets of k must belong to this issuer.
 //
-// Its storage is read again when the last reading is a second old, and requests
-// wait for it: a key that is removed from the storage verifies for at most a
-// second. How long the storage keeps a key that the issuer removed is up to the
-// keyfunc: that of keyfunc.NewDefault asks once an hour, and uses the old keys
-// without limit while the issuer is unavailable. KeySets.Refresh does not apply.
+// The storage of k is read again after 1 s, and requests wait for it: a key that is
+// removed from the storage verifies for at most 1 s. k decides how long its storage keeps
+// a key that the issuer removed: that of keyfunc.NewDefault fetches once an hour, and
+// keeps the old keys without limit while the issuer is unavailable. KeySets.Refresh does
+// not apply.
 //
-// For an unknown kid, the storage is asked for the key, which makes it fetch, at
-// most once in each KeySets.MinInterval.
+// For an unknown kid, the storage is asked for the key and fetches it, at most once in
+// each KeySets.MinInterval.
 func Keyfunc(k keyfunc.Keyfunc) Keys { return keyfuncKeys{k} }
 
 type keyfuncKeys struct{ keyfunc keyfunc.Keyfunc }
@@ -53,8 +53,8 @@ type keyfuncSource struct {
 	storage func() jwkset.Storage
 	pause   time.Duration // between the starts of two lookups
 
-	// Lookups are not part of the fetch: a storage may wait for minutes to look up
-	// an unknown kid, and no other request may wait for that.
+	// Lookups are separate from the fetch: a storage may take minutes to look up an
+	// unknown kid, and other requests must not wait for it.
 	lookups flight.Group[struct{}, struct{}]
 	asking  sync.Mutex
 	asked   time.Time // when the last lookup began
@@ -76,7 +76,7 @@ func (s *keyfuncSource) read(ctx context.Context, configured []Algorithm) (keys 
 	return keys, dropped, nil
 }
 
-// newer makes the storage look for the kid and reads all keys afterwards.
+// newer looks up the kid in the storage and then reads all keys.
 func (s *keyfuncSource) newer(ctx context.Context, _ time.Time, kid string) (*keySet, error) {
 	call, err := s.lookup(kid)
 	switch {
@@ -91,7 +91,7 @@ func (s *keyfuncSource) newer(ctx context.Context, _ time.Time, kid string) (*ke
 	return s.since(ctx, time.Now(), true)
 }
 
-// lookup returns the lookup of a kid that it starts, or nil if the last one began
+// lookup starts the lookup of a kid and returns it. It returns nil if the last one began
 // less than pause ago.
 func (s *keyfuncSource) lookup(kid string) (*flight.Call[struct{}], error) {
 	s.asking.Lock()

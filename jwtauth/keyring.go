@@ -29,32 +29,31 @@ type SigningKey struct {
 	// [Thumbprint] of the key.
 	ID string
 
-	// Algorithm is the only algorithm of the key. Required; not HS*, for which
-	// SignerConfig has Secret.
+	// Algorithm is the only algorithm of the key. Required. For HS* use
+	// SignerConfig.Secret instead.
 	Algorithm Algorithm
 
 	// Private is an *rsa.PrivateKey, an *ecdsa.PrivateKey or an
 	// ed25519.PrivateKey. Required.
 	Private crypto.Signer `json:"-"`
 
-	// From is the time from which the key signs. Before it, the key is only
-	// published, so that every verifier has fetched it before its first use. The
-	// zero time means immediately; use it only for the first key of an issuer.
+	// From is the time from which the key signs. Before From the key is only published,
+	// so that every verifier fetches the key before its first use. The zero time means
+	// immediately; use it only for the first key of an issuer.
 	From time.Time
 }
 
 // Format writes the algorithm and the ID, never the private key, for every verb.
 func (k SigningKey) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%s %s", k.Algorithm, k.ID) }
 
-// KeyRing is the keyring of an issuer: the current signing key, the next one,
-// and old keys whose tokens have not expired. As an [http.Handler] it serves
-// the public keys as a JWK Set, and as [Keys] it verifies the tokens of an
-// issuer in the same process. It is safe for concurrent use.
+// KeyRing is the keyring of an issuer: the current signing key, the next one, and old
+// keys that signed tokens which have not expired. As an [http.Handler] it serves the
+// public keys as a JWK Set, and as [Keys] it verifies the tokens of an issuer in the same
+// process. It is safe for concurrent use.
 //
-// To rotate keys, generate a key with a From in the future, after all verifiers
-// have refreshed the key set. Call [KeyRing.Replace] with the new key and the
-// old keys in every process. Remove an old key after the last token that it
-// signed has expired.
+// To rotate keys, generate a key whose From is so late that all verifiers have refreshed
+// the key set by then. Call [KeyRing.Replace] with the new key and the old keys in every
+// process. Remove an old key after the last token that it signed has expired.
 type KeyRing struct {
 	mu   sync.RWMutex
 	keys []ringKey // ordered by From
@@ -65,8 +64,8 @@ type ringKey struct {
 	SigningKey // without Private
 	checked    *key
 
-	// A function, because fmt does not print what a closure holds: it would print
-	// the bytes of an Ed25519 key and follow the pointers of others.
+	// A function, because fmt cannot print the contents of a function. It would print the
+	// bytes of an Ed25519 key, and follow the pointers of others.
 	private func() crypto.Signer
 }
 
@@ -140,7 +139,7 @@ func (k SigningKey) check() (*key, error) {
 	return checked, nil
 }
 
-// publicOf returns the public key of private, nil bytes for an Ed25519 key of the
+// publicOf returns the public key of private, or an empty key for an Ed25519 key of the
 // wrong length.
 func publicOf(private crypto.Signer) crypto.PublicKey {
 	if k, ok := private.(ed25519.PrivateKey); ok && len(k) != ed25519.PrivateKeySize {
@@ -188,8 +187,8 @@ func (r *KeyRing) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	set := r.set
 	r.mu.RUnlock()
 	h.Set("Content-Type", "application/jwk-set+json")
-	// Verifiers limit the age of a set themselves. Caches between must not delay
-	// a new key.
+	// Verifiers limit the age of a set themselves. Caches on the way must not delay a new
+	// key.
 	h.Set("Cache-Control", "max-age=60")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Access-Control-Allow-Origin", "*")
@@ -216,7 +215,7 @@ type ringSource struct {
 	events     *keyEvents
 
 	mu   sync.Mutex
-	seen []byte // the published set from which set was made
+	seen []byte // the published set from which set was built
 	set  *keySet
 }
 
@@ -268,9 +267,9 @@ func (r *KeyRing) SignJWT(typ string, claims map[string]any) (gatehouse.Secret, 
 }
 
 // SignDetached signs a payload that is not a JWT with the current key, such as the
-// canonical JSON of a document, and returns the encoded header and the encoded
-// signature of a JWS with detached content, RFC 7515 appendix F. typ is required: it
-// must not be that of a token, such as JWT.
+// canonical JSON of a document. It returns the encoded header and the encoded signature
+// of a JWS with detached content, RFC 7515 appendix F. typ is required, and must not be
+// the type of a token, such as JWT.
 func (r *KeyRing) SignDetached(typ string, payload []byte) (protected, signature string, err error) {
 	if typ == "" || strings.HasSuffix(strings.ToLower(typ), "jwt") {
 		return "", "", fmt.Errorf("jwtauth: sign: typ: got %q, want a type that is not that of a token", typ)

@@ -24,15 +24,15 @@ type Keys interface {
 
 // keySource holds the keys of one issuer.
 type keySource interface {
-	// current returns the current set, which has a key, without waiting. An error
-	// means that the caller must call awaited.
+	// current returns the current set without waiting. The set has a key. After an error
+	// the caller must call awaited.
 	current(now time.Time) (*keySet, error)
 	// known is like current, but starts no fetch.
 	known(now time.Time) (*keySet, error)
 	// awaited returns the current set, after a fetch if one is due.
 	awaited(ctx context.Context, now time.Time) (*keySet, error)
-	// newer returns a set that was fetched at now or later, for a token whose key
-	// is missing. It returns errPending if it is too early for a fetch.
+	// newer returns a set that was fetched at now or later, for a token whose key is not
+	// in the current set. It returns errPending if it is too early for a fetch.
 	newer(ctx context.Context, now time.Time, kid string) (*keySet, error)
 	// retryAfter returns the time until awaited or newer may have another result.
 	retryAfter() time.Duration
@@ -48,15 +48,15 @@ type keySet struct {
 	fetched    time.Time // when its fetch began
 }
 
-// candidates are the keys that may have signed a token; the rest is nil. The size
-// bounds the signature checks for one token.
+// candidates are the keys that may have signed a token; unused elements are nil. The
+// length bounds the signature checks for one token.
 type candidates [4]*key
 
-// candidates returns the keys with this kid for this algorithm, none if there are
-// more than fit into candidates. For a token without a kid there must be exactly
-// one key. Some issuers publish several keys with one kid, so a few are tried.
-// missing says that a newer set may have such a key: this one has none, and none with
-// the kid for other algorithms.
+// candidates returns the keys with this kid for this algorithm, none if there are more
+// than fit into candidates. For a token without a kid there must be exactly one key. Some
+// issuers publish several keys with one kid, so a few are tried. missing is true if a
+// newer set may have such a key: this set has none, and no key with this kid for other
+// algorithms.
 //
 //	RFC 7517 §4.5: "different keys within the JWK Set SHOULD use distinct "kid"
 //	values."
@@ -88,7 +88,7 @@ func (c *candidates) verify(a Algorithm, signingInput string, signature []byte) 
 	return false
 }
 
-// succeed returns the set of keys that follows s, which may be nil.
+// succeed returns the set of keys that replaces s. s may be nil.
 func (s *keySet) succeed(keys []*key, fetched time.Time) *keySet {
 	next := &keySet{keys: keys, fetched: fetched}
 	if s == nil {
@@ -104,9 +104,9 @@ func (s *keySet) succeed(keys []*key, fetched time.Time) *keySet {
 	return next
 }
 
-// candidates returns the keys that may have signed a token with header h: those
-// of the current key set or, if it has none and fetch is set, those of a newer
-// one. The set is nil if there is none and fetch is not set.
+// candidates returns the keys that may have signed a token with header h: those of the
+// current key set or, if it has none and fetch is true, those of a newer set. The set is
+// nil if there is no current set and fetch is false.
 //
 // Implements RFC 8725 §3.8 (keys); RFC 9068 §4 (keys); ASVS 5.0 §6.8.1.
 func (i *issuer) candidates(ctx context.Context, h *header, fetch bool, now time.Time) (*keySet, candidates, error) {
@@ -143,15 +143,15 @@ func (i *issuer) keySet(ctx context.Context, now time.Time) (*keySet, error) {
 	return set, nil
 }
 
-// keysUnavailable returns the 503 for an error of a source. A caller that closed its
-// request says nothing about the key set.
+// keysUnavailable returns the 503 for an error of a source. If the caller closed its
+// request, the reason is ReasonCanceled: the key set may be available.
 func (i *issuer) keysUnavailable(ctx context.Context, err error) *gatehouse.Error {
 	e := unavailable(ReasonKeysUnavailable, i, i.keys.retryAfter(), err)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		e.Reason = ReasonCanceled
 	case errors.Is(err, errPending):
-		e.Reason, e.Level = ReasonKeyPending, slog.LevelWarn // an invented kid is enough
+		e.Reason, e.Level = ReasonKeyPending, slog.LevelWarn // a client can cause it with a random kid
 	}
 	return e
 }

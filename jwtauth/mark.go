@@ -11,16 +11,16 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
-// Mark is a condition on a token: a claim or a header parameter is present, has a
-// certain value, or equals another claim. A claim that is null is not present.
+// Mark is a condition on a token: a claim or a header parameter is present, has one of
+// certain values, or equals another claim. A claim that is null is not present.
 type Mark struct {
 	// Claim is the name of a claim, as described for [Issuer]. Header is the name of
 	// a parameter of the JOSE header; the value of typ is compared as a media type.
 	// Exactly one of the two is required.
 	Claim, Header string
 
-	// Values are the accepted values: strings as they are, numbers, true and false
-	// by their JSON text. Without Values and Equals, the claim must be present.
+	// Values are the accepted values: the text of a string, or the JSON text of a number,
+	// true or false. Without Values and Equals, the claim must be present.
 	Values []string
 
 	// Equals is the name of another claim that must have the same value, instead of
@@ -67,7 +67,7 @@ func (m *mark) name() string {
 	return "claim " + m.Claim
 }
 
-// unfulfilled says why a token does not fulfill the condition.
+// unfulfilled returns the text for a token that does not satisfy the condition.
 func (m *mark) unfulfilled() string {
 	switch {
 	case m.equals != nil:
@@ -78,7 +78,7 @@ func (m *mark) unfulfilled() string {
 	return m.name() + " is missing"
 }
 
-// fulfilled says why a token fulfills the condition.
+// fulfilled returns the text for a token that satisfies the condition.
 func (m *mark) fulfilled() string {
 	switch {
 	case m.equals != nil:
@@ -89,7 +89,7 @@ func (m *mark) fulfilled() string {
 	return m.name() + " is present"
 }
 
-// holds reports whether a token fulfills the condition.
+// holds reports whether a token satisfies the condition.
 func (m *mark) holds(t *token) bool {
 	var raw string
 	if m.claim != nil {
@@ -120,7 +120,7 @@ func (m *mark) holds(t *token) bool {
 	return slices.Contains(m.Values, value)
 }
 
-// mediaType returns a typ without the prefix that may be omitted.
+// mediaType returns typ without the optional prefix.
 //
 //	RFC 7515 §4.1.9: "it is RECOMMENDED that producers omit an "application/"
 //	prefix of a media type value in a "typ" Header Parameter when no other '/'
@@ -154,13 +154,13 @@ func (i *issuer) validateKind(t *token) rejection {
 	return rejection{}
 }
 
-// foreignKinds are values of the claims typ and token_use of other kinds of tokens:
-// those that the cause of a rejection names.
+// foreignKinds are values of the claims typ and token_use in other kinds of tokens. The
+// cause of a rejection names these values.
 var foreignKinds = []string{"ID", "id", "Refresh", "refresh", "Offline", "Logout"}
 
-// validateForeign looks for the marks of other kinds of tokens, because the header
-// does not tell the kind. nonce is such a mark, unless there is a mark of access
-// tokens: some issuers copy it from the login request.
+// validateForeign looks for claims of other kinds of tokens, because the header does not
+// name the kind. nonce is such a claim, unless another claim or the header shows an
+// access token: some issuers copy nonce from the login request.
 //
 //	OIDC Core §2 and §3.3.2.11 define nonce, at_hash, c_hash and s_hash, RFC 8417
 //	section 2.2 defines events.
@@ -181,7 +181,7 @@ func (i *issuer) validateForeign(t *token) rejection {
 		case !ok:
 			return rejection{ReasonClaims, claimError(claimNames[n])}
 		case n == claimTyp && kind == "DPoP":
-			// cnf binds a token of this type to a key, which is confirmed on each
+			// A token of this type must be bound to a key, which is confirmed on each
 			// request.
 			if c.raw[claimCnf] == "" {
 				return invalid(ReasonType, "not an access token: claim typ is DPoP, and claim cnf is missing")

@@ -16,11 +16,11 @@ import (
 // claims.parse reads.
 const maxNames = 32
 
-// selector finds the value of a claim that an Issuer names.
+// selector locates a claim that an Issuer names.
 type selector struct {
 	name  string   // in the configuration
-	index int      // of the top-level member, in claims.raw or after those in claims.extra
-	steps []string // from there into nested objects
+	index int      // of the top-level member: in claims.raw, and beyond its end in claims.extra
+	steps []string // member names from there into nested objects
 
 	seen, reported atomic.Bool // see issuer.reportMissing
 }
@@ -56,7 +56,7 @@ func (b *selectors) add(name string) (*selector, error) {
 	return s, nil
 }
 
-// parsePointer returns the member names on the way to a claim.
+// parsePointer returns the member names of a pointer.
 //
 // Implements RFC 6901 §3, §4.
 func parsePointer(name string) ([]string, error) {
@@ -111,8 +111,8 @@ func (c *claims) walk(s *selector) (value, object string) {
 
 var errFound = errors.New("found")
 
-// member returns the raw value of a member of an object that has been checked, ""
-// if the object does not have it.
+// member returns the raw value of a member of a checked object, "" if the object does not
+// have the member.
 func member(object, name string) string {
 	var found string
 	_ = strictjson.Object(object, jsonLimits, func(n, value string) error {

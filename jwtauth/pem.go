@@ -12,8 +12,8 @@ import (
 )
 
 // LoadPrivateKey reads a private key for [SigningKey].Private from "env:NAME" or
-// "file:PATH", as [gatehouse.LoadSecret] does, which rejects a file that other users
-// can read: It must be PEM with one unencrypted PRIVATE KEY (PKCS #8) and nothing
+// "file:PATH", as [gatehouse.LoadSecret] does: it rejects a file that other users can
+// read. The content must be PEM with one unencrypted PRIVATE KEY (PKCS #8) and nothing
 // before or after it. Convert the older forms EC PRIVATE KEY and RSA PRIVATE KEY with
 // "openssl pkcs8 -topk8 -nocrypt". Errors contain ref but no part of the key.
 func LoadPrivateKey(ref string) (crypto.Signer, error) {

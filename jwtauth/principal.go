@@ -17,7 +17,7 @@ import (
 // maxActors bounds the length of a delegation chain.
 const maxActors = 4
 
-// principal returns the caller that verified claims name.
+// principal returns the caller for verified claims.
 //
 // Implements RFC 8725 §3.8 (subject); RFC 9700 §4.15; ASVS 5.0 §10.3.3.
 func (i *issuer) principal(ctx context.Context, t *token, binding gatehouse.Binding) (gatehouse.Principal, rejection) {
@@ -116,8 +116,8 @@ func (i *issuer) parseScopes(name, raw string) (gatehouse.Scopes, error) {
 		return gatehouse.ParseScopes(text)
 	}
 	var tokens []string
-	// RFC 9068 fixes the form of scope only. Other claims with scopes, such as
-	// permissions, are arrays under both profiles.
+	// RFC 9068 defines the form of scope only. Other claims with scopes, such as
+	// permissions, may be arrays with both profiles.
 	if i.Profile == RFC9068 && name == "scope" || !strictjson.Strings(raw, func(s string) bool { tokens = append(tokens, s); return true }) {
 		return gatehouse.Scopes{}, claimError(name)
 	}
@@ -141,8 +141,8 @@ func (i *issuer) rolesOf(c *claims) (gatehouse.Roles, error) {
 	return gatehouse.NewRoles(all...)
 }
 
-// roleNames reads the names of roles: an array, under Compatible also one string,
-// and with RolesAreNames also an object. It returns none if one is malformed.
+// roleNames reads the names of roles from an array, with Compatible also from one string,
+// and with RolesAreNames also from an object. It returns no names if one is malformed.
 func (i *issuer) roleNames(raw string) ([]string, bool) {
 	if raw == "" {
 		return nil, true
@@ -169,10 +169,10 @@ func (i *issuer) roleNames(raw string) ([]string, bool) {
 	return names, true
 }
 
-// capped returns p with the scopes and roles that the issuer may give.
+// capped returns p without the scopes and roles that the issuer may not grant.
 func (i *issuer) capped(p gatehouse.Principal) gatehouse.Principal {
 	if i.AllowedScopes != nil {
-		// They are valid, because they were those of p.
+		// Cannot fail: they are a subset of those of p.
 		p.Scopes, _ = gatehouse.NewScopes(only(p.Scopes.All(), i.AllowedScopes)...)
 	}
 	if i.AllowedRoles != nil {
@@ -185,11 +185,11 @@ func only(values iter.Seq[string], allowed []string) []string {
 	return slices.DeleteFunc(slices.Collect(values), func(v string) bool { return !slices.Contains(allowed, v) })
 }
 
-// maxPresent bounds the names of claims in an event.
+// maxPresent bounds the number of claim names in an event.
 const maxPresent = 20
 
-// reportMissing reports each configured claim that neither this token nor an
-// earlier one has: once, because the first token is often that of the developer.
+// reportMissing reports each configured claim that neither this token nor an earlier one
+// has. It reports a claim once.
 func (i *issuer) reportMissing(ctx context.Context, c *claims) {
 	for _, s := range i.watched {
 		if s.seen.Load() {

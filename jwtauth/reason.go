@@ -57,31 +57,30 @@ const (
 	ReasonRevocationsUnavailable gatehouse.Reason = "jwtauth_revocations_unavailable"
 )
 
-// The events. Those of key sets have Issuer and Cause, and no Decision. They are
-// reported in the background, one after the other, so errors of the observer are
-// ignored. Close waits for them for up to 5 seconds.
+// The events. Those of key sets have Issuer and Cause, and no Decision. They are reported
+// in the background, one after the other, and errors of the observer are ignored. Close
+// waits up to 5 s for them.
 const (
 	// EventFetchFailed: a key set could not be fetched. The old one is used until
 	// KeySets.MaxStale.
 	EventFetchFailed gatehouse.EventType = "jwtauth_fetch_failed"
 	// EventKeyDropped: a key of a fetched set cannot be used and was ignored.
 	EventKeyDropped gatehouse.EventType = "jwtauth_key_dropped"
-	// EventKeysWithdrawn: the new key set has no usable key, so that all tokens of
-	// the issuer are answered with 503 until it has one.
+	// EventKeysWithdrawn: the new key set has no usable key. The response to all tokens
+	// of the issuer is 503 until it has one.
 	EventKeysWithdrawn gatehouse.EventType = "jwtauth_keys_withdrawn"
 	// EventClaimMissing: no token so far has a claim that the Issuer names, such as one
-	// of RolesClaims. It is reported once for each issuer and claim, with the
-	// attributes [AttrClaim] and [AttrPresent]. It finds a misspelt name, with which no
-	// caller would have roles.
+	// of RolesClaims. Often the name is misspelt. It is reported once for each issuer and
+	// claim, with the attributes [AttrClaim] and [AttrPresent].
 	EventClaimMissing gatehouse.EventType = "jwtauth_claim_missing"
-	// EventPlainHTTP: [New] accepts plain http for the hosts of
-	// Issuer.PlainHTTPHosts, which are in the attribute [AttrHosts].
+	// EventPlainHTTP: [New] accepts plain http for the hosts of Issuer.PlainHTTPHosts.
+	// The attribute [AttrHosts] contains them.
 	EventPlainHTTP gatehouse.EventType = "jwtauth_plain_http"
 )
 
 // The attributes of the events.
 const (
-	AttrClaim   = "claim"   // the name in the configuration
-	AttrPresent = "present" // names of the members that the token has in its place
+	AttrClaim   = "claim"   // the name that is configured
+	AttrPresent = "present" // names of the members that the token has instead
 	AttrHosts   = "hosts"
 )

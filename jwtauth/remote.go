@@ -14,13 +14,13 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/flight"
 )
 
-// KeySets configures how often key sets are fetched and how long they are used.
-// The defaults of the zero value are suitable for most issuers.
+// KeySets configures how often key sets are fetched and how long they are used. The zero
+// value suits most issuers.
 //
-// A key that the issuer removes from its set verifies for at most Refresh +
-// FetchTimeout, 5 minutes and 5 seconds by default, however busy or idle the
-// process is, and also if the new set has no usable key. Only while the set cannot
-// be fetched, or is not a JWK Set, the old one is used for up to MaxStale.
+// A key that the issuer removes from its set verifies for at most Refresh + FetchTimeout,
+// 5 minutes and 5 seconds by default, in busy and idle processes alike, even if the new
+// set has no usable key. While the set cannot be fetched, or is not a JWK Set, the old
+// set is used for up to MaxStale.
 //
 // At most 1,000 requests wait for the key set of one issuer; others get 503.
 type KeySets struct {
@@ -28,16 +28,16 @@ type KeySets struct {
 	// default, from 10 ms to 30 s.
 	FetchTimeout time.Duration
 
-	// MinInterval is the shortest time between the starts of two fetches: 10 s
-	// by default, from 1 s to 1 h and at most Refresh. A token with an unknown kid
-	// and valid claims causes a fetch, but not more often than this; in the
-	// meantime such a token is answered with 503 and Retry-After. The interval
-	// doubles with each failed fetch, up to 1 minute or Refresh if that is shorter.
+	// MinInterval is the shortest time between the starts of two fetches: 10 s by
+	// default, from 1 s to 1 h and at most Refresh. A token with an unknown kid and valid
+	// claims causes a fetch, but not before MinInterval has passed; until then the
+	// response is 503 with Retry-After. The interval doubles with each failed fetch, up
+	// to 1 minute, or Refresh if it is shorter.
 	MinInterval time.Duration
 
 	// Refresh is the age at which a set that is in use is fetched again, in the
-	// background: 5 minutes by default, from 1 s to 24 h. At Refresh + FetchTimeout
-	// requests wait for the fetch.
+	// background: 5 minutes by default, from 1 s to 24 h. From the age Refresh +
+	// FetchTimeout on, requests wait for the fetch.
 	Refresh time.Duration
 
 	// MaxStale is the age up to which a set is used while its issuer is
@@ -68,12 +68,13 @@ const (
 	maxWaiting = 1000        // requests that wait for one fetch
 )
 
-// fetchFunc fetches the keys of an issuer, and returns why it dropped others. An
-// error means that it did not get a key set, not that the set has no keys.
+// fetchFunc fetches the keys of an issuer, and returns an error for each key that it
+// dropped. A non-nil err means that it did not get a key set; a set without keys is no
+// error.
 type fetchFunc func(context.Context) (keys []*key, dropped []error, err error)
 
-// remote is the source of a key set that is fetched. At most one fetch runs at a
-// time, in the background: a request that ends does not cancel it for the others.
+// remote is the source of a key set that is fetched. At most one fetch runs at a time, in
+// the background: the end of one request does not cancel the fetch for the others.
 type remote struct {
 	limits KeySets
 	slack  time.Duration // how late a fetch may be before requests wait for it
@@ -85,9 +86,9 @@ type remote struct {
 
 	mu       sync.Mutex
 	earliest time.Time // when the next fetch may begin
-	failures int       // of the last fetches, since the last that succeeded
+	failures int       // consecutive failed fetches
 	failure  error     // of the last fetch
-	// ended and failed count the fetches since the start, and those that failed.
+	// ended counts the fetches since the start, failed those that failed.
 	ended, failed uint64
 }
 
@@ -113,9 +114,9 @@ var (
 	errAborted = errors.New("the fetch ended without a result")
 )
 
-// current returns the set without waiting. When a fetch is due it starts one and
-// returns the old set, which is stale-while-revalidate. If the process was idle, so
-// that the fetch is late by more than the slack, it returns errDue.
+// current returns the set without waiting. When a fetch is due, it starts one and returns
+// the old set (stale-while-revalidate). If the fetch is late by more than slack, because
+// the process was idle, it returns errDue.
 func (r *remote) current(now time.Time) (*keySet, error) {
 	if f := r.latest.Load(); f != nil && !now.Before(f.due) {
 		_, _, _ = r.start(false)
@@ -167,7 +168,7 @@ func (r *remote) newer(ctx context.Context, now time.Time, _ string) (*keySet, e
 }
 
 // since returns a set whose fetch began at now or later. It starts the fetch, if
-// necessary after the running one, unless MinInterval forbids it. With force it
+// necessary after the running one, unless MinInterval forbids it. If force is true, it
 // starts a fetch in any case.
 func (r *remote) since(ctx context.Context, now time.Time, force bool) (*keySet, error) {
 	for {
@@ -195,14 +196,14 @@ func (r *remote) explain(err error) error {
 	if r.failure == nil {
 		return err
 	}
-	if errors.Is(err, errPending) { // a failed fetch says nothing about the kid
+	if errors.Is(err, errPending) { // the kid may be in the set that could not be fetched
 		err = nil
 	}
 	return errors.Join(err, fmt.Errorf("jwtauth: the last fetch of the key set failed: %w", r.failure))
 }
 
-// start returns the running fetch. If there is none, it starts one and reports
-// that it did, or returns nil if it is too early for one and force is not set.
+// start returns the running fetch. If there is none, it starts one and returns true, or
+// returns nil if it is too early and force is false.
 func (r *remote) start(force bool) (call *flight.Call[struct{}], started bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -232,8 +233,8 @@ func (r *remote) run(ctx context.Context, begun time.Time) error {
 	return nil
 }
 
-// finish records the result of a fetch. The age of a set counts from the beginning
-// of its fetch: a key may be withdrawn while the response is on its way.
+// finish records the result of a fetch. The age of a set counts from the beginning of its
+// fetch, because a key may be withdrawn while the response is on its way.
 func (r *remote) finish(begun time.Time, keys []*key, dropped []error, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -36,12 +36,11 @@ func (u remoteKeys) open(i Issuer, c Config) (keySource, error) {
 	}), nil
 }
 
-// Discover finds the key set in the metadata of the configured issuer: OpenID
-// Connect Discovery 1.0, or RFC 8414 if the issuer does not have the former.
-// Only the metadata of configured issuers are fetched, never those of an issuer
-// that a token names. They are fetched each time before the key set, because an
-// issuer may withdraw keys by moving its key set. The metadata of an https issuer
-// must name an https key set.
+// Discover finds the key set in the metadata of the configured issuer: OpenID Connect
+// Discovery 1.0, or RFC 8414 if the issuer does not have the former. It fetches metadata
+// of configured issuers only, never of another issuer that a token names. It fetches the
+// metadata before each fetch of the key set, because an issuer may withdraw keys by
+// moving its key set. The metadata of an https issuer must name an https key set.
 func Discover() Keys { return discover{} }
 
 type discover struct{}
@@ -79,7 +78,7 @@ func (c *fetchClient) keySet(ctx context.Context, address string, configured []A
 	return parseSet(document, configured)
 }
 
-// keySetURL returns the jwks_uri of an issuer, whose parsed URL is u.
+// keySetURL returns the jwks_uri of an issuer. u is the parsed URL of the issuer.
 func (c *fetchClient) keySetURL(ctx context.Context, u *url.URL, i Issuer) (string, error) {
 	// OIDC Discovery §4: the well-known path is appended to the issuer.
 	openid := strings.TrimSuffix(i.URL, "/") + "/.well-known/openid-configuration"

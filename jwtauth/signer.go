@@ -17,8 +17,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
 )
 
-// maxIssuedLifetime is the longest lifetime of a token from Signer. It is short,
-// because a token can be revoked only if every verifier checks revocations.
+// maxIssuedLifetime is the longest lifetime of a token from Signer. It is short, because
+// revocation has an effect only at verifiers that check revocations.
 const maxIssuedLifetime = 15 * time.Minute
 
 // SignerConfig configures a [Signer].
@@ -59,26 +59,25 @@ type AccessToken struct {
 	Actors   gatehouse.Actors
 	AuthTime time.Time // when the user authenticated, zero if unknown
 
-	// Family is the token family of the refresh token that belongs to this
-	// token: the sid claim, by which it is revoked together with the family.
-	// Optional.
+	// Family is the token family of the refresh token that belongs to this token, the sid
+	// claim. Revoking the family revokes this token too. Optional.
 	Family string
 
-	// Lifetime is the lifetime of this token, at most SignerConfig.Lifetime, which
-	// is the default.
+	// Lifetime is the lifetime of this token: SignerConfig.Lifetime by default, and at
+	// most.
 	Lifetime time.Duration
 
-	// NotAfter is the latest expiry, such as that of the credential for which the
-	// token is issued, zero for none.
+	// NotAfter is the latest expiry, such as the expiry of the credential for which the
+	// token is issued. Zero means no limit.
 	NotAfter time.Time
 
-	// Confirmation are the keys of the sender to which the token is bound, the cnf
-	// claim of RFC 7800: jkt for DPoP, x5t#S256 for a client certificate. Optional.
+	// Confirmation binds the token to keys of the sender, the cnf claim of RFC 7800: jkt
+	// for DPoP, x5t#S256 for a client certificate. Optional.
 	Confirmation map[string]string
 
-	// Claims are additional claims, whose names must not be those of registered
-	// claims. Every holder of a token can read them, so Sign returns an error for
-	// values that look like secrets.
+	// Claims are additional claims. Their names must not be those of registered claims.
+	// Every holder of a token can read them, so Sign returns an error for values that
+	// look like secrets.
 	Claims map[string]any
 }
 
@@ -102,7 +101,7 @@ func NewSigner(c SignerConfig) (*Signer, error) {
 	case c.Keys != nil && s.secret.Len() != 0:
 		errs = append(errs, errors.New("jwtauth: SignerConfig: Keys and Secret are both set: remove one"))
 	case c.Keys == nil:
-		// The same checks as for verifying with it.
+		// The same checks as for a verifier with this secret.
 		if _, err := SharedSecret(c.Secret).open(Issuer{Algorithms: []Algorithm{HS256}}, Config{}); err != nil {
 			errs = append(errs, fmt.Errorf("jwtauth: SignerConfig.Secret: %w", err))
 		}

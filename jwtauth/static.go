@@ -52,9 +52,9 @@ func (s staticKeys) open(i Issuer, _ Config) (keySource, error) {
 }
 
 // KeyFile is a regular file with a JWK Set, RFC 7517 section 5. [New] reads it, and
-// an unusable key in it is an error of New. Later it is read again like a remote
-// set: see [KeySets]. To withdraw a key, replace the file by one without the key;
-// without a file, the last keys are used up to KeySets.MaxStale.
+// returns an error if a key in it is unusable. Later it is read again like a remote set:
+// see [KeySets]. To withdraw a key, replace the file with one that lacks the key; if the
+// file is missing, the last keys are used for up to KeySets.MaxStale.
 func KeyFile(path string) Keys { return keyFile(path) }
 
 type keyFile string
@@ -77,7 +77,7 @@ func (f keyFile) open(i Issuer, c Config) (keySource, error) {
 }
 
 func (f keyFile) read(i Issuer) (keys []*key, dropped []error, err error) {
-	// To open a named pipe without O_NONBLOCK waits for its writer.
+	// Without O_NONBLOCK, opening a named pipe would wait for its writer.
 	file, err := os.OpenFile(string(f), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, err
@@ -100,8 +100,8 @@ func (f keyFile) read(i Issuer) (keys []*key, dropped []error, err error) {
 	return keys, dropped, err
 }
 
-// SharedSecret is the key of the HS* algorithms. An issuer that uses them
-// cannot use other algorithms. It must be at least as long as the hash of each
+// SharedSecret is the key of the HS* algorithms. An issuer with HS* algorithms cannot
+// have other algorithms. The secret must be at least as long as the hash of each
 // algorithm:
 //
 //	RFC 7518 §3.2 (size): "A key of the same size as the hash output (for
@@ -114,9 +114,8 @@ func SharedSecret(secret gatehouse.Secret) Keys { return sharedSecret{secret} }
 
 type sharedSecret struct{ secret gatehouse.Secret }
 
-// published are secrets that everyone knows, and that are used because they are in
-// the documentation: of a popular JWT debugger and of an identity provider's local and
-// self-hosted set-ups.
+// published are secrets from documentation, which are public: of a popular JWT debugger,
+// and of the local and self-hosted set-ups of an identity provider.
 var published = []string{
 	"a-string-secret-at-least-256-bits-long",
 	"a-valid-string-secret-that-is-at-least-384-bits-long",
@@ -125,8 +124,7 @@ var published = []string{
 	"your-super-secret-jwt-token-with-at-least-32-characters-long",
 }
 
-// repeated are published secrets that are too short, and are repeated to be long
-// enough.
+// repeated are published secrets that are too short, so that users repeat them.
 var repeated = []string{"your-256-bit-secret", "your-384-bit-secret", "your-512-bit-secret"}
 
 func isPublished(secret []byte) bool {
@@ -141,8 +139,8 @@ func isPublished(secret []byte) bool {
 	return len(secret) > 0 && repeats(secret, secret[:1])
 }
 
-// repeats reports whether text is part again and again, the last time perhaps not
-// to its end.
+// repeats reports whether text consists of repetitions of part. The last one may be
+// incomplete.
 func repeats(text, part []byte) bool {
 	for n, c := range text {
 		if c != part[n%len(part)] {

@@ -8,26 +8,26 @@ import (
 	"time"
 )
 
-// Stats is the state of an [Authenticator], for metrics. Counts are those since the
-// start.
+// Stats is the state of an [Authenticator], for metrics. Counts begin at the start of the
+// process.
 type Stats struct {
-	// CacheHits and CacheMisses count valid tokens: those that were in the cache, and
-	// those that had to be verified. Rejected tokens are not counted, so that invalid
-	// requests do not change the ratio. Both stay 0 without a cache. A token in the
-	// cache that is verified again, because its key set has lost a key, counts as both.
+	// CacheHits counts valid tokens that were in the cache, CacheMisses valid tokens that
+	// had to be verified. Rejected tokens are not counted, so that invalid requests do
+	// not change the ratio. Without a cache both stay 0. A token in the cache that is
+	// verified again, because its key set has lost a key, counts as both.
 	CacheHits, CacheMisses uint64
 
-	// KeySets are the key sets that are fetched, those of [RemoteKeys] and [Discover],
-	// in the order of Issuer.
+	// KeySets are the key sets of [RemoteKeys] and [Discover], sorted by Issuer.
 	KeySets []KeySetStats
 }
 
 // KeySetStats is the state of the key set of one issuer.
 type KeySetStats struct {
 	Issuer string
-	// Fetched is when the fetch of the present set began, zero if there was none yet.
+	// Fetched is the time at which the fetch of the current set began, zero if there is
+	// no set yet.
 	Fetched time.Time
-	// Keys is the number of usable keys in it.
+	// Keys is the number of usable keys in the current set.
 	Keys int
 	// Fetches counts all fetches that have ended, and Failed those that failed.
 	Fetches, Failed uint64

@@ -16,7 +16,7 @@ var (
 	errOversizedHeader = errors.New("the header is longer than a quarter of MaxTokenBytes")
 )
 
-// isCompact reports whether a credential has the shape of a JWS: two dots.
+// isCompact reports whether a credential has the format of a JWS: two dots.
 func isCompact(token string) bool {
 	_, err := jose.Split(token)
 	return err == nil
@@ -25,16 +25,16 @@ func isCompact(token string) bool {
 // token is a parsed token whose signature and claims are not checked yet.
 type token struct {
 	jose.Compact
-	text   string // the whole token, if it is kept
+	text   string // the whole token, "" if it is not kept
 	head   *header
 	claims claims
 
 	newHeader bool // the header was not in the cache of headers
 }
 
-// parse sets t to a compact token of at most maxBytes, whose header has at most a
-// quarter of that. headers may be nil. keep copies the token too, because a string of
-// a request can be part of a much larger one: both copies are one allocation.
+// parse sets t to a compact token of at most maxBytes bytes, with a header of at most a
+// quarter of that. headers may be nil. keep copies the token too, because a string from a
+// request can be part of a much larger string; both copies are one allocation.
 func (t *token) parse(text string, maxBytes int, headers *headerCache, keep bool) error {
 	if len(text) > maxBytes {
 		return reject(ReasonOversized, nil, errOversized)

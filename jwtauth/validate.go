@@ -15,9 +15,9 @@ import (
 // maxAudiences bounds the aud array.
 const maxAudiences = 32
 
-// rejection is why claims are invalid; the zero value means that they are valid.
-// The cause is for operators. It is made of configuration, claim names and
-// times, never of other text from a token.
+// rejection is the reason why claims are invalid. The zero value means that they are
+// valid. The cause is for operators. It contains configuration, claim names and times,
+// but no other text of a token.
 type rejection struct {
 	reason gatehouse.Reason
 	cause  error
@@ -68,8 +68,8 @@ func (i *issuer) validateAccessToken(t *token, now time.Time) rejection {
 	return i.validateTime(c, now)
 }
 
-// validateJWT validates the claims of an ID token or a logout token, or those of a
-// response, which needs no times.
+// validateJWT validates the claims of an ID token, a logout token or, if response is
+// true, a response. A response does not need exp and iat.
 //
 //	OIDC Core §2 (claims): iss, aud, exp and iat are REQUIRED in an ID token.
 //
@@ -163,7 +163,7 @@ func (i *issuer) validateTime(c *claims, now time.Time) rejection {
 			return invalid(ReasonNotYetValid, "claim iat is in the future")
 		}
 	}
-	// Seconds, because a lifetime of eight thousand years overflows a Duration.
+	// In seconds, because a Duration overflows after 292 years.
 	lifetime := c.expires.seconds - issued.Unix()
 	if c.issued.present && lifetime <= 0 || lifetime > int64(i.MaxLifetime/time.Second) {
 		return invalid(ReasonLifetime, "lifetime: got %d s, must be 1 s to MaxLifetime %v", lifetime, i.MaxLifetime)
@@ -171,8 +171,8 @@ func (i *issuer) validateTime(c *claims, now time.Time) rejection {
 	return rejection{}
 }
 
-// audiences returns the number of audiences in a raw aud claim, and reports whether
-// one of those that are accepted is among them and whether the claim is well-formed.
+// audiences returns the number of audiences in a raw aud claim, whether it contains one
+// of accepted, and whether the claim is well-formed.
 //
 //	RFC 7519 §4.1.3 (form): "the "aud" value is an array of case-sensitive
 //	strings, each containing a StringOrURI value. In the special case when the
@@ -193,8 +193,7 @@ func audiences(raw string, accepted []string) (n int, found, ok bool) {
 	return n, found, ok
 }
 
-// list formats values of the configuration for a message, the first ones if there
-// are many.
+// list formats configured values for a message. It shortens long lists.
 func list(values []string) string {
 	const most = 5
 	if len(values) <= most {

@@ -14,13 +14,13 @@ import (
 
 // VerifierConfig configures a [Verifier].
 type VerifierConfig struct {
-	// Issuer issues the JWTs. URL, Audiences, Algorithms, Keys, PlainHTTPHosts,
-	// MaxLifetime and MaxTokenBytes are used; Audiences are those of the JWTs, such
-	// as a client_id for ID tokens. Required.
+	// Issuer issues the JWTs. Only URL, Audiences, Algorithms, Keys, PlainHTTPHosts,
+	// MaxLifetime and MaxTokenBytes are used. Audiences are the audiences of the JWTs,
+	// such as a client_id for ID tokens. Required.
 	Issuer Issuer
 
-	// MaxAge accepts a JWT without exp until MaxAge after its iat. Zero requires exp.
-	// It is for kinds of JWTs without exp, such as introspection responses, RFC 9701.
+	// MaxAge accepts a JWT without exp until MaxAge after its iat. Zero requires exp. Set
+	// it only for kinds of JWTs without exp, such as introspection responses, RFC 9701.
 	MaxAge time.Duration
 
 	// Skew, Transport and Observer are as in [Config].
@@ -33,9 +33,9 @@ type VerifierConfig struct {
 // logout tokens. It parses and selects keys as strictly as [Authenticator], and
 // is safe for concurrent use.
 //
-// It does not check the purpose of a JWT. The caller must check the type, so
-// that one kind of JWT is not accepted as another, and the claims that bind the
-// JWT to a request, such as the nonce.
+// It does not check the purpose of a JWT. The caller must check the type, so that one
+// kind of JWT is not accepted as another. The caller must also check the claims that bind
+// the JWT to a request, such as nonce.
 type Verifier struct{ issuer *issuer }
 
 // VerifiedJWT is a JWT that a [Verifier] has verified.
@@ -83,9 +83,9 @@ func (v *Verifier) Verify(ctx context.Context, text string) (VerifiedJWT, error)
 	return v.verify(ctx, text, false)
 }
 
-// VerifyResponse is [Verifier.Verify] for a JWT that an endpoint of the issuer has just
-// sent: iat and exp are optional, and validated if the JWT has them. Do not call it for
-// a JWT from another source.
+// VerifyResponse is like [Verifier.Verify], for a JWT that an endpoint of the issuer has
+// just sent: iat and exp are optional, but validated if present. Do not call it for a JWT
+// from another source.
 func (v *Verifier) VerifyResponse(ctx context.Context, text string) (VerifiedJWT, error) {
 	return v.verify(ctx, text, true)
 }

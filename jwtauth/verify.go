@@ -27,7 +27,7 @@ type issuer struct {
 	// The claims that Issuer names, nil for the default ones.
 	subject, client, scope, roles []*selector
 	tenant                        *selector
-	watched                       []*selector // those that reportMissing looks for
+	watched                       []*selector // the claims that reportMissing looks for
 	require, refuse, services     []mark
 	extra                         *strictjson.Table // of claims.extra, nil if there are none
 	extraCount                    int
@@ -54,7 +54,7 @@ func newIssuer(field string, i Issuer, c *Config, longest time.Duration) (*issue
 	return v, errors.Join(errs...)
 }
 
-// compile checks the names of claims and makes their selectors.
+// compile checks the names of claims and creates their selectors.
 func (i *issuer) compile() []error {
 	var errs []error
 	var b selectors
@@ -107,11 +107,11 @@ func (i *issuer) compile() []error {
 	return errs
 }
 
-// verify verifies the algorithm and the signature of a parsed token, and returns
-// the key set that has the key. invalid is the result of validating the claims:
-// this costs little and comes first, so that only a token with valid claims
-// causes a fetch of the key set. It is returned only if the signature is valid,
-// because unsigned claims prove nothing.
+// verify verifies the algorithm and the signature of a parsed token, and returns the key
+// set that contains the key. invalid is the result of validating the claims. The caller
+// validates first, so that only a token with valid claims causes a fetch of the key set.
+// If the signature is invalid too, that is the reason of the rejection, because an
+// attacker can write any claims.
 func (i *issuer) verify(ctx context.Context, t *token, invalid rejection, now time.Time) (*keySet, error) {
 	if !slices.Contains(i.Algorithms, t.head.algorithm) {
 		return nil, reject(ReasonAlgorithm, i, fmt.Errorf("alg: not one of %v", i.Algorithms))

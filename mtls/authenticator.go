@@ -50,14 +50,14 @@ func (a *Authenticator) companions() []string {
 	return []string{certHeader, chainHeader}
 }
 
-// Authenticate returns the caller of the certificate. A certificate is no credential if
-// it matches no row of Config.Subjects, or several, and Config.Principal does not know
-// it. The certificate of a caller is rejected with 401 if it is untrusted, expired,
-// revoked or not for TLS clients.
+// Authenticate returns the caller of the certificate. A certificate is not a credential
+// if it matches no row of Config.Subjects, or several, and Config.Principal returns no
+// caller for it. The certificate of a caller is rejected with 401 if it is untrusted,
+// expired, revoked or not for TLS clients.
 //
-// A browser sends the certificate with requests that pages of other origins cause. Such
-// requests are refused with 403, unless they are navigations. The gate adds
-// Cache-Control: no-store to the response.
+// Browsers also send the certificate with cross-origin requests. Such requests are
+// refused with 403, unless they are navigations. The gate adds Cache-Control: no-store to
+// the response.
 //
 // Implements RFC 9440 §2.4 (cache).
 func (a *Authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) {
@@ -88,7 +88,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	return gatehouse.NewProof(p), nil
 }
 
-// mapped asks the application for the caller.
+// mapped calls Config.Principal for the caller.
 func (a *Authenticator) mapped(ctx context.Context, c *certificate) (gatehouse.Principal, error) {
 	p, err := a.config.Principal(ctx, c.leaf)
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok && e != nil {
@@ -119,7 +119,8 @@ func (a *Authenticator) isCrossSite(r *http.Request) bool {
 	return a.origins.Check(r) != nil
 }
 
-// checkCertificate refuses a certificate that proves nothing.
+// checkCertificate refuses a certificate that is untrusted, expired, revoked or not for
+// TLS clients.
 func (a *Authenticator) checkCertificate(c *certificate, now time.Time) *gatehouse.Error {
 	if c.problem != nil {
 		return c.problem
@@ -152,9 +153,9 @@ func (a *Authenticator) Confirms() gatehouse.Confirms {
 	return gatehouse.Confirms{Member: "x5t#S256", Binding: Binding, Companions: a.companions(), Rechecks: true}
 }
 
-// Confirm checks that the certificate of r is the one to which the token is bound, and
-// that it is trusted, valid, not revoked and for TLS clients. It does not read the
-// names in it. See Config.AllowUnverifiedCertificates for self-signed ones.
+// Confirm checks that the token is bound to the certificate of r, and that the
+// certificate is trusted, valid, not revoked and for TLS clients. It does not read the
+// names in the certificate. See Config.AllowUnverifiedCertificates for self-signed ones.
 //
 //	RFC 8705 §3 (mismatch): "If they do not match, the resource access attempt
 //	MUST be rejected with an error, per [RFC6750], using an HTTP 401 status code
@@ -184,24 +185,24 @@ func (a *Authenticator) Confirm(r *http.Request, _, member string, now time.Time
 	return nil, nil //nolint:nilnil // no header, and no error
 }
 
-// HeaderGuard returns an authenticator that accepts nothing. It refuses requests with a
-// Client-Cert header of a peer that is not in Config.Proxies, or with a malformed one,
-// even if they carry a token or an API key that does not depend on it. Put it first in
+// HeaderGuard returns an authenticator that accepts no credential. It refuses requests
+// with a malformed Client-Cert header, or with one from a peer that is not in
+// Config.Proxies, even if they carry an unbound token or an API key. Put it first in
 // gatehouse.Config.Authenticators. Without HeaderGuard, such a header is ignored and
 // removed in a request with an unbound token.
 func (a *Authenticator) HeaderGuard() gatehouse.Authenticator { return guard{a} }
 
 type guard struct{ a *Authenticator }
 
-// Reads declares a scheme that each gate knows, so that the gate asks the guard
-// about requests with an explicit credential.
+// Reads declares a scheme that each gate reads, so that the gate calls the guard for
+// requests with an explicit credential.
 func (g guard) Reads() gatehouse.Reads {
 	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer", Silent: true}}, Companions: g.a.companions()}
 }
 
 func (g guard) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	proxy, e := g.a.fromProxy(r)
-	if e == nil && proxy {
+	if proxy {
 		_, e = g.a.certificate(r)
 	}
 	if e != nil {

@@ -30,8 +30,8 @@ func Thumbprint(certificate *x509.Certificate) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// certificate is a client certificate and what does not change of it while it and
-// the roots are the same. It is immutable.
+// certificate is a client certificate with the results that depend only on the
+// certificate and the roots. It is immutable.
 type certificate struct {
 	leaf        *x509.Certificate
 	header      string // Client-Cert, "" for the certificate of a connection
@@ -40,14 +40,14 @@ type certificate struct {
 
 	thumbprint  string
 	from, until time.Time            // of the chain, or of the leaf if it is not verified
-	problem     *gatehouse.Error     // why it proves nothing, nil if it does
+	problem     *gatehouse.Error     // why it is refused, nil if it is not
 	principal   *gatehouse.Principal // of Config.Subjects, nil for none
 	rows        int                  // of Config.Subjects that match
 }
 
-// cache remembers certificates that are good. A connection keeps its certificate, so
-// that its pointer identifies it, and a proxy sends the same text again. Two
-// certificates that share a slot replace each other, which only costs time.
+// cache holds accepted certificates, by the pointer of a connection's certificate or by
+// the text that a proxy sends. Two certificates that share a slot replace each other,
+// which only costs time.
 type cache struct {
 	seed  maphash.Seed
 	slots [512]atomic.Pointer[certificate]
@@ -62,9 +62,9 @@ func (c *cache) slotOf(leaf *x509.Certificate) *atomic.Pointer[certificate] {
 	return &c.slots[maphash.Bytes(c.seed, leaf.Signature[max(0, len(leaf.Signature)-24):])%uint64(len(c.slots))]
 }
 
-// certificate returns the certificate of r: that of the header if the peer is a
-// proxy, and that of the connection if not. It is nil if there is none. An error
-// refuses the request whatever its credential.
+// certificate returns the certificate of r: that of the header if the peer is a proxy,
+// and that of the connection if not. It is nil if there is none. After an error the
+// request must be refused, with any credential.
 func (a *Authenticator) certificate(r *http.Request) (*certificate, *gatehouse.Error) {
 	proxy, e := a.fromProxy(r)
 	if e != nil {
@@ -106,8 +106,7 @@ func (a *Authenticator) remember(slot *atomic.Pointer[certificate], c *certifica
 	}
 }
 
-// isUnverified reports whether the only problem that is known is that c leads to no
-// root.
+// isUnverified reports whether the only known problem of c is that it leads to no root.
 func (c *certificate) isUnverified() bool {
 	return c.problem != nil && c.problem.Reason == ReasonUntrusted
 }
@@ -154,7 +153,7 @@ func verify(leaf *x509.Certificate, intermediates []*x509.Certificate, roots *ro
 	return chains, ok && invalid.Reason == x509.Expired
 }
 
-// examine completes c with what its certificate and its chains say.
+// examine sets the fields of c from its certificate and its chains.
 func (a *Authenticator) examine(c *certificate, chains [][]*x509.Certificate, expired bool) *certificate {
 	c.thumbprint = Thumbprint(c.leaf)
 	if len(chains) == 0 {
@@ -191,10 +190,10 @@ func (a *Authenticator) examine(c *certificate, chains [][]*x509.Certificate, ex
 	return c
 }
 
-// validity returns when all certificates of a chain are valid.
+// validity returns the time in which all certificates of a chain are valid.
 func validity(chain []*x509.Certificate) (from, until time.Time) {
 	for i, certificate := range chain {
-		if i == 0 || certificate.NotBefore.After(from) {
+		if certificate.NotBefore.After(from) {
 			from = certificate.NotBefore
 		}
 		if i == 0 || certificate.NotAfter.Before(until) {
@@ -217,8 +216,8 @@ func (a *Authenticator) expired(c *certificate) *gatehouse.Error {
 	return a.invalid(c, ReasonExpired, "a certificate of the chain is expired or not valid yet")
 }
 
-// usageProblem returns why a certificate is not one of a TLS client, "" if it is.
-// crypto/tls accepts all of these.
+// usageProblem returns why a certificate is not valid for a TLS client, "" if it is.
+// crypto/tls does not check this.
 func usageProblem(leaf *x509.Certificate) string {
 	switch {
 	case leaf.IsCA || leaf.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0:

@@ -18,9 +18,9 @@ import (
 // Config configures an [Authenticator]. All fields are optional: an
 // Authenticator that only confirms tokens needs no Subjects.
 type Config struct {
-	// Roots verify the certificates, whatever the handshake or a proxy has verified.
-	// If Roots is nil, a certificate of the connection must have been verified in
-	// the handshake, and a certificate of a proxy is taken as verified by it.
+	// Roots verify the certificates, in addition to the handshake or a proxy. If Roots is
+	// nil, a certificate of the connection must have been verified in the handshake, and
+	// a certificate from a proxy counts as verified by the proxy.
 	Roots *Roots
 
 	// Subjects are the callers, by a name in their certificate. A certificate that
@@ -28,27 +28,28 @@ type Config struct {
 	Subjects []Subject
 
 	// Principal returns the caller of a verified certificate that matches no row of
-	// Subjects, or [gatehouse.ErrNoCredentials] if the certificate is that of no
-	// caller. The result must have a Subject. An empty Issuer becomes Config.Issuer;
-	// Method, Binding, Credential and Expires are set by the authenticator. An error
-	// that is neither ErrNoCredentials nor a [*gatehouse.Error] is answered with 503.
-	// Principal must be safe for concurrent use.
+	// Subjects, or [gatehouse.ErrNoCredentials] if it belongs to no caller. The result
+	// must have a Subject. An empty Issuer becomes Config.Issuer; Method, Binding,
+	// Credential and Expires are set by the authenticator. The response to any other
+	// error that is not a [*gatehouse.Error] is 503. Principal must be safe for
+	// concurrent use.
 	//
 	// crypto/x509 accepts names that a certificate should not have: a URI with an
 	// upper-case host, an email address with a comma, the DNS name "*.example.org".
 	// Compare whole names, of one kind.
 	Principal func(ctx context.Context, leaf *x509.Certificate) (gatehouse.Principal, error)
 
-	// Revoked reports whether a certificate is revoked. It is called on each request
-	// with a certificate of a caller or of a bound token, so it must be fast and
-	// bounded in time. An error is answered with 503.
+	// Revoked reports whether a certificate is revoked. It is called on each request with
+	// a certificate of a caller or of a bound token, so it must be fast and bounded in
+	// time. The response to an error is 503.
 	Revoked func(ctx context.Context, leaf *x509.Certificate) (bool, error)
 
-	// Proxies are the networks of reverse proxies that end the TLS connections of
-	// clients and send the client certificate in Client-Cert, RFC 9440. For these peers
-	// the authenticator reads only the header, never the certificate of the connection.
-	// They must remove the header of their clients. With Proxies, a request with the
-	// header from any other peer is refused with 400. Without, the header is not read.
+	// Proxies are the networks of reverse proxies that end the TLS connections of clients
+	// and send the client certificate in Client-Cert, RFC 9440. For these peers the
+	// authenticator reads only the header, never the certificate of the connection. The
+	// proxies must remove the header from the requests of their clients. With Proxies, a
+	// request with the header from any other peer is refused with 400. Without Proxies,
+	// the header is not read.
 	Proxies []netip.Prefix
 
 	// AllowUnverifiedCertificates makes Confirm accept a certificate that leads to no
@@ -56,17 +57,17 @@ type Config struct {
 	// token and the private key are then the only proof. It must still be valid now,
 	// and not be revoked. Authenticate still requires a verified certificate.
 	//
-	// Set it if the authorization server issues tokens for such certificates. The
-	// server must ask for certificates with [tls.RequestClientCert], because a
-	// handshake of [ServerTLS] fails with a certificate that does not verify. Do not set
-	// it if the removal of a CA must end the use of its tokens.
+	// Set it if the authorization server issues tokens for such certificates. The server
+	// must then use [tls.RequestClientCert], because a handshake with [ServerTLS] fails
+	// for a certificate that does not verify. Do not set it if the removal of a CA must
+	// end the use of its tokens.
 	AllowUnverifiedCertificates bool
 
 	// Issuer is the Issuer of the principals, "mtls" if empty.
 	Issuer string
 }
 
-// Subject is a caller that is known by one name in its certificate.
+// Subject is a caller with one name in its certificate.
 type Subject struct {
 	// SAN is a subject alternative name: "uri:", "dns:" or "email:" and the name, such
 	// as "uri:spiffe://example.org/billing". It is compared byte for byte. Required,
@@ -90,7 +91,7 @@ const (
 	maxSAN        = 2048 // bytes, the limit of SPIFFE IDs
 )
 
-// check returns the principals by name and every mistake.
+// check returns the principals by name, and all errors.
 func (c *Config) check() (map[string]*gatehouse.Principal, error) {
 	const field = "mtls: Config."
 	var errs []error

@@ -3,9 +3,9 @@
 // Package mtls authenticates callers by their TLS client certificate, and confirms
 // access tokens that are bound to a certificate, RFC 8705.
 //
-// [ServerTLS] makes the configuration of a server that asks for certificates and
-// verifies them against [Roots], which follow their file. [New] returns an
-// [Authenticator]:
+// [ServerTLS] returns the configuration of a server that requests certificates and
+// verifies them against [Roots], which are read again when their file changes. [New]
+// returns an [Authenticator]:
 //
 //   - as a gatehouse.Authenticator it maps one exact name of a verified certificate
 //     to a caller;
@@ -21,14 +21,12 @@
 //
 // # Checks
 //
-// crypto/tls verifies the chain in the handshake. On each request the
-// authenticator checks what crypto/tls does not: that the certificate and its
-// chain are still valid and lead to a current root, that the certificate is not
-// that of a CA, that it may be used for client authentication (extended key usage
-// clientAuth and, if it has a key usage, digitalSignature), and Config.Revoked.
+// crypto/tls verifies the chain in the handshake. On each request the authenticator makes
+// more checks: the certificate and its chain are still valid and lead to a current root;
+// the certificate is not that of a CA; it may be used for client authentication (extended
+// key usage clientAuth and, if it has a key usage, digitalSignature); Config.Revoked.
 //
-// Names are compared byte for byte, as they are in the certificate. The common name
-// is not read.
+// Names are compared byte by byte. The common name is not read.
 //
 // # What the application must do
 //

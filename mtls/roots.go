@@ -46,7 +46,7 @@ type Roots struct {
 	reading  sync.Mutex
 }
 
-// rootSet is one content of the file. Its address tells one content from another.
+// rootSet is the content of the file at one time. Another content has another address.
 type rootSet struct {
 	content string
 	pool    *x509.CertPool
@@ -68,8 +68,8 @@ func NewRoots(config RootsConfig) (*Roots, error) {
 	return r, nil
 }
 
-// set returns the roots, which it reads again if it is time. One caller reads,
-// the others get the roots that were read before.
+// set returns the roots. If they are due, one caller reads them again, and the others get
+// the previous roots.
 func (r *Roots) set() *rootSet {
 	set := r.current.Load()
 	if time.Now().UnixNano()-set.read.Load() < int64(rereadRoots) || !r.reading.TryLock() {
@@ -119,8 +119,8 @@ func (r *Roots) load(old *rootSet) (*rootSet, error) {
 	return set, nil
 }
 
-// parse adds the certificates. A block that cannot be parsed is an error: to skip
-// it would remove a CA silently.
+// parse adds the certificates. A block that cannot be parsed is an error: skipping it
+// would remove a CA silently.
 func (s *rootSet) parse(content []byte) error {
 	blocks := bytes.Count(content, []byte("-----BEGIN "))
 	found := 0

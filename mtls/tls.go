@@ -8,16 +8,16 @@ import (
 	"sync/atomic"
 )
 
-// ServerTLS returns a copy of base for a server that asks its clients for a
-// certificate, and verifies it against roots. A client without a certificate is
-// accepted, unless base.ClientAuth is [tls.RequireAndVerifyClientCert]; a handshake
-// with a certificate that does not verify fails.
+// ServerTLS returns a copy of base for a server that requests a certificate from its
+// clients and verifies it against roots. A client without a certificate is accepted,
+// unless base.ClientAuth is [tls.RequireAndVerifyClientCert]; a handshake with a
+// certificate that does not verify fails.
 //
 // base must have Certificates or GetCertificate: start the server with
 // ServeTLS(listener, "", "") or ListenAndServeTLS("", ""). TLS 1.2 is the lowest
 // version. HTTP/2 and HTTP/1.1 are offered if base.NextProtos is empty.
 //
-// After a change of the roots, no earlier TLS session is resumed.
+// After a change of the roots, earlier TLS sessions are not resumed.
 func ServerTLS(base *tls.Config, roots *Roots) (*tls.Config, error) {
 	if base == nil || roots == nil || roots.current.Load() == nil {
 		return nil, errors.New("mtls: ServerTLS: base and roots are required; roots must come from NewRoots")

@@ -31,8 +31,8 @@ type AuthorizationRequest struct {
 	// includes its current port. Never derive it from a request. Required.
 	RedirectURI string
 
-	// Scopes are the requested scopes. With openid, the result identifies the user;
-	// without it, Result.Subject is empty. Many authorization servers return a
+	// Scopes are the requested scopes. Only with openid does the result identify the
+	// user: otherwise Result.Subject is empty. Many authorization servers return a
 	// refresh token only for the scope offline_access.
 	Scopes gatehouse.Scopes
 
@@ -49,7 +49,7 @@ type AuthorizationRequest struct {
 	Params url.Values
 }
 
-// openid is the scope that makes a request one of OpenID Connect.
+// openid is the scope of OpenID Connect requests.
 const openid = "openid"
 
 // Check validates the fields of a request and returns all errors at once. It
@@ -107,21 +107,21 @@ func (c *Client) Check(request AuthorizationRequest) error {
 // Transaction is one authorization request whose response is pending. It redacts
 // itself, except for URL and State, which the browser sees.
 //
-// The program must bind it to the user agent that it sends to the URL, or an
-// attacker can log a user in to the attacker's account (login CSRF): a program
-// with one user keeps it in memory, a server in a sealed cookie, as the package
-// signin does.
+// The program must bind the transaction to the user agent that it redirects to the URL.
+// Otherwise an attacker can log a user in to the attacker's account (login CSRF). A
+// program with one user keeps it in memory; a server keeps it in a sealed cookie, as
+// package signin does.
 type Transaction struct {
 	// URL is the URL to which the browser must be redirected.
 	URL string
 	// State is the parameter state of the request and of its response.
 	State string
 
-	kept gatehouse.Secret // a transaction, as JSON
+	kept gatehouse.Secret // the transaction as JSON
 	used atomic.Bool
 }
 
-// transaction is what the client needs to verify the response and to redeem the
+// transaction holds the data with which the client verifies the response and redeems the
 // code.
 //
 // Implements RFC 9700 §2.1 (mix-up).
@@ -155,10 +155,10 @@ func ParseTransaction(text gatehouse.Secret) (*Transaction, error) {
 
 var errTransaction = errors.New("oauth: ParseTransaction: not a transaction")
 
-// Authorize prepares an authorization request: authorization code with PKCE S256,
-// state, nonce (with openid), and a pushed authorization request (RFC 9126) if the
-// authorization server has such an endpoint. The caller keeps the transaction,
-// sends a browser to its URL and passes the response to [Client.Redeem].
+// Authorize prepares an authorization request: authorization code with PKCE S256, state,
+// nonce (with openid), and a pushed authorization request (RFC 9126) if the authorization
+// server has such an endpoint. The caller keeps the transaction, redirects a browser to
+// its URL and passes the response to [Client.Redeem].
 //
 // Implements RFC 7636 §4.1 (fresh), §4.2 (client), §7.2; RFC 8252 §6; RFC 9126
 // §4 (once), §5; RFC 9700 §2.1.1 (injection, public, S256); OIDC Core §3.1.2.1
@@ -200,8 +200,8 @@ func (c *Client) Authorize(ctx context.Context, request AuthorizationRequest) (*
 	if t.MaxAge > 0 {
 		params.Set("max_age", strconv.FormatInt(t.MaxAge, 10))
 	}
-	// RFC 9449 §10: the authorization server issues tokens for this code to the key
-	// only.
+	// RFC 9449 §10: the authorization server issues tokens for this code only with a
+	// proof of this key.
 	if c.key != nil {
 		params.Set("dpop_jkt", c.key.Thumbprint())
 	}
@@ -251,7 +251,7 @@ func (c *Client) push(ctx context.Context, p Provider, params url.Values) (url.V
 	if err != nil || uri == "" {
 		return nil, malformed(endpointPAR, "has no request_uri")
 	}
-	// RFC 9126 §4 (parameters): the two parameters of the request that follows.
+	// RFC 9126 §4 (parameters): the request of the browser has these two parameters.
 	return url.Values{"client_id": {c.id}, "request_uri": {uri}}, nil
 }
 

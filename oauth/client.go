@@ -27,16 +27,15 @@ const (
 	defaultSkew    = time.Minute
 	maxSkew        = 5 * time.Minute
 
-	// maxIDTokenBytes is larger than the limit of access tokens, since ID tokens
-	// may list the groups of a user.
+	// maxIDTokenBytes is larger than the limit for access tokens, because ID tokens may
+	// list the groups of a user.
 	maxIDTokenBytes = 16 << 10
 )
 
 // Config configures a [Client].
 type Config struct {
-	// Issuer is the issuer identifier of the authorization server, compared
-	// character by character. Required. It is an https URL; plain http is
-	// accepted for loopback addresses only.
+	// Issuer is the issuer identifier of the authorization server: an https URL, or plain
+	// http for loopback addresses. It is compared character by character. Required.
 	Issuer string
 
 	// Provider is the metadata of the authorization server. If it is zero, the
@@ -57,21 +56,20 @@ type Config struct {
 	// and must be empty for the other methods.
 	Secret gatehouse.Secret
 
-	// Keys sign the client assertions of [PrivateKeyJWT]; required for it. The
-	// keyring is also the http.Handler for the registered jwks_uri of the client.
+	// Keys sign the client assertions of [PrivateKeyJWT]. Required for that method. Serve
+	// the keyring, which is an http.Handler, at the registered jwks_uri of the client.
 	Keys *jwtauth.KeyRing
 
-	// TLS holds the client certificate that [TLSClient] and [SelfSignedTLS]
-	// require. It may also hold a private certificate authority.
+	// TLS contains the client certificate for [TLSClient] and [SelfSignedTLS]. It may
+	// also contain a private certificate authority.
 	TLS *tls.Config
 
-	// DPoP is the key to which the access tokens of this client are bound, RFC 9449.
-	// The client then sends proofs to the token endpoint and dpop_jkt in authorization
-	// requests, and rejects tokens that are not bound to the key: a Bearer token, or
-	// an authorization server whose metadata do not list the algorithm of the key. All
-	// processes that use the tokens, or refresh them, need the same key: see
-	// dpop.NewKey. APIs are called with a [Transport] or with a dpop.Transport.
-	// Optional.
+	// DPoP is the key to which the access tokens of this client are bound, RFC 9449. The
+	// client then sends proofs to the token endpoint, and dpop_jkt in authorization
+	// requests. It rejects Bearer tokens, and an authorization server whose metadata do
+	// not list the algorithm of the key. All processes that use or refresh the tokens
+	// need the same key: see dpop.NewKey. Call APIs with a [Transport] or a
+	// dpop.Transport. Optional.
 	DPoP *dpop.Key
 
 	// Transport makes the requests, [http.DefaultTransport] if nil. It must be
@@ -90,10 +88,10 @@ type Config struct {
 	// and the local clock: 1 minute if zero, at most 5 minutes.
 	Skew time.Duration
 
-	// Once, if not nil, reports whether this is the first call with a state among all
-	// processes. Redeem calls it before it sends a code, so that several processes that
-	// parse the same transaction redeem it once. An error is returned by Redeem. See
-	// Manager.Once of package session. Optional.
+	// Once reports whether no process has called it with this state before. Redeem calls
+	// it before it sends a code, so that several processes redeem a transaction only
+	// once. Redeem returns its error. Use Manager.Once of package session. Without Once,
+	// only calls with the same [Transaction] value are detected. Optional.
 	Once func(ctx context.Context, state string) (first bool, err error)
 
 	// Timeout is the timeout of each request to the authorization server: 10 s if
@@ -107,8 +105,8 @@ type Client struct {
 	issuer   string
 	id       string
 	auth     authenticator
-	mutual   bool // client authentication by certificate
-	onceOnly bool // a request to the token endpoint cannot be sent twice
+	mutual   bool // the client authenticates by certificate
+	onceOnly bool // a request to the token endpoint must not be sent twice
 	public   bool
 	static   *Provider
 	profile  Profile
@@ -122,12 +120,11 @@ type Client struct {
 	verifier   *jwtauth.Verifier   // nil without keys
 	algorithms []jwtauth.Algorithm // of ID tokens
 
-	// The limits of the endpoints. Codes, which anonymous callers can send, share none
-	// with the other grants.
+	// The limits of the endpoints. Codes, which anonymous callers can send, have their
+	// own: they do not delay other grants.
 	pushes, codes, grantRequests, introspections, revocations *limiter
 
-	// grants are the running requests of Credentials, whose requests end with
-	// Close.
+	// grants are the running requests of Credentials. Close cancels them.
 	grants flight.Group[*Credentials, Tokens]
 }
 
@@ -156,8 +153,8 @@ func New(config Config) (*Client, error) {
 	}
 	errs = append(errs, config.checkProfile())
 	for _, a := range config.Algorithms {
-		// With a symmetric algorithm everyone who knows the client secret could
-		// sign ID tokens.
+		// With a symmetric algorithm, every party with the client secret could sign ID
+		// tokens.
 		if strings.HasPrefix(string(a), "HS") {
 			fail("Algorithms", fmt.Errorf("%s: symmetric algorithms are not accepted for ID tokens", a))
 		}
@@ -207,7 +204,7 @@ func New(config Config) (*Client, error) {
 	if c.verifier, err = newVerifier(config, c.http.Transport, c.skew); err != nil {
 		return nil, fmt.Errorf("oauth: Config: %w", err)
 	}
-	// A shared request may make two: discovery, and the request itself.
+	// A shared request may consist of two: discovery and the request itself.
 	c.metadata.group.Timeout, c.grants.Timeout = 2*c.http.Timeout, 2*c.http.Timeout
 	c.metadata.group.MaxWaiters, c.grants.MaxWaiters = maxWaiting, maxWaiting
 	return c, nil

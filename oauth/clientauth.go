@@ -28,14 +28,14 @@ const (
 	// PrivateKeyJWT signs a client assertion, RFC 7523. The authorization server
 	// holds the public key only.
 	PrivateKeyJWT Auth = "private_key_jwt"
-	// TLSClient presents a certificate of an authority that the authorization
-	// server trusts, RFC 8705 section 2.1.
+	// TLSClient presents a certificate from an authority that the authorization server
+	// trusts, RFC 8705 section 2.1.
 	TLSClient Auth = "tls_client_auth"
 	// SelfSignedTLS presents a certificate that is registered with the
 	// authorization server, RFC 8705 section 2.2.
 	SelfSignedTLS Auth = "self_signed_tls_client_auth"
-	// Public is for public clients, which do not authenticate: they run on the
-	// user's device and cannot keep a secret.
+	// Public sends no credential. It is for public clients, which run on the user's
+	// device and cannot keep a secret.
 	//
 	// Implements RFC 8252 §8.5.
 	Public Auth = "none"
@@ -71,7 +71,7 @@ func newAuthenticator(c Config) (authenticator, error) {
 	switch c.Auth {
 	case SecretBasic:
 		a = func(h http.Header, _ url.Values) error {
-			// RFC 6749 §2.3.1 (basic): both are "encoded using the
+			// RFC 6749 §2.3.1 (basic): client_id and secret are "encoded using the
 			// "application/x-www-form-urlencoded" encoding algorithm".
 			r := http.Request{Header: h}
 			r.SetBasicAuth(url.QueryEscape(c.ClientID), url.QueryEscape(string(c.Secret.Reveal())))
@@ -109,8 +109,8 @@ func hasCertificate(c *tls.Config) bool {
 
 // assert adds the client assertion of RFC 7523 section 2.2.
 //
-// Its audience is the issuer only: a server could replay an assertion that names
-// an endpoint, or several audiences, at another server that the client uses.
+// The audience is the issuer only. If it were an endpoint or several audiences, a server
+// could replay the assertion at another server that the client uses.
 //
 // Implements RFC 7523 §3 (audience, claims).
 func assert(c Config, form url.Values) error {

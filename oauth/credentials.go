@@ -87,7 +87,7 @@ func (s *Credentials) Token(ctx context.Context) (Tokens, error) {
 }
 
 func (s *Credentials) fetch(ctx context.Context) (Tokens, error) {
-	// The previous request may have ended just before this one began.
+	// The previous request may have stored a token just before this one began.
 	s.mu.Lock()
 	token, renew := s.token, s.renew
 	s.mu.Unlock()
@@ -118,9 +118,9 @@ func (s *Credentials) Forget(token Tokens) {
 	}
 }
 
-// OAuth2 returns a token source for golang.org/x/oauth2. Its interface has no
-// context, so each call waits at most twice the Timeout of the [Config]. Do not
-// wrap it in oauth2.ReuseTokenSource, which caches tokens for longer than s does.
+// OAuth2 returns a token source for golang.org/x/oauth2. The interface has no context, so
+// each call waits at most twice Config.Timeout. Do not wrap it in
+// oauth2.ReuseTokenSource, which caches tokens for longer than s does.
 func (s *Credentials) OAuth2() oauth2.TokenSource { return credentialsSource{s} }
 
 type credentialsSource struct{ *Credentials }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package oauth is a client of an OAuth 2 authorization server or OpenID provider.
-// It implements the protocol without HTTP handlers; the package signin adds the
-// browser login and sessions.
+// Package oauth is a client of an OAuth 2 authorization server or OpenID provider. It has
+// no HTTP handlers; package signin adds the browser login and sessions.
 //
 //   - [New] returns a [Client] for one issuer and one client_id. It fetches the
 //     metadata (discovery) before the first request.
-//   - [Client.Authorize] and [Client.Redeem] implement the authorization code
-//     grant with PKCE, for native applications. Servers use package signin.
+//   - [Client.Authorize] and [Client.Redeem] implement the authorization code grant with
+//     PKCE. Native applications call them; for servers use package signin.
 //   - [Client.ClientCredentials] returns a source of tokens for a program
 //     without a user. [NewTransport] returns an http.RoundTripper that sends
 //     these tokens to the configured origins only.
@@ -16,29 +15,27 @@
 //     specification.
 //   - [NewIntrospector] returns a gatehouse.Authenticator of opaque access tokens.
 //
-// Every authorization request uses the authorization code grant, PKCE S256 and
-// a state; with OpenID Connect, also a nonce and a strictly verified ID token.
-// The client checks the iss of the response (RFC 9207) if the metadata declare
-// it, and uses pushed authorization requests (RFC 9126) if the metadata contain
-// the endpoint. The client authentication method is configured; the client
-// never tries several methods.
+// Every authorization request uses the authorization code grant, PKCE S256 and a state;
+// with OpenID Connect, also a nonce and a strictly verified ID token. The client checks
+// the iss of the response (RFC 9207) if the metadata declare it, and uses pushed
+// authorization requests (RFC 9126) if the metadata contain the endpoint. The client uses
+// the configured client authentication method and never tries another one.
 //
-// The client rejects: the password grant and the implicit grant ([GrantError]);
-// metadata of another issuer; metadata that list PKCE methods without S256; token
-// types other than Bearer; authorization responses with another state, repeated
-// parameters, another issuer or another nonce, and replayed ones. Errors contain
-// no text from an authorization server or a browser, except registered error codes.
+// The client rejects the password grant and the implicit grant ([GrantError]), metadata
+// of another issuer, metadata that list PKCE methods without S256, and unexpected token
+// types. It rejects authorization responses with another state, issuer or nonce, with
+// repeated parameters, and replayed ones. Errors contain no text from an authorization
+// server or a browser, except registered error codes.
 //
-// The caller must bind a [Transaction] to the user agent (CSRF), start a new
-// session after each login (session fixation), keep the tokens on the server,
-// refresh each refresh token once, and serve everything over TLS. Package
-// signin and package session do all of this except TLS.
+// The caller must bind a [Transaction] to the user agent (CSRF), start a new session
+// after each login (session fixation), keep the tokens on the server, use each refresh
+// token once, and serve everything over TLS. Packages signin and session do all of this
+// except TLS.
 //
 // # Choices that the standards leave open
 //
-//   - A missing expires_in means one hour; golang.org/x/oauth2 treats such a
-//     token as one that never expires. An expires_in that is not a JSON integer
-//     is rejected.
+//   - A missing expires_in means one hour; in golang.org/x/oauth2 such a token never
+//     expires. An expires_in that is not a JSON integer is rejected.
 //
 //   - A missing scope means the requested scope (RFC 6749 section 5.1); in a
 //     refresh response, the previous scope.
@@ -52,17 +49,17 @@
 //   - HS256 is not supported for ID tokens: every holder of the client secret
 //     could sign them.
 //
-//   - A refresh token in a client credentials response is discarded: RFC 6749
-//     section 4.4.3 advises against it, and it is not needed.
+//   - A refresh token in a client credentials response is discarded: it is not needed,
+//     and RFC 6749 section 4.4.3 advises against it.
 //
 //   - Tokens of the client credentials grant are renewed 30 s before they
 //     expire, or after three quarters of a lifetime of less than two minutes.
 //     While the authorization server is unavailable the old token is used until
 //     it expires.
 //
-//   - An [Introspector] accepts a response without exp, because the authorization
-//     server has just said that the token is active, and takes client_id as the
-//     subject of a token without sub.
+//   - An [Introspector] accepts a response without exp, because the authorization server
+//     has just confirmed that the token is active. It uses client_id as the subject of a
+//     token without sub.
 //
 // # Limits
 //
@@ -70,10 +67,10 @@
 // application, and the application from a slow authorization server. For each
 // endpoint:
 //
-//   - After a failed request, the client sends none for 1 s. Each further failure
-//     doubles this pause, up to a minute, and Retry-After can lengthen it, up to a
-//     minute. A success resets it. Only failures that concern all callers count: no
-//     response, 429, 502, 503, 504, invalid_client; for discovery any error.
+//   - After a failed request, the client sends none for 1 s. Each further failure doubles
+//     this pause, up to a minute, and Retry-After can lengthen it, up to a minute. A
+//     success resets it. Only failures that affect all callers count: no response, 429,
+//     502, 503, 504, invalid_client; for discovery, every error.
 //   - At most 32 requests run and 1,000 callers wait.
 //   - At most 100 pushed authorization requests and 100 redeemed codes per second, with
 //     bursts of 100.

@@ -17,12 +17,12 @@ import (
 // schemeDPoP is the authentication scheme and the token_type of bound tokens.
 const schemeDPoP = "DPoP"
 
-// maxProving limits the origins of the endpoints that get proofs. A server has one,
-// and rarely two.
+// maxProving limits the number of origins that receive proofs. An authorization server
+// has one or two.
 const maxProving = 8
 
-// proving are the HTTP clients that add proofs, by the origin of the endpoint. Each
-// remembers the nonces of its origin.
+// proving holds the HTTP clients that add proofs, by the origin of the endpoint. Each
+// keeps the nonces of its origin.
 type proving struct {
 	mu      sync.Mutex
 	clients map[string]*fetch.Client
@@ -36,8 +36,8 @@ func (c *Client) tokenType() string {
 	return bearer
 }
 
-// withProof returns the HTTP client for a request to a token endpoint, or with an
-// access token: with Config.DPoP it adds a proof.
+// withProof returns the HTTP client for a request to a token endpoint or with an access
+// token. With Config.DPoP that client adds a proof.
 //
 //	RFC 9449 §5: "the client MUST provide a valid DPoP proof JWT in a DPoP header
 //	when making an access token request to the authorization server's token
@@ -73,9 +73,9 @@ func (c *Client) withProof(address string) (*fetch.Client, error) {
 	return client, nil
 }
 
-// unrepeatable hides from the transport of the proofs how to repeat the body of a
-// request: it has a client assertion, whose jti servers accept once. The transport
-// remembers the nonce for the next request.
+// unrepeatable removes GetBody from a request, so that the transport of the proofs does
+// not repeat it: the body contains a client assertion, and servers accept its jti once.
+// The transport keeps the nonce for the next request.
 type unrepeatable struct{ http.RoundTripper }
 
 func (u unrepeatable) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -84,13 +84,13 @@ func (u unrepeatable) RoundTrip(r *http.Request) (*http.Response, error) {
 	return u.RoundTripper.RoundTrip(r)
 }
 
-// isAboutProof reports whether a request with another proof may succeed.
+// isAboutProof reports whether the same request may succeed with another proof.
 func isAboutProof(code string) bool {
 	return code == dpop.CodeUseNonce.String() || code == dpop.CodeInvalidProof.String()
 }
 
-// checkDPoP returns an error if the metadata do not list the algorithm of the key:
-// the tokens would not be bound to it.
+// checkDPoP returns an error if the metadata do not list the algorithm of the key: the
+// server would not bind tokens to the key.
 //
 // Implements RFC 9449 §5.1.
 func (c *Client) checkDPoP(document string) error {

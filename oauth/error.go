@@ -12,8 +12,8 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// ErrUnavailable means that the authorization server did not answer, or
-// answered with a server error or a malformed response. A retry may succeed.
+// ErrUnavailable means that the authorization server did not respond, or responded with a
+// server error or a malformed response. A retry may succeed.
 var ErrUnavailable = errors.New("oauth: the authorization server is unavailable")
 
 // ErrNotOffered means that the metadata of the authorization server do not
@@ -56,7 +56,7 @@ func (e *Error) Error() string {
 	if e.Status != 0 {
 		text += fmt.Sprintf(" (HTTP status %d)", e.Status)
 	}
-	// These codes nearly always have the same cause in the configuration.
+	// These codes nearly always have one cause, in the configuration.
 	switch {
 	case e.Code == "invalid_client":
 		text += "; check Config.ClientID, Secret and Auth against the registration"
@@ -88,7 +88,7 @@ var codes = []string{
 	"unsupported_token_type", "use_dpop_nonce",
 }
 
-// known returns the code if it is registered, and "" otherwise.
+// known returns code if it is one of codes, and "" otherwise.
 //
 // Implements RFC 6749 §10.14; RFC 7009 §2.2.1 (unsupported).
 func known(code string) string {
@@ -98,7 +98,7 @@ func known(code string) string {
 	return ""
 }
 
-// endpointPAR is the endpoint of RFC 9126 in errors.
+// endpointPAR is the name of the endpoint of RFC 9126 in errors.
 const endpointPAR = "pushed authorization request"
 
 // malformed returns the error for a response that violates its specification.
@@ -106,7 +106,7 @@ func malformed(endpoint, reason string) error {
 	return fmt.Errorf("oauth: the response of the %s endpoint %s: %w", endpoint, reason, ErrUnavailable)
 }
 
-// withCause adds the text of another error to err, which keeps its meaning.
+// withCause adds the text of other to err. It still wraps err only.
 func withCause(err, other error) error {
 	if other == nil {
 		return err
@@ -119,7 +119,7 @@ func (c *Client) reject(code gatehouse.Code, reason gatehouse.Reason, cause erro
 	return &gatehouse.Error{Code: code, Reason: reason, Issuer: c.issuer, Cause: cause}
 }
 
-// unavailable returns the error of a response that the client cannot verify now.
+// unavailable returns the error for a response that the client cannot verify now.
 func (c *Client) unavailable(cause error) *gatehouse.Error {
 	e := c.reject(gatehouse.CodeTemporarilyUnavailable, ReasonUnavailable, cause)
 	e.RetryAfter = RetryAfter(cause)

@@ -40,7 +40,7 @@ type ExchangeRequest struct {
 
 	Scopes    gatehouse.Scopes
 	Resources []string // the APIs that will accept the new token, as URLs
-	Audiences []string // the APIs that will accept the new token, as names registered with the authorization server
+	Audiences []string // the APIs that will accept the new token, as names that the authorization server knows
 }
 
 // Exchanged is the result of a token exchange.

@@ -15,24 +15,24 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// Profile is a security profile that a [Client] follows, and demands of its
+// Profile is a security profile. The [Client] follows it and requires it of the
 // authorization server.
 type Profile string
 
 // FAPI2 is the FAPI 2.0 Security Profile. [New] requires client authentication with
 // [PrivateKeyJWT], [TLSClient] or [SelfSignedTLS], sender-constrained tokens by
-// Config.DPoP or by a client certificate, and PS256, ES256 or EdDSA for everything
-// that is signed. The authorization server must have a pushed authorization request
-// endpoint, add iss to its responses, and bind tokens; if its metadata say
-// otherwise, each request fails with [ErrUnavailable].
+// Config.DPoP or by a client certificate, and PS256, ES256 or EdDSA for everything that
+// is signed. The authorization server must have a pushed authorization request endpoint,
+// add iss to its responses, and bind tokens. If its metadata show that it does not, each
+// request fails with [ErrUnavailable].
 //
 // docs/fapi.md lists each requirement of the profile with its code and tests.
 const FAPI2 Profile = "fapi2"
 
-// fapiAlgorithms are the algorithms of the profile.
+// fapiAlgorithms are the signature algorithms that the profile allows.
 var fapiAlgorithms = []string{"PS256", "ES256", "EdDSA", "Ed25519"}
 
-// checkProfile sets the defaults of the profile and returns every mistake.
+// checkProfile sets the defaults of the profile and returns all errors.
 func (c *Config) checkProfile() error {
 	if c.Profile == "" {
 		return nil
@@ -90,7 +90,8 @@ func signingAlgorithm(keys *jwtauth.KeyRing) string {
 	return parsed.Algorithm
 }
 
-// checkProfile returns why the authorization server does not meet the profile.
+// checkProfile returns an error for each requirement of the profile that the metadata do
+// not satisfy.
 func (p *Provider) checkProfile(profile Profile, key *dpop.Key) error {
 	if profile != FAPI2 {
 		return nil

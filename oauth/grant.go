@@ -20,8 +20,8 @@ const (
 	grantExchange    = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
-// GrantError means that this package does not support a grant or a response
-// type. Why contains the reason, and Instead an alternative.
+// GrantError means that this package does not support a grant or a response type. Why is
+// the reason, and Instead the alternative.
 type GrantError struct {
 	Grant   string // as requested: "password", "implicit", "token", …
 	Why     string
@@ -78,8 +78,8 @@ func checkResponseType(asked string) error {
 	return nil
 }
 
-// reserved reports whether a parameter authenticates the client. This package sets
-// these in authorization requests and in token requests.
+// reserved reports whether a parameter authenticates the client. Only this package sets
+// such parameters, in authorization requests and token requests.
 func reserved(name string) bool {
 	switch name {
 	case "client_id", "client_secret", "client_assertion", "client_assertion_type":

@@ -50,7 +50,7 @@ func (c *Client) verify(ctx context.Context, token string, response bool) (jwtau
 	switch {
 	case ok && e.Code == gatehouse.CodeTemporarilyUnavailable:
 		return jwtauth.VerifiedJWT{}, errors.Join(ErrUnavailable, err)
-	case ok && e.Cause != nil: // it says more to the operator than the reason
+	case ok && e.Cause != nil: // the cause tells the operator more than the reason does
 		return jwtauth.VerifiedJWT{}, fmt.Errorf("oauth: verify JWT: %s: %w", e.Reason, e.Cause)
 	}
 	return jwtauth.VerifiedJWT{}, err
@@ -84,9 +84,9 @@ func (c *Client) verifyIDToken(ctx context.Context, token gatehouse.Secret) (idT
 	if s.Subject == "" {
 		return idToken{}, errSubject
 	}
-	// OIDC Core §2: azp is "the party to which the ID Token was
-	// issued. If present, it MUST contain the OAuth 2.0 Client ID of this party."
-	// With several audiences, it names the one that is meant.
+	// OIDC Core §2: azp is "the party to which the ID Token was issued. If present, it
+	// MUST contain the OAuth 2.0 Client ID of this party." With several audiences, azp is
+	// required.
 	all, _ := audiences(string(claims.Audience))
 	if claims.Party != "" && claims.Party != c.id || claims.Party == "" && len(all) > 1 {
 		return idToken{}, errParty

@@ -41,14 +41,14 @@ func (i Introspection) For(audience string) bool {
 	return i.Active && slices.Contains(i.Audience, audience)
 }
 
-// Introspect asks the authorization server whether a token is valid. It does not
-// cache the response.
+// Introspect calls the introspection endpoint and returns its response. It does not
+// cache.
 //
 // The caller must check the audience with [Introspection.For], the scopes, and
 // the proof of possession of a sender-constrained token.
 //
-// A response without the member active and a redirect are errors that wrap
-// [ErrUnavailable]; any other status than 200 is an [*Error].
+// The error wraps [ErrUnavailable] for a redirect and for a response without the member
+// active. For another status than 200 it is an [*Error].
 //
 // Implements RFC 7662 §2.1 (authenticated), §2.3.
 func (c *Client) Introspect(ctx context.Context, token gatehouse.Secret, kind TokenKind) (Introspection, error) {
@@ -100,7 +100,7 @@ func parseIntrospection(a answer) (Introspection, error) {
 		return nil
 	})
 	switch {
-	case errors.Is(err, ErrUnavailable): // it names the member
+	case errors.Is(err, ErrUnavailable): // the error names the member
 		return Introspection{}, err
 	case err != nil:
 		return Introspection{}, malformed(a.endpoint, "is not a JSON object")

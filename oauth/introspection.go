@@ -27,7 +27,7 @@ const (
 	maxOpaqueBytes         = 8 << 10
 	introspectionTimeout   = 8 * time.Second
 	maxIntrospections      = 512  // at the same time
-	maxIntrospectionWaits  = 1000 // for one of them
+	maxIntrospectionWaits  = 1000 // callers that wait for one of them
 	defaultIntrospected    = 10_000
 	maxIntrospected        = 1_000_000
 	maxIntrospectionCache  = time.Minute
@@ -38,13 +38,15 @@ const (
 
 // IntrospectorConfig configures an [Introspector].
 type IntrospectorConfig struct {
-	// Endpoints are asked in this order, until one knows the token. Each of them sees
-	// the tokens that those before it do not know. At least one is required.
+	// Endpoints are called in this order, until one reports that the token is active. So
+	// each endpoint receives the tokens that are not active at the endpoints before it.
+	// At least one is required.
 	Endpoints []IntrospectionEndpoint
 
-	// Cache is how long an active token is accepted without asking again, at most until
-	// its exp: up to 1 minute. A revoked token is accepted for that time. With zero,
-	// each request calls the endpoint.
+	// Cache is the time for which an active token is accepted without another call of the
+	// endpoint: up to 1 minute, and at most until its exp. A token that is revoked
+	// meanwhile stays accepted for this time. If Cache is zero, each request calls the
+	// endpoint.
 	Cache time.Duration
 
 	// CacheEntries bounds the cache: 10,000 by default, at most 1,000,000.
@@ -55,9 +57,8 @@ type IntrospectorConfig struct {
 	Confirmers []gatehouse.Confirmer
 }
 
-// Introspector is an authenticator of opaque access tokens: it asks the
-// introspection endpoint of the authorization server, RFC 7662. It is safe for
-// concurrent use.
+// Introspector is an authenticator of opaque access tokens. It calls the introspection
+// endpoint of the authorization server, RFC 7662. It is safe for concurrent use.
 type Introspector struct {
 	endpoints  []introspectionEndpoint
 	confirmers *gatehouse.Confirmers
@@ -80,12 +81,12 @@ type introspectionEndpoint struct {
 	verifier *jwtauth.Verifier // nil if responses are plain JSON
 }
 
-// introspected is a token that is active and for this API. It is immutable.
+// introspected is an active token for this API. It is immutable.
 type introspected struct {
 	principal    gatehouse.Principal
 	confirmation gatehouse.Confirmation
 	tenants      []string
-	until        time.Time // when it must be asked for again
+	until        time.Time // when the endpoint must be called again
 }
 
 // NewIntrospector returns an introspector. It reports all configuration errors at
@@ -132,8 +133,8 @@ func NewIntrospector(config IntrospectorConfig) (*Introspector, error) {
 
 // IntrospectorStats are counts since the start, for metrics.
 type IntrospectorStats struct {
-	// CacheHits and CacheMisses count active tokens: those that were in the cache, and
-	// those for which an endpoint was asked. Both stay 0 without a cache.
+	// CacheHits counts active tokens that were in the cache, CacheMisses those for which
+	// an endpoint was called. Without a cache both stay 0.
 	CacheHits, CacheMisses uint64
 }
 
@@ -144,8 +145,8 @@ func (i *Introspector) Stats() IntrospectorStats {
 	return i.stats
 }
 
-// Close cancels running requests and waits for them. Afterwards a token that is not
-// in the cache is answered with 503. The clients stay open.
+// Close cancels running requests and waits for them. Afterwards the response to a token
+// that is not in the cache is 503. Close does not close the clients of the endpoints.
 func (i *Introspector) Close() error {
 	i.asking.Close()
 	var errs []error
@@ -163,13 +164,14 @@ func (i *Introspector) Reads() gatehouse.Reads {
 	return i.confirmers.Reads(gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}, Rechecks: true})
 }
 
-// Authenticate asks for the token of the Authorization header if it has at most 8 KiB
-// and no dot. It claims every such token: list authenticators of other tokens and keys
-// before it. Concurrent requests with the same token share one call of the endpoint.
+// Authenticate introspects the token of the Authorization header if it has at most 8 KiB
+// and no dot. It never returns gatehouse.ErrNoCredentials for such a token, so list
+// authenticators of other opaque tokens and of keys before it. Concurrent requests with
+// the same token share one call of the endpoint.
 //
-// A token that no endpoint knows, that has expired or that is not for this API is
-// rejected with 401. If an endpoint does not respond within 8 s, the response is 503,
-// and the endpoints after it are not asked.
+// It rejects with 401 a token that is active at no endpoint, has expired, or is not for
+// this API. If an endpoint does not respond within 8 s, the response is 503, and the
+// endpoints after it are not called.
 //
 // Implements RFC 7662 §4 (cache); RFC 7800 §3.1.
 func (i *Introspector) Authenticate(r *http.Request) (gatehouse.Proof, error) {
@@ -198,7 +200,7 @@ func (i *Introspector) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	return proof, nil
 }
 
-// introspected returns what is known of a token, from the cache or by asking.
+// introspected returns the token from the cache, or calls the endpoints.
 func (i *Introspector) introspected(ctx context.Context, token string) (*introspected, error) {
 	key := sha256.Sum256([]byte(token))
 	if i.ttl > 0 {
@@ -229,7 +231,7 @@ func (i *Introspector) introspected(ctx context.Context, token string) (*introsp
 	return v, err
 }
 
-// ask asks the endpoints in order.
+// ask calls the endpoints in order.
 func (i *Introspector) ask(ctx context.Context, token string) (*introspected, error) {
 	for n := range i.endpoints {
 		e := &i.endpoints[n]

@@ -10,24 +10,25 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// IntrospectionEndpoint is the introspection endpoint of one authorization server,
-// and what its tokens may do.
+// IntrospectionEndpoint is the introspection endpoint of one authorization server, with
+// the audiences, tenants, scopes and roles that its tokens may have.
 type IntrospectionEndpoint struct {
 	// Client is the registration of this API at the authorization server. Its
 	// Config.Issuer is the Issuer of the principals; a response with another iss is
 	// rejected. Required, with an authentication method other than [Public].
 	Client *Client
 
-	// URL is the address of the endpoint: that of the metadata if empty.
+	// URL is the address of the endpoint. If it is empty, the address in the metadata is
+	// used.
 	URL string
 
-	// Audiences are the identifiers of this API, one of which aud must contain.
-	// Required.
+	// Audiences are the identifiers of this API. The aud of the response must contain one
+	// of them. Required.
 	Audiences []string
 
-	// Tenants are the tenants for which the authorization server may speak: tokens of
-	// others or of none are rejected. AnyTenant accepts all. With several endpoints
-	// each must have one of them.
+	// Tenants are the tenants that tokens of the authorization server may have: a token
+	// with another tenant or none is rejected. AnyTenant accepts every tenant. With
+	// several endpoints, each must set Tenants or AnyTenant.
 	Tenants   []string
 	AnyTenant bool
 
@@ -35,15 +36,15 @@ type IntrospectionEndpoint struct {
 	// principal gets.
 	AllowedScopes, AllowedRoles []string
 
-	// Keys demands signed responses, RFC 9701, and verifies them. A response that is
-	// plain JSON is then an error. Optional.
+	// Keys verify signed responses, RFC 9701. If it is set, a plain JSON response is an
+	// error. Optional.
 	Keys jwtauth.Keys
 
 	// Algorithms are the signature algorithms of responses. Required with Keys.
 	Algorithms []jwtauth.Algorithm
 }
 
-// check returns the endpoint with its verifier, and every mistake.
+// check returns the endpoint with its verifier, and all errors.
 func (e IntrospectionEndpoint) check() (introspectionEndpoint, []error) {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }

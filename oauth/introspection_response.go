@@ -19,7 +19,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
-// ask returns the JSON object of a response with status 200.
+// ask sends the token and returns the JSON object of a response with status 200.
 //
 // Implements RFC 7662 §2.1 (POST, authenticated), §2.3, §4 (TLS).
 func (e *introspectionEndpoint) ask(ctx context.Context, token string) (string, error) {
@@ -44,11 +44,11 @@ func (e *introspectionEndpoint) ask(ctx context.Context, token string) (string, 
 	return e.signed(ctx, response.Header.Get("Content-Type"), string(response.Body))
 }
 
-// send returns a response with status 200.
+// send sends the request and returns a response with status 200.
 func (e *introspectionEndpoint) send(ctx context.Context, address, token string) (fetch.Response, error) {
 	header, form := make(http.Header), tokenParams(gatehouse.NewSecret([]byte(token)), AccessToken)
 	if e.verifier != nil {
-		// RFC 9701 §4: The resource server asks for the media type
+		// RFC 9701 §4: the resource server requests the media type
 		// application/token-introspection+jwt in Accept.
 		header.Set("Accept", introspectionJWTAccept)
 	}
@@ -108,8 +108,8 @@ type introspectionMembers struct {
 var introspectionTable = strictjson.NewTable("active", "scope", "client_id", "sub", "iss", "aud", "exp", "nbf", "jti", "auth_time",
 	"cnf", "tenant", "roles", "act", "token_type", "token_use", "typ")
 
-// parse reports whether the token is active. An error says that the response does
-// not tell.
+// parse reports whether the token is active. It returns an error if the response is
+// malformed.
 //
 // Implements RFC 7662 §2.2 (active, inactive).
 func (m *introspectionMembers) parse(body string) (active bool, err error) {
@@ -125,8 +125,8 @@ func (m *introspectionMembers) parse(body string) (active bool, err error) {
 	return m.active == "true", nil
 }
 
-// accept returns what the members of an active token say, or why the token is none
-// for this API. until is when it must be asked for again.
+// accept returns the caller from the members of an active token, or an error if the token
+// is not valid for this API. until is when the endpoint must be called again.
 //
 // Implements RFC 7662 §2.2 (members), §4 (audience); RFC 9470 §6.2; RFC 9701 §8.1; ASVS 5.0
 // §10.3.1.
@@ -173,7 +173,7 @@ func (e *introspectionEndpoint) accept(m *introspectionMembers, confirmers *gate
 	if !expires.IsZero() && !now.Before(expires) || now.Before(notBefore.Add(-e.Client.skew)) {
 		return reject(ReasonIntrospectionExpired, "exp is in the past, or nbf in the future")
 	}
-	// A client that acts for itself: RFC 7662 §2.2 makes sub optional.
+	// The client itself is the caller: in RFC 7662 §2.2 sub is optional.
 	if p.Subject == "" {
 		p.Subject = p.Client
 	}
@@ -206,8 +206,8 @@ func (e *introspectionEndpoint) accept(m *introspectionMembers, confirmers *gate
 	return &introspected{principal: p, confirmation: confirmation, tenants: e.Tenants, until: until}, nil
 }
 
-// isOtherKind reports whether token_use or typ marks another token than an access
-// token: the endpoint is asked for refresh tokens too.
+// isOtherKind reports whether token_use or typ shows that the token is not an access
+// token: the endpoint also reports refresh tokens as active.
 func isOtherKind(value string) bool {
 	kind, _ := strictjson.String(value)
 	switch strings.ToLower(kind) {
@@ -217,8 +217,8 @@ func isOtherKind(value string) bool {
 	return false
 }
 
-// rights parses the members that say what the caller may do. The error is the name
-// of a malformed one.
+// rights parses the members with scopes, roles and actors. The error is the name of a
+// malformed one.
 func (m *introspectionMembers) rights() (scopes gatehouse.Scopes, roles gatehouse.Roles, actors gatehouse.Actors, err error) {
 	if m.scope != "" {
 		list, ok := strictjson.String(m.scope)
@@ -250,11 +250,11 @@ func (m *introspectionMembers) date(name, value string, malformed *string) time.
 	return time.Unix(seconds, 0)
 }
 
-// capped returns the scopes and roles that the endpoint may give.
+// capped returns the scopes and roles that the endpoint may grant.
 func (e *introspectionEndpoint) capped(scopes gatehouse.Scopes, roles gatehouse.Roles) (gatehouse.Scopes, gatehouse.Roles) {
 	if e.AllowedScopes != nil {
 		kept := slices.DeleteFunc(slices.Collect(scopes.All()), func(s string) bool { return !slices.Contains(e.AllowedScopes, s) })
-		scopes, _ = gatehouse.NewScopes(kept...) // they are valid, because they were before
+		scopes, _ = gatehouse.NewScopes(kept...) // valid: a subset of valid scopes
 	}
 	if e.AllowedRoles != nil {
 		kept := slices.DeleteFunc(slices.Collect(roles.All()), func(r string) bool { return !slices.Contains(e.AllowedRoles, r) })

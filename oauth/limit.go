@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// The limits of a client protect the authorization server: anonymous callers of an
-// application cause most of its requests.
+// The limits of a client protect the authorization server, because anonymous callers of
+// the application cause most requests.
 const (
 	// firstPause is the pause after a failed request. Each further failure doubles
 	// it, up to maxPause.
@@ -20,12 +20,12 @@ const (
 	maxPause   = time.Minute
 
 	// maxRequests bounds the concurrent requests to one endpoint, and maxWaiting the
-	// callers that wait for one of them to end.
+	// callers that wait callers that wait for one of them to end.
 	maxRequests = 32
 	maxWaiting  = 1000
 
-	// loginRate bounds the pushed authorization requests, and the redeemed codes, per
-	// second: so many at once, and then one each hundredth of a second.
+	// loginRate bounds the pushed authorization requests and the redeemed codes per
+	// second: a burst of 100, then one every 10 ms.
 	loginRate = 100
 )
 
@@ -42,8 +42,8 @@ func (e *postponed) Error() string {
 
 func (e *postponed) Unwrap() error { return ErrUnavailable }
 
-// RetryAfter returns how long to wait before a retry after an error that wraps
-// [ErrUnavailable], zero if the error does not say.
+// RetryAfter returns the wait before a retry after an error that wraps [ErrUnavailable],
+// zero if err does not contain one.
 func RetryAfter(err error) time.Duration {
 	if e, ok := errors.AsType[*postponed](err); ok {
 		return e.wait
@@ -70,9 +70,8 @@ func (b *backoff) check(endpoint string, now time.Time) error {
 	return nil
 }
 
-// failed begins the next pause, which is at least as long as the authorization
-// server asks for, up to a minute. A request that began before the last failure is
-// one of the same outage and does not count again.
+// failed begins the next pause, which is at least Retry-After, up to a minute. A request
+// that began before the last failure belongs to the same outage and does not count again.
 func (b *backoff) failed(begun, now time.Time, cause error, asked time.Duration) {
 	if begun.Before(b.from) {
 		return
@@ -91,14 +90,14 @@ type limiter struct {
 	mu      sync.Mutex
 	backoff backoff
 	waiting int
-	full    time.Time // when the burst is available again
+	full    time.Time // when the whole burst is available again
 }
 
 func newLimiter(endpoint string, rate int) *limiter {
 	return &limiter{endpoint: endpoint, rate: rate, slots: make(chan struct{}, maxRequests)}
 }
 
-// do sends a request within the limits; a nil limiter has none.
+// do sends a request within the limits. A nil limiter has no limits.
 func (l *limiter) do(ctx context.Context, request func() error) error {
 	if l == nil {
 		return request()
@@ -117,7 +116,7 @@ func (l *limiter) do(ctx context.Context, request func() error) error {
 	l.waiting--
 	begun := time.Now()
 	if err == nil {
-		err = l.backoff.check(l.endpoint, begun) // it may have begun in the meantime
+		err = l.backoff.check(l.endpoint, begun) // a pause may have begun in the meantime
 	}
 	l.mu.Unlock()
 	if err != nil {
@@ -125,7 +124,7 @@ func (l *limiter) do(ctx context.Context, request func() error) error {
 	}
 	err = request()
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return err // says nothing about the server
+		return err // not a failure of the server
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -134,12 +133,12 @@ func (l *limiter) do(ctx context.Context, request func() error) error {
 		l.backoff.failed(begun, time.Now(), err, RetryAfter(err))
 	case err == nil || answered:
 		l.backoff = backoff{}
-	default: // nothing was sent, for a code that was used before
+	default: // nothing was sent: the code was used before
 	}
 	return err
 }
 
-// enter checks the limits that need no wait.
+// enter checks the limits without waiting.
 func (l *limiter) enter() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -169,10 +168,10 @@ func (l *limiter) postpone(why string, wait time.Duration) error {
 	return &postponed{l.endpoint, why, wait}
 }
 
-// isOutage reports whether a request failed for a reason that concerns every request to
-// this endpoint. Most requests have a code or a token of the caller, and pushed ones the
-// acr_values of an anonymous one. A server may answer a forged one with a server error,
-// and a caller must not be able to stop the requests of other callers.
+// isOutage reports whether a request failed for a reason that affects every request to
+// this endpoint. Most requests contain values from a caller: a code, a token, acr_values.
+// A server may respond to a forged value with a server error, and one caller must not be
+// able to stop the requests of others.
 func isOutage(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {

@@ -75,12 +75,12 @@ func (c *Client) VerifyLogoutToken(ctx context.Context, token string) (LogoutTok
 	if err := s.Claims.Decode(&claims); err != nil {
 		return LogoutToken{}, err
 	}
-	// OIDC Back-Channel Logout §2.4 (event): of the event, "the corresponding
-	// member value MUST be a JSON object".
+	// OIDC Back-Channel Logout §2.4 (event): for the event, "the corresponding member
+	// value MUST be a JSON object".
 	event := strings.HasPrefix(string(claims.Events[logoutEvent]), "{")
 	switch {
-	// OIDC Back-Channel Logout §2.6 (kind): an explicit type distinguishes
-	// logout tokens from ID tokens; without it, the event does.
+	// OIDC Back-Channel Logout §2.6 (kind): an explicit type distinguishes logout tokens
+	// from ID tokens; without a type, the event does.
 	case !strings.EqualFold(s.Type, "logout+jwt") && s.Type != "" && !strings.EqualFold(s.Type, "JWT"):
 		return LogoutToken{}, errLogoutToken
 	// OIDC Back-Channel Logout §2.4 (sub or sid): "A Logout Token MUST contain

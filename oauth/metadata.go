@@ -19,20 +19,19 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
-// Provider holds the metadata of an authorization server, RFC 8414 section 2,
-// limited to the members that this package uses. All URLs are https; plain http
-// is accepted for loopback addresses only, and only if the issuer has it too. An endpoint is empty if the
-// authorization server does not have it.
+// Provider holds the members that this package uses of the metadata of an authorization server, RFC
+// 8414 section 2. All URLs must be https; plain http is accepted only for loopback addresses, and
+// only if the issuer is one too. An endpoint is empty if the authorization server does not have it.
 type Provider struct {
 	// Issuer is the issuer identifier. Required.
 	Issuer string
 
-	// TokenEndpoint is required, and AuthorizationEndpoint for a login.
+	// TokenEndpoint is required; AuthorizationEndpoint is required for a login.
 	TokenEndpoint         string
 	AuthorizationEndpoint string
 
-	// PushedAuthorizationEndpoint receives every authorization request if it is
-	// set, RFC 9126.
+	// PushedAuthorizationEndpoint, if set, receives every authorization request, RFC
+	// 9126.
 	PushedAuthorizationEndpoint string
 
 	RevocationEndpoint    string // RFC 7009
@@ -52,10 +51,11 @@ type Provider struct {
 	// 3.3.
 	CertificateBoundTokens bool
 
-	// algorithms are the algorithms of ID tokens that discovery lists, with spaces
-	// between them, "" for none.
+	// algorithms are the algorithms of ID tokens that discovery lists, separated by
+	// spaces, "" for none.
 	algorithms string
-	// prompts are the values of prompt that discovery lists, likewise.
+	// prompts are the values of prompt that discovery lists, separated by spaces, "" for
+	// none.
 	prompts string
 }
 
@@ -80,7 +80,7 @@ func (p *Provider) endpoints() map[string]*string {
 	}
 }
 
-// check returns the mistakes in p, joined.
+// check returns the errors in p, joined.
 //
 // Implements RFC 6749 §3.1 (TLS); RFC 7009 §2 (TLS); RFC 7662 §4 (TLS); RFC
 // 8414 §2 (endpoints, token_endpoint), §4; RFC 9126 §2; RFC 9207 §2.4
@@ -101,8 +101,8 @@ func (p *Provider) check(issuer string) error {
 			continue
 		}
 		u, err := safeurl.Parse(*address)
-		// Plain http is for development. An authorization server with https that names
-		// a loopback address would have this program call into its own host.
+		// Plain http is for development. Without this check, the metadata of an https
+		// issuer could make this program call its own host.
 		if err == nil && strings.HasPrefix(issuer, "https:") && u.Scheme != "https" {
 			err = errors.New("must be an https URL, like the issuer")
 		}
@@ -181,9 +181,9 @@ func parseProvider(document, issuer string, mutual bool) (Provider, error) {
 	if err == nil {
 		err = p.check(issuer)
 	}
-	// RFC 9700 §2.1.1 (support): "authorization servers MUST provide a way to
-	// detect their support for PKCE". A server that lists methods without S256
-	// would ignore the challenge. For one that lists none, the nonce remains.
+	// RFC 9700 §2.1.1 (support): "authorization servers MUST provide a way to detect
+	// their support for PKCE". A server that lists methods without S256 would ignore the
+	// challenge. If a server lists no methods, the nonce still prevents injection.
 	if err == nil && listed && !slices.Contains(methods, "S256") {
 		err = errors.New("code_challenge_methods_supported: S256 is missing")
 	}
@@ -211,11 +211,11 @@ type metadata struct {
 	backoff backoff
 }
 
-// Provider returns the metadata of the authorization server: the configured
-// value, or the result of discovery, which is cached for an hour, and for up to a
-// day while discovery fails. Concurrent calls share one request. After a failed
-// discovery, calls fail without a request for 1 s, and for twice as long after each
-// further failure, up to a minute. The error wraps [ErrUnavailable].
+// Provider returns the metadata of the authorization server: the configured value, or the
+// result of discovery. The result is cached for an hour, and for up to a day while
+// discovery fails. Concurrent calls share one request. Without a cached result, calls
+// fail without a request for 1 s after a failure; each further failure doubles this time,
+// up to a minute. The error wraps [ErrUnavailable].
 func (c *Client) Provider(ctx context.Context) (Provider, error) {
 	if c.static != nil {
 		return *c.static, nil
@@ -229,7 +229,7 @@ func (c *Client) Provider(ctx context.Context) (Provider, error) {
 	m.mu.Unlock()
 	switch {
 	case usable && (age < metadataFresh || pause != nil || m.group.Running(struct{}{}) != nil):
-		return known, nil //nolint:nilerr // the old metadata are good enough
+		return known, nil //nolint:nilerr // the cached metadata remain usable
 	case pause != nil:
 		return Provider{}, pause
 	}

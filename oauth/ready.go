@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// checkAlgorithms returns an error if this client accepts no ID token of the
-// authorization server: the user would find out after the login only.
+// checkAlgorithms returns an error if this client accepts no algorithm of the ID tokens
+// of the authorization server. Otherwise a user would see the error, after the login.
 func (c *Client) checkAlgorithms(p Provider) error {
 	listed := strings.Fields(p.algorithms)
 	for _, a := range c.algorithms {
@@ -25,11 +25,11 @@ func (c *Client) checkAlgorithms(p Provider) error {
 		listed, c.algorithms, ErrUnsupported)
 }
 
-// Ready fetches the metadata and the keys of ID tokens, and checks that a login with the
+// Ready fetches the metadata and the keys of ID tokens, and checks that a login with
 // request can complete: the authorization server has the endpoint, and an algorithm for
-// ID tokens that this client accepts. Call it at the start or in a readiness probe, so
-// that no user finds the mistake. The error wraps [ErrUnavailable], [ErrNotOffered] or
-// [ErrUnsupported], or says what is wrong in the request.
+// ID tokens that this client accepts. Call it at start or in a readiness probe, to find
+// errors before a user does. The error wraps [ErrUnavailable], [ErrNotOffered] or
+// [ErrUnsupported], or is that of [Client.Check].
 func (c *Client) Ready(ctx context.Context, request AuthorizationRequest) error {
 	if err := c.Check(request); err != nil {
 		return err

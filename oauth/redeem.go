@@ -19,16 +19,16 @@ type Result struct {
 	// browser.
 	Tokens Tokens
 
-	// Subject is the user, unique within the issuer. Subject, SessionID, AuthTime
-	// and Claims come from the ID token and are zero without the scope openid.
+	// Subject identifies the user within the issuer. Subject, SessionID, AuthTime and
+	// Claims come from the ID token and are zero without the scope openid.
 	Subject string
 
 	// Issuer is the issuer identifier of the authorization server, and Client the
 	// client_id.
 	Issuer, Client string
 
-	// SessionID is the sid of the user's session at the authorization server,
-	// which logout tokens name.
+	// SessionID is the sid of the user's session at the authorization server. Logout
+	// tokens contain it.
 	SessionID string
 
 	// AuthTime is the time of the authentication of the user, zero if unknown.
@@ -38,8 +38,8 @@ type Result struct {
 	Claims gatehouse.Claims
 }
 
-// Principal returns a principal with the user's claims of the ID token. Tenant
-// and Roles are empty: the application derives them from the Claims.
+// Principal returns a principal with the claims of the ID token. Tenant and Roles are
+// empty: the application derives them from the Claims.
 //
 // Implements ASVS 5.0 §10.5.2; OIDC Core §5.7.
 func (r Result) Principal() gatehouse.Principal {
@@ -61,12 +61,12 @@ var (
 	errNoID     = errors.New("oauth: token response: id_token: missing")
 )
 
-// Redeem completes a transaction with the query parameters of the authorization
-// response. It verifies, in this order: the state, the issuer (RFC 9207), the
-// parameter error; then it redeems the code with the PKCE verifier and verifies
-// the ID token and its nonce. It sends the code only if all previous checks
-// passed, and returns tokens only if all checks passed. It revokes tokens that it
-// rejects, if the authorization server can; the cause of the error says if not.
+// Redeem completes a transaction with the query parameters of the authorization response.
+// It verifies, in this order: the state, the issuer (RFC 9207), the parameter error; then
+// it redeems the code with the PKCE verifier and verifies the ID token and its nonce. It
+// sends the code only if all previous checks passed, and returns tokens only if all
+// checks passed. If it rejects tokens that were issued, it revokes them; the cause of the
+// error says if that failed.
 //
 // A transaction can be redeemed once; see [Config].Once for several processes. The error is a [*gatehouse.Error]: 400 for
 // a response that does not belong to the transaction, 403 if the user or the
@@ -144,7 +144,7 @@ func (c *Client) redeem(ctx context.Context, t transaction, response url.Values)
 		a, err = c.post(ctx, nil, "token", p.TokenEndpoint, params)
 		return err
 	})
-	// A malformed answer about one user is no outage for the others.
+	// A malformed response for one user must not begin a pause for others.
 	var tokens Tokens
 	if err == nil {
 		tokens, err = parseTokens(a, requested, c.tokenType(), false)
@@ -152,7 +152,7 @@ func (c *Client) redeem(ctx context.Context, t transaction, response url.Values)
 	result := Result{Tokens: tokens, Issuer: c.issuer, Client: c.id}
 	refusal, refused := errors.AsType[*gatehouse.Error](err)
 	switch {
-	case refused: // of first
+	case refused: // the error of first
 		return Result{}, refusal
 	case errors.Is(err, ErrUnavailable):
 		refusal = c.unavailable(err)
@@ -164,7 +164,7 @@ func (c *Client) redeem(ctx context.Context, t transaction, response url.Values)
 	switch {
 	case refusal == nil:
 		return result, nil
-	case refusal.Reason == ReasonStepUp: // the user may be logged in with an older grant
+	case refusal.Reason == ReasonStepUp: // the user may have an older login with the same grant
 		refusal.Cause = errors.Join(refusal.Cause, errKept)
 	default:
 		refusal.Cause = errors.Join(refusal.Cause, c.discard(ctx, tokens))
@@ -188,8 +188,8 @@ func (c *Client) first(ctx context.Context, state string) error {
 	return nil
 }
 
-// checkIssuer checks that the response comes from the authorization server to
-// which the request went.
+// checkIssuer checks that the response comes from the authorization server that received
+// the request.
 //
 //	RFC 9207 §2.4 (compare): "This comparison MUST use simple string
 //	comparison ... If the value does not match the expected issuer identifier,

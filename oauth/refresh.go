@@ -12,15 +12,15 @@ import (
 	"strings"
 )
 
-// Refresh redeems a refresh token, RFC 6749 section 6. Where the response omits
-// the refresh token, the scope or the ID token, the result has those of old.
+// Refresh redeems a refresh token, RFC 6749 section 6. If the response omits the refresh
+// token, the scope or the ID token, the result contains that of old.
 //
-// An authorization server with refresh token rotation and reuse detection revokes
-// the token family when a refresh token is used twice. The caller must refresh
-// old once, and store the result before it uses it; the package session does so.
+// An authorization server with refresh token rotation and reuse detection revokes the
+// token family when a refresh token is used twice. The caller must call Refresh once with
+// old, and store the result before using it; package session does both.
 //
-// Tokens of a response that Refresh rejects, such as those with an ID token of another
-// user, are revoked if the authorization server can do that; the error says if not.
+// If Refresh rejects a response, such as one with an ID token of another user, it revokes
+// the tokens in it; the error says if that failed.
 //
 // An [*Error] with the code invalid_grant means that the user has to log in
 // again. After an error that wraps [ErrUnavailable], the tokens may still be
@@ -49,7 +49,7 @@ func (c *Client) Refresh(ctx context.Context, old Tokens) (Tokens, error) {
 	id, err := c.verifyIDToken(ctx, t.ID)
 	switch {
 	case errors.Is(err, ErrUnavailable), errors.Is(err, errNoKeys):
-		// The old refresh token is used. The new one must not be lost because an
+		// The old refresh token is already used. The new one must not be lost because an
 		// optional ID token cannot be verified.
 		t.ID = old.ID
 		return t, nil

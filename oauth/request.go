@@ -42,9 +42,9 @@ func (c *Client) post(ctx context.Context, l *limiter, endpoint, address string,
 	return a, err
 }
 
-// send sends one request, and a second one if the server refuses the proof of the
-// first and the client authentication can be used once only. In the other cases the
-// transport of the proofs sends the request again.
+// send sends one request. If the server refuses the proof and the client authentication
+// can be used only once, it sends a second request. In other cases the transport of the
+// proofs repeats the request.
 func (c *Client) send(ctx context.Context, endpoint, address string, params url.Values) (answer, error) {
 	a, err := c.sendOnce(ctx, endpoint, address, params)
 	if e, ok := errors.AsType[*Error](err); ok && c.onceOnly && endpoint == "token" && isAboutProof(e.Code) {
@@ -75,8 +75,8 @@ func (c *Client) sendOnce(ctx context.Context, endpoint, address string, params 
 	return answer{endpoint: endpoint, body: string(response.Body)}, nil
 }
 
-// parseError reads the code of an error response, RFC 6749 section 5.2. If the
-// body has another form, the code is empty.
+// parseError reads the code of an error response, RFC 6749 section 5.2. If the body has
+// another format, the code is empty.
 func parseError(endpoint string, response fetch.Response) error {
 	e := &Error{Endpoint: endpoint, Status: response.Status, RetryAfter: fetch.RetryAfter(response.Header)}
 	code := ""

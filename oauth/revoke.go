@@ -41,9 +41,8 @@ func (c *Client) Revoke(ctx context.Context, token gatehouse.Secret, kind TokenK
 // discardTimeout bounds the revocation of tokens that a failed check discards.
 const discardTimeout = 3 * time.Second
 
-// discard revokes tokens that a check has rejected after the authorization server had
-// issued them: no other copy of them exists. It returns nil, or an error that says that
-// they may still be valid.
+// discard revokes issued tokens that a check has rejected. A non-nil error says that they
+// may still be valid.
 func (c *Client) discard(ctx context.Context, t Tokens) error {
 	token, kind := t.Refresh, RefreshToken
 	if token.Len() == 0 {

@@ -67,8 +67,8 @@ func FromOAuth2(token *oauth2.Token) Tokens {
 
 const bearer = "Bearer"
 
-// parseTokens reads a token response, RFC 6749 section 5.1. With an error it returns the
-// tokens that the response has nevertheless, for discard.
+// parseTokens reads a token response, RFC 6749 section 5.1. If it returns an error, it
+// also returns the tokens that the response contains, for discard.
 //
 // Implements RFC 6749 §4.1.2 (unknown).
 func parseTokens(a answer, asked gatehouse.Scopes, tokenType string, exchange bool) (Tokens, error) {
@@ -106,7 +106,7 @@ func parseTokens(a answer, asked gatehouse.Scopes, tokenType string, exchange bo
 		return nil
 	})
 	switch {
-	case errors.Is(err, ErrUnavailable): // it names the member
+	case errors.Is(err, ErrUnavailable): // the error names the member
 		return t, err
 	case err != nil:
 		return t, malformed(a.endpoint, "is not a JSON object")

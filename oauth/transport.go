@@ -28,8 +28,8 @@ type TransportConfig struct {
 // Transport is the [http.RoundTripper] of an [http.Client] that sends the access
 // tokens of [Credentials].
 //
-// With Config.DPoP of the [Client] each request has a proof. A request is repeated
-// only if the server asks for a nonce or refuses a proof, see dpop.Transport.
+// If Config.DPoP of the [Client] is set, each request has a proof. A request is repeated
+// only if the server requires a nonce or refuses a proof: see dpop.Transport.
 //
 // It sends the token to the configured origins only: a request to another
 // origin, including a redirect, returns an error and is not sent. It is safe
@@ -85,15 +85,15 @@ func NewTransport(config TransportConfig) (*Transport, error) {
 
 var errHeader = errors.New("oauth: Transport: the request already has an Authorization header")
 
-// RoundTrip implements [http.RoundTripper]. After a 401 response the transport
-// discards the token. It does not retry the request with another one.
+// RoundTrip implements [http.RoundTripper]. After a 401 response the transport discards
+// the token. It does not repeat the request with a new token.
 //
 // Implements RFC 6749 §10.3; RFC 9700 §4.3.2, §4.9.1; ASVS 5.0 §14.2.1.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	token, err := t.token(r)
 	if err != nil {
 		if r.Body != nil {
-			_ = r.Body.Close() // as the interface demands
+			_ = r.Body.Close() // required by the interface
 		}
 		return nil, err
 	}

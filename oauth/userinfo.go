@@ -15,12 +15,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
-// Userinfo returns the claims of the userinfo endpoint about the user of an access
-// token, OpenID Connect Core 1.0 section 5.3. subject is the sub of the ID token. The
-// response is a JSON object or, if the client is registered for signed responses, a JWT
-// signed with one of [Config].Algorithms. iss must be the issuer and aud this client;
-// iat and exp are optional. Encrypted responses are not supported. It follows no
-// redirect.
+// Userinfo returns the claims of the userinfo endpoint about the user of an access token,
+// OpenID Connect Core 1.0 section 5.3. subject is the sub of the ID token. The response
+// is a JSON object or, if the client is registered for signed responses, a JWT signed
+// with one of [Config].Algorithms. iss must be the issuer and aud this client; iat and
+// exp are optional. Encrypted responses are not supported. Redirects are not followed.
 //
 // The error is an [*Error] if the authorization server rejects the access token,
 // and wraps [ErrUnavailable] if the response is about another subject.
@@ -81,8 +80,8 @@ func (c *Client) Userinfo(ctx context.Context, access gatehouse.Secret, subject 
 //	OIDC Core §5.3.2 (signed): "If signed, the UserInfo Response MUST contain the
 //	Claims iss (issuer) and aud (audience) as members."
 //
-// A JWT of another kind of the same issuer, such as an ID token, is no danger here: the
-// response comes from the userinfo endpoint, and its sub is compared.
+// The kind of the JWT is not checked: the response comes from the userinfo endpoint, and
+// its sub is compared.
 func (c *Client) userinfoClaims(ctx context.Context, response fetch.Response) (string, error) {
 	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	switch kind {

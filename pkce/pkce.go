@@ -65,8 +65,8 @@ var (
 	ErrMismatch = errors.New("pkce: the code_verifier does not match the code_challenge")
 )
 
-// NewVerifier returns a code_verifier of 256 random bits, 43 characters long. It
-// is for one authorization request.
+// NewVerifier returns a code_verifier of 256 random bits, 43 characters long. Use it for
+// one authorization request.
 //
 //	RFC 7636 §4.1 (entropy): "the output of a suitable random number generator
 //	be used to create a 32-octet sequence. The octet sequence is then
@@ -98,7 +98,7 @@ func Challenge(verifier gatehouse.Secret) string {
 //	RFC 7636 §4.3 (method): code_challenge_method "OPTIONAL, defaults to
 //	"plain" if not present in the request."
 //
-// That is why a request without a method is rejected.
+// Therefore a request without a method is rejected.
 //
 // Implements RFC 7636 §4.2 (S256).
 func CheckRequest(challenge, method string) error {

@@ -4,15 +4,14 @@ package providers
 
 import "github.com/gatehouse-go/gatehouse/jwtauth"
 
-// Auth0 accepts the access tokens of an Auth0 tenant for an API whose token dialect
-// is "access_token". domain is the domain that applications log in at, such as
-// "acme.eu.auth0.com" or the custom domain. audience is the identifier of the API,
-// never the ID of a client.
+// Auth0 accepts the access tokens of an Auth0 tenant for an API whose token dialect is
+// "access_token". domain is the domain of the login, such as "acme.eu.auth0.com" or the
+// custom domain. audience is the identifier of the API, never the ID of a client.
 //
-// Scopes are scope and permissions together, and the tenant is the organization
-// (org_id). Roles are in a claim of your own, which RolesClaims names. A machine is a
-// service. The tokens of an API live for 24 hours at most; raise MaxLifetime, up to
-// 7 days, if the API is configured for more.
+// Scopes are scope and permissions together, and the tenant is the organization (org_id).
+// Roles are in a claim that you define: set RolesClaims. A machine is a service. The
+// tokens of an API are valid for 24 hours at most; raise MaxLifetime, up to 7 days, if
+// the API is configured for more.
 func Auth0(domain, audience string) jwtauth.Issuer {
 	issuer := auth0(domain, audience)
 	issuer.Require = []jwtauth.Mark{{Claim: "azp"}} // ID tokens have none

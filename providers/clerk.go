@@ -11,12 +11,12 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// Clerk accepts the session tokens of a Clerk instance and rejects its template
-// tokens, machine tokens and OAuth access tokens. frontend is the Frontend API URL of
-// the instance, such as "https://clerk.acme.example". origins are the origins of the
-// applications whose sessions are accepted, such as "https://app.acme.example": the
-// azp of the token must be one of them. Without origins, every session of the
-// instance is accepted, also one without azp, as native applications have it.
+// Clerk accepts the session tokens of a Clerk instance and rejects its template tokens,
+// machine tokens and OAuth access tokens. frontend is the Frontend API URL of the
+// instance, such as "https://clerk.acme.example". origins are the origins of the
+// applications whose sessions are accepted, such as "https://app.acme.example": the azp
+// of the token must be one of them. Without origins, every session of the instance is
+// accepted, even one without azp, such as that of a native application.
 //
 // Session tokens have no aud. If you add one, set Audiences. Sessions with pending
 // tasks are rejected. The tenant is the active organization, and the role of the

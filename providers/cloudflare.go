@@ -4,9 +4,9 @@ package providers
 
 import "github.com/gatehouse-go/gatehouse/jwtauth"
 
-// CloudflareAccess accepts the application tokens of Cloudflare Access, which it sends
-// in the header Cf-Access-Jwt-Assertion. team is the name of the team, such as "acme"
-// of acme.cloudflareaccess.com, and audience the AUD tag of the application.
+// CloudflareAccess accepts the application tokens that Cloudflare Access sends in the
+// header Cf-Access-Jwt-Assertion. team is the name of the team, such as "acme" of
+// acme.cloudflareaccess.com, and audience the AUD tag of the application.
 //
 // A service token is a service, and its subject and client are its name (common_name).
 // There are no scopes, roles and tenants, except in claims of the identity provider.

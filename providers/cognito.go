@@ -10,14 +10,13 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// Cognito accepts the access tokens of an Amazon Cognito user pool, which have no
-// aud: clients are the IDs of the app clients whose tokens are for this API. pool is
-// the ID of the user pool, such as "eu-west-1_Ab12Cd"; it begins with the region.
+// Cognito accepts the access tokens of an Amazon Cognito user pool. They have no aud:
+// clients are the IDs of the app clients whose tokens are for this API. pool is the ID of
+// the user pool, such as "eu-west-1_Ab12Cd"; it begins with the region.
 //
-// Scopes are scope, roles are the groups of the user (cognito:groups), and the client
-// is client_id. A machine is a service. Cognito states no tenant, unless TenantClaim
-// names a claim that a trigger adds. A token with an aud is rejected: see
-// [CognitoResource].
+// Scopes are scope, roles are the groups of the user (cognito:groups), and the client is
+// client_id. A machine is a service. There is no tenant, unless TenantClaim names a claim
+// that a trigger adds. A token with an aud is rejected: see [CognitoResource].
 func Cognito(pool string, clients ...string) jwtauth.Issuer {
 	issuer := cognito(pool)
 	issuer.Clients = slices.Clone(clients)

@@ -11,11 +11,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// GoogleServiceAccount accepts the ID tokens that Google issues to service accounts,
-// and rejects those of people. audiences are the values that callers ask for, usually
-// the URL of this API. The subject and the client are the numeric ID of the service
-// account, and the claim email has its address. There are no scopes and no roles:
-// compare subjects in a policy.
+// GoogleServiceAccount accepts the ID tokens that Google issues to service accounts, and
+// rejects those of people. audiences are the values that callers request, usually the URL
+// of this API. The subject and the client are the numeric ID of the service account, and
+// the claim email has its address. There are no scopes and no roles: compare subjects in
+// a policy.
 //
 // Every service account of every Google Cloud customer can get such a token for every
 // audience, so a policy must compare the subject.
@@ -25,8 +25,8 @@ func GoogleServiceAccount(audiences ...string) jwtauth.Issuer {
 	return checked("GoogleServiceAccount", issuer, required("audiences", audiences...))
 }
 
-// IAP accepts the assertions of Google's Identity-Aware Proxy, which it sends in the
-// header X-Goog-IAP-JWT-Assertion. audience is the one that the console shows, such as
+// IAP accepts the assertions that Google's Identity-Aware Proxy sends in the header
+// X-Goog-IAP-JWT-Assertion. audience is the value in the console, such as
 // "/projects/123/global/backendServices/456".
 //
 // Roles are the access levels, and the tenant is the domain of the account (hd). A
@@ -47,8 +47,8 @@ func IAP(audience string) jwtauth.Issuer {
 	return checked("IAP", issuer, err)
 }
 
-// googleServiceAccount makes a service account a service. With external identities,
-// people can choose their email; then sub has another prefix.
+// googleServiceAccount sets the Kind of a service account. With external identities
+// people can choose their email, but their sub has another prefix.
 func googleServiceAccount(claims gatehouse.Claims, p gatehouse.Principal) (gatehouse.Principal, error) {
 	var account struct {
 		Email string `json:"email"`
@@ -60,8 +60,8 @@ func googleServiceAccount(claims gatehouse.Claims, p gatehouse.Principal) (gateh
 	return p, err
 }
 
-// Firebase accepts the ID tokens of a project of Firebase Authentication, which serve
-// as its access tokens, and rejects those of anonymous users. project is the ID of the
+// Firebase accepts the ID tokens of a project of Firebase Authentication, which uses them
+// as access tokens. It rejects those of anonymous users. project is the ID of the
 // project.
 //
 // The tenant is the one of Identity Platform. Roles are in a claim that the Admin SDK
@@ -73,8 +73,8 @@ func Firebase(project string) jwtauth.Issuer {
 	return checked("Firebase", issuer, label("project", project, "acme-1a2b3"))
 }
 
-// FirebaseCookie is [Firebase] for session cookies, which the Admin SDK makes of ID
-// tokens. They live for up to 7 days here; Firebase allows 14. A session cookie is an
+// FirebaseCookie is [Firebase] for session cookies, which the Admin SDK creates from ID
+// tokens. They are accepted for up to 7 days; Firebase allows 14. A session cookie is an
 // ambient credential: docs/providers.md has the authenticator that reads it.
 func FirebaseCookie(project string) jwtauth.Issuer {
 	issuer := firebase("https://session.firebase.google.com/", project)

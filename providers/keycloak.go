@@ -10,14 +10,13 @@ import (
 )
 
 // Keycloak accepts the access tokens of a realm of Keycloak. realm is the URL of the
-// realm, such as "https://login.acme.example/realms/acme". audience is the client ID
-// of this API in the realm, which an audience mapper adds to access tokens. For a
-// Keycloak on plain http, as in a compose file, set PlainHTTPHosts.
+// realm, such as "https://login.acme.example/realms/acme". audience is the client ID of
+// this API in the realm; an audience mapper must add it to access tokens. For a Keycloak
+// on plain http, as in a compose file, set PlainHTTPHosts.
 //
-// Scopes are scope, and roles are those of the realm and those of the client with
-// the ID audience together; RolesClaims names others. The client is azp. A service
-// account is a service. Keycloak states no tenant, unless TenantClaim names the claim
-// of a mapper.
+// Scopes are scope, and roles are those of the realm and those of the client with the ID
+// audience together; RolesClaims names others. The client is azp. A service account is a
+// service. There is no tenant, unless TenantClaim names the claim of a mapper.
 func Keycloak(realm, audience string) jwtauth.Issuer {
 	issuer := compatible(realm, audience)
 	escaped := strings.NewReplacer("~", "~0", "/", "~1").Replace(audience) // RFC 6901 section 3

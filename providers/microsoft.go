@@ -13,13 +13,13 @@ import (
 // issues for an API. tenant is the ID of the tenant, not "common". audiences are the
 // client ID of the API and, where clients use it, its application ID URI.
 //
-// Scopes are scp, roles are roles, the tenant is tid, and the issuer may speak for
-// this tenant only. The client is azp. An application is a service if its token has
-// idtyp "app", an optional claim that the API has to ask for. Tokens live for up to
-// 28 hours where continuous access evaluation is on.
+// Scopes are scp, roles are roles, the tenant is tid, and only this tenant is accepted.
+// The client is azp. An application is a service if its token has idtyp "app", an
+// optional claim that the API must request. With continuous access evaluation, tokens are
+// valid for up to 28 hours.
 //
 // Every application of the tenant gets a token without roles, unless the API requires
-// assignment: demand a scope or a role on each route.
+// assignment: require a scope or a role on each route.
 func EntraV2(tenant string, audiences ...string) jwtauth.Issuer {
 	issuer := entra("https://login.microsoftonline.com/"+tenant+"/v2.0", audiences...)
 	issuer.Tenants = []string{tenant}
@@ -27,10 +27,10 @@ func EntraV2(tenant string, audiences ...string) jwtauth.Issuer {
 	return checked("EntraV2", issuer, tenantID(tenant), required("audiences", audiences...))
 }
 
-// EntraV1 is [EntraV2] for access tokens of version 1, which an API gets if its
-// manifest does not ask for version 2. audiences are all forms of the application ID
-// URI that clients ask for, with and without a slash at the end, and the client ID of
-// the API. The client is appid. Tokens of managed identities live for 24 hours.
+// EntraV1 is [EntraV2] for access tokens of version 1, which an API gets unless its
+// manifest requests version 2. audiences are the client ID of the API and all forms of
+// the application ID URI that clients request, with and without a slash at the end. The
+// client is appid. Tokens of managed identities are valid for 24 hours.
 func EntraV1(tenant string, audiences ...string) jwtauth.Issuer {
 	issuer := entra("https://sts.windows.net/"+tenant+"/", audiences...)
 	issuer.Keys = jwtauth.RemoteKeys("https://login.microsoftonline.com/" + tenant + "/discovery/keys")
@@ -43,9 +43,9 @@ func EntraV1(tenant string, audiences ...string) jwtauth.Issuer {
 // the tenant, such as "acme" of acme.b2clogin.com, tenant its ID, policy the user flow
 // or custom policy whose keys are used, and audience the client ID of the API.
 //
-// Tokens of all policies have the same issuer. To accept one policy, append a mark
-// to Require: tfp with the name of the policy as the tokens write it. B2C states no
-// tenant and no roles; TenantClaim and RolesClaims name claims of your policy.
+// Tokens of all policies have the same issuer. To accept one policy, append a Mark to
+// Require: tfp with the exact name of the policy in the tokens. There are no tenant and
+// no roles, unless TenantClaim and RolesClaims name claims of your policy.
 func EntraB2C(name, tenant, policy, audience string) jwtauth.Issuer {
 	base := "https://" + name + ".b2clogin.com/"
 	issuer := compatible(base+tenant+"/v2.0/", audience)
@@ -68,8 +68,8 @@ func EntraExternal(tenant, audience string) jwtauth.Issuer {
 	return checked("EntraExternal", issuer, tenantID(tenant), required("audience", audience))
 }
 
-// entra returns what the presets of Microsoft Entra ID share. The size allows
-// 200 groups.
+// entra returns the common settings of the presets of Microsoft Entra ID. MaxTokenBytes
+// allows 200 groups.
 func entra(url string, audiences ...string) jwtauth.Issuer {
 	issuer := compatible(url, audiences...)
 	issuer.ScopeClaims = []string{"scp"}
@@ -83,10 +83,10 @@ func entra(url string, audiences ...string) jwtauth.Issuer {
 // ADFS accepts the access tokens of an AD FS farm. host is its federation service
 // name, and audiences are the identifiers of the Web API.
 //
-// The issuer of access tokens is a name that looks like a plain http URL; the keys
-// come over https. Scopes are scp, and the client is appid. Roles come from an
-// issuance rule; RolesClaims names its claim. A caller without upn is a service, so
-// the rules of the Web API must send upn for people.
+// The issuer of access tokens is a name that looks like a plain http URL; the keys come
+// over https. Scopes are scp, and the client is appid. Roles come from an issuance rule:
+// set RolesClaims to its claim. A caller without upn is a service, so the rules of the
+// Web API must send upn for people.
 func ADFS(host string, audiences ...string) jwtauth.Issuer {
 	issuer := compatible("http://"+host+"/adfs/services/trust", audiences...)
 	issuer.Keys = jwtauth.RemoteKeys("https://" + host + "/adfs/discovery/keys")

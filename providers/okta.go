@@ -12,8 +12,8 @@ import "github.com/gatehouse-go/gatehouse/jwtauth"
 // The tokens of the organization's own authorization server are for Okta itself, and
 // Okta publishes no keys for them: server is required.
 //
-// Scopes are scp, roles are the claim groups, which the authorization server has to
-// add, and the client is cid. The subject is uid, the ID of the user, because sub may
+// Scopes are scp, the client is cid, and roles are the claim groups, which the
+// authorization server must add. The subject is uid, the ID of the user, because sub may
 // be a login name that another person can get later. A machine is a service.
 func Okta(org, server, audience string) jwtauth.Issuer {
 	issuer := compatible("https://"+org+"/oauth2/"+server, audience)

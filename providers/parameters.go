@@ -27,7 +27,7 @@ func checked(preset string, issuer jwtauth.Issuer, invalid ...error) jwtauth.Iss
 	return issuer
 }
 
-// required checks a parameter whose syntax is free, and lists of them.
+// required checks that each value of a parameter is not empty.
 func required(parameter string, values ...string) error {
 	if len(values) == 0 {
 		return fmt.Errorf("%s: at least one is required", parameter)
@@ -43,7 +43,7 @@ const (
 	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
-// consists reports whether value has only characters of the set, and at least one.
+// consists reports whether value is not empty and has only characters of set.
 func consists(value, set string) bool {
 	return value != "" && strings.IndexFunc(value, func(r rune) bool { return !strings.ContainsRune(set, r) }) < 0
 }
@@ -56,7 +56,7 @@ func label(parameter, value, example string) error {
 	return nil
 }
 
-// hostName checks a host name, with a port where it has one.
+// hostName checks a host name with an optional port.
 func hostName(parameter, value, example string) error {
 	if u, err := url.Parse("https://" + value); err != nil || u.Host != value || u.Hostname() == "" || !strings.Contains(value, ".") {
 		return fmt.Errorf("%s: got %q, want a host name such as %q", parameter, value, example)
@@ -78,8 +78,7 @@ func tenantID(tenant string) error {
 	return nil
 }
 
-// address checks a URL whose scheme, host and path jwtauth checks, and which has no
-// slash at the end.
+// address checks that a URL has no slash at the end. Package jwtauth checks the rest.
 func address(parameter, value, example string) error {
 	if u, err := url.Parse(value); err != nil || u.Scheme == "" || u.Host == "" || strings.HasSuffix(value, "/") {
 		return fmt.Errorf("%s: got %q, want a URL without a slash at the end, such as %q", parameter, value, example)

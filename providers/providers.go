@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package providers has a function for each of the common identity providers. It
-// returns a [jwtauth.Issuer] that accepts the access tokens of this provider and
-// rejects its other tokens: ID tokens, refresh tokens, tokens of another
-// organization.
+// Package providers has a function for each of the common identity providers. Each
+// returns a [jwtauth.Issuer] that accepts the access tokens of the provider and rejects
+// its other tokens: ID tokens, refresh tokens, tokens of another organization.
 //
 //	tokens, err := jwtauth.New(jwtauth.Config{
 //		Issuers: []jwtauth.Issuer{providers.Auth0("acme.eu.auth0.com", "https://api.acme.example")},
 //	})
 //
-// Every field of the result may be changed before it is passed to [jwtauth.New], such
-// as Tenants with several issuers, AllowedRoles and RolesClaims. To add a mark, append
-// to Require or Refuse, and keep those that are there: without them the issuer accepts
-// tokens that are not access tokens.
+// You can change every field of the result before you pass it to [jwtauth.New], such as
+// Tenants with several issuers, AllowedRoles and RolesClaims. Append to Require and
+// Refuse, but keep their elements: without them the issuer accepts tokens that are not
+// access tokens.
 //
-// The functions return no error. If a parameter is invalid, the field Err of the issuer
-// has the error, and [jwtauth.New] returns it.
+// The functions return no error. If a parameter is invalid, they set the field Err of the
+// issuer, and [jwtauth.New] returns it.
 //
 // docs/providers.md has, for each provider, the settings that are necessary at the
 // provider, and what the log says if they are missing.
@@ -28,7 +27,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// day is the lifetime that most providers allow, with an hour to spare.
+// day is the longest lifetime at most providers, plus an hour.
 const day = 25 * time.Hour
 
 // compatible returns the settings that most presets share: RS256, discovery and

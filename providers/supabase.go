@@ -17,9 +17,9 @@ import (
 // "abcdefghijklmnopqrst", and algorithm that of its signing key, [jwtauth.ES256] or
 // [jwtauth.RS256]. For a custom domain, change URL.
 //
-// The role is the claim role, "authenticated" by default. Tenant and roles of your
-// own are in app_metadata: set TenantClaim to "/app_metadata/tenant" and RolesClaims
-// to "/app_metadata/roles". Never use user_metadata, which users write themselves.
+// The role is the claim role, "authenticated" by default. Your own tenant and roles
+// belong in app_metadata: set TenantClaim to "/app_metadata/tenant" and RolesClaims to
+// "/app_metadata/roles". Never use user_metadata, which users write themselves.
 func Supabase(project string, algorithm jwtauth.Algorithm) jwtauth.Issuer {
 	issuer := supabase(project)
 	issuer.Algorithms = []jwtauth.Algorithm{algorithm}
@@ -30,10 +30,9 @@ func Supabase(project string, algorithm jwtauth.Algorithm) jwtauth.Issuer {
 	return checked("Supabase", issuer, label("project", project, "abcdefghijklmnopqrst"), err)
 }
 
-// SupabaseLegacy is [Supabase] for a project that still signs with the legacy JWT
-// secret (HS256). Everyone who can verify such a token can make one: migrate to
-// signing keys. The published secrets of local and self-hosted installations are
-// refused.
+// SupabaseLegacy is [Supabase] for a project that still signs with the legacy JWT secret
+// (HS256). Every verifier of such a token can also sign one: migrate to signing keys. The
+// published secrets of local and self-hosted installations are refused.
 func SupabaseLegacy(project string, secret gatehouse.Secret) jwtauth.Issuer {
 	issuer := supabase(project)
 	issuer.Algorithms = []jwtauth.Algorithm{jwtauth.HS256}

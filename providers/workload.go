@@ -11,11 +11,11 @@ import (
 )
 
 // Kubernetes accepts the service account tokens of a cluster that pods get from a
-// projected volume. issuer is the --service-account-issuer of the cluster. keysURL is
-// where its key set can be read, usually https://HOST/openid/v1/jwks of the API
-// server; for the certificate authority of the cluster set Config.Transport. audience
-// is the one that the volume asks for; do not use that of the API server, which every
-// pod has by default.
+// projected volume. issuer is the --service-account-issuer of the cluster. keysURL is the
+// URL of its key set, usually https://HOST/openid/v1/jwks of the API server; for the
+// certificate authority of the cluster set Config.Transport. audience is the audience
+// that the volume requests; do not use that of the API server, for which every pod has a
+// token by default.
 //
 // The tenant is the namespace. Every caller is a service, and its subject is
 // system:serviceaccount:NAMESPACE:NAME. There are no scopes, roles and clients.
@@ -31,13 +31,14 @@ func Kubernetes(issuer, keysURL, audience string) jwtauth.Issuer {
 }
 
 // GitHubActions accepts the OpenID Connect tokens of workflows in the repositories of
-// some owners. audience is the one that workflows ask for. owners are the numeric IDs
-// of the organizations and users: names can be given up and taken by others. For an
-// enterprise with an issuer of its own or for GitHub Enterprise Server, change URL.
+// some owners. audience is the audience that workflows request. owners are the numeric
+// IDs of the organizations and users, because another account can take over a released
+// name. For an enterprise with its own issuer, or for GitHub Enterprise Server, change
+// URL.
 //
 // The tenant is the ID of the owner. Every caller is a service. There are no scopes,
-// roles and clients: what a workflow may do depends on claims such as repository_id,
-// ref and environment, which a policy or a mark must check.
+// roles and clients: a policy or a Mark must check claims such as repository_id, ref and
+// environment.
 func GitHubActions(audience string, owners ...string) jwtauth.Issuer {
 	issuer := compatible("https://token.actions.githubusercontent.com", audience)
 	issuer.MaxLifetime = 15 * time.Minute

@@ -14,12 +14,12 @@ import (
 // of the project. Applications and service users must be set to JWT access tokens.
 //
 // The tenant is the organization of the user. Roles are the roles in the project that
-// this organization gave to the user; roles that another organization gave are not
-// used. If the token does not name the organization, there is no tenant, and roles are
-// those of all organizations. The client is client_id. There are no scopes. Tokens of
-// service users look like those of people, so their Kind is user. A token without a
-// role is rejected, because every service user of the instance gets the audience of
-// every project.
+// this organization granted to the user; roles from other organizations are not used. If
+// the token does not name the organization, there is no tenant, and roles are those of
+// all organizations. The client is client_id. There are no scopes. Tokens of service
+// users look like those of people, so their Kind is user. A token without a role is
+// rejected, because every service user of the instance gets the audience of every
+// project.
 func Zitadel(issuer, project string) jwtauth.Issuer {
 	roles := "urn:zitadel:iam:org:project:" + project + ":roles"
 	i := compatible(issuer, project)
@@ -36,8 +36,8 @@ func Zitadel(issuer, project string) jwtauth.Issuer {
 	return checked("Zitadel", i, address("issuer", issuer, "https://acme.zitadel.cloud"), label("project", project, "267912345678901234"))
 }
 
-// rolesOfTenant leaves the roles that the organization of the user gave. The claim has
-// an object for each role, whose members are the organizations that gave it.
+// rolesOfTenant keeps only the roles that the organization of the user granted. The claim
+// has an object for each role; its members are the organizations that granted the role.
 func rolesOfTenant(claims gatehouse.Claims, p gatehouse.Principal, claim string) (gatehouse.Principal, error) {
 	var members map[string]any
 	if err := claims.Decode(&members); err != nil {

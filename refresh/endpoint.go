@@ -18,21 +18,21 @@ const (
 	retryAfter = 5 * time.Second
 )
 
-// ErrInvalidClient is the error of a [ClientAuthenticator] for a client that is
-// unknown or fails to authenticate: the endpoint answers invalid_client.
+// ErrInvalidClient is the error of a [ClientAuthenticator] for a client that is unknown
+// or fails to authenticate: the response is invalid_client.
 var ErrInvalidClient = errors.New("refresh: invalid_client")
 
-// ClientAuthenticator authenticates the client of a request, RFC 6749 section 2.3,
-// and returns its client_id. It reads the Authorization header, r.PostForm, which
-// is parsed, or the TLS state. For a public client it checks the parameter
-// client_id and that the client is registered as public. An error other than
-// [ErrInvalidClient], [gatehouse.ErrNoCredentials] and a [*gatehouse.Error] of
-// another status is answered with 503. The method Authenticate of an
-// assertion.Verifier is a ClientAuthenticator.
+// ClientAuthenticator authenticates the client of a request, RFC 6749 section 2.3, and
+// returns its client_id. It reads the Authorization header, r.PostForm, which is parsed,
+// or the TLS state. For a public client it checks the parameter client_id and that the
+// client is registered as public. The errors [ErrInvalidClient] and
+// [gatehouse.ErrNoCredentials], and a [*gatehouse.Error] with another status than 503,
+// mean invalid_client; for any other error the response is 503. The method Authenticate
+// of an assertion.Verifier is a ClientAuthenticator.
 //
-// A nil ClientAuthenticator is for an authorization server with public clients
-// only: the client is the parameter client_id, and a request with client
-// credentials is rejected, because they would not be verified.
+// A nil ClientAuthenticator is for an authorization server with public clients only. The
+// client is then the parameter client_id, and a request with client credentials is
+// rejected, because the server cannot verify them.
 type ClientAuthenticator func(r *http.Request) (client string, err error)
 
 // TokenEndpointConfig configures a [TokenEndpoint].
@@ -66,7 +66,7 @@ type TokenEndpointConfig struct {
 //
 // Config.Observer receives an event for each rejected request.
 //
-// An application with more grant types handles their requests itself, answers them with
+// An application with more grant types handles their requests itself, responds with
 // [TokenEndpoint.Begin], and passes requests with the grant type refresh_token to
 // ServeHTTP.
 type TokenEndpoint struct {
@@ -90,7 +90,7 @@ func (t *Tokens) TokenEndpoint(c TokenEndpointConfig) (*TokenEndpoint, error) {
 	return &TokenEndpoint{t, c}, nil
 }
 
-// ServeHTTP answers a token request.
+// ServeHTTP serves a token request.
 func (e *TokenEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req := request{w, r, e.tokens, time.Now()}
 	switch grantType, ok := req.parse("grant_type", "refresh_token"); {
@@ -114,10 +114,10 @@ func (e *TokenEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Begin creates a token family, see [Tokens.Begin], and answers with its tokens as
-// the token endpoint does. Call it in the handler that authenticates the user,
-// before anything is written to w. Check the client first: Begin answers an empty or
-// malformed Grant.Client with 503, as a defect of the application.
+// Begin creates a token family, see [Tokens.Begin], and writes its tokens like a response
+// of the token endpoint. Call it in the handler that authenticates the user, before
+// anything is written to w. Check the client first: for an empty or malformed
+// Grant.Client the response is 503, because it is a defect of the application.
 func (e *TokenEndpoint) Begin(w http.ResponseWriter, r *http.Request, g Grant) {
 	req := request{w, r, e.tokens, time.Now()}
 	issued, err := e.tokens.Begin(r.Context(), g)
@@ -147,7 +147,7 @@ func (e *TokenEndpoint) sign(ctx context.Context, issued Issued) (signed jwtauth
 	return signed, nil
 }
 
-// issue answers with a refresh token and an access token, which it signs if signed
+// issue writes a refresh token and an access token. It signs the access token if signed
 // is zero.
 func (e *TokenEndpoint) issue(req request, issued Issued, signed jwtauth.Signed) {
 	var err error
@@ -169,12 +169,11 @@ func (e *TokenEndpoint) issue(req request, issued Issued, signed jwtauth.Signed)
 	})
 }
 
-// RevocationEndpoint returns the revocation endpoint of an authorization server,
-// RFC 7009, for refresh tokens: it revokes the family of the token and, with
-// Config.Revocations, its access tokens. Register it like a [TokenEndpoint]; it
-// checks requests in the same way, and requires the parameter token. It answers a
-// request to revoke a JWT, or with the token_type_hint access_token, with
-// unsupported_token_type.
+// RevocationEndpoint returns the revocation endpoint of an authorization server, RFC
+// 7009, for refresh tokens: it revokes the family of the token and, with
+// Config.Revocations, its access tokens. Register it like a [TokenEndpoint]. It checks
+// requests in the same way, and requires the parameter token. The response to a request
+// to revoke a JWT, or with the token_type_hint access_token, is unsupported_token_type.
 //
 // Implements RFC 7009 §2.1 (client), §2.2.1 (503).
 func (t *Tokens) RevocationEndpoint(client ClientAuthenticator) http.Handler {

@@ -18,9 +18,9 @@ import (
 
 const defaultMemoryFamilies = 100_000
 
-// Memory is a [Store] for one process. Its families are lost when the process
-// ends, and all users have to log in again. It uses the clock of the process. It
-// is safe for concurrent use.
+// Memory is a [Store] for one process. Its families are lost when the process ends; all
+// users must then log in again. It uses the clock of the process. It is safe for
+// concurrent use.
 type Memory struct {
 	mu      sync.RWMutex
 	records expiring.Map[string, string, Record] // by ID, grouped by subject
@@ -80,8 +80,8 @@ func (m *Memory) Create(ctx context.Context, r Record, lifetime time.Duration) (
 	return r, nil
 }
 
-// ends is the time from which the record can be evicted: without it, the tokens of
-// the family are invalid too.
+// ends returns the time from which the record can be evicted, because the tokens of the
+// family are then invalid anyway.
 func (r *Record) ends() time.Time {
 	if !r.Revoked.IsZero() {
 		return r.Revoked
@@ -152,7 +152,7 @@ func (m *Memory) Revoke(ctx context.Context, id string) (Record, error) {
 	})
 }
 
-// change replaces the record of id by what f makes of it, unless f fails.
+// change replaces the record of id by the result of f, unless f fails.
 func (m *Memory) change(ctx context.Context, id string, f func(r *Record) error) (Record, error) {
 	if err := ctx.Err(); err != nil {
 		return Record{}, err

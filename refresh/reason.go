@@ -14,16 +14,16 @@ const Method gatehouse.Method = "refresh_token"
 
 // Types of events.
 const (
-	// EventRotation: a decision on a refresh token that was presented for rotation, or
-	// that another client than its own wanted to revoke.
+	// EventRotation: a decision on a refresh token that a client presented for rotation,
+	// or that the wrong client tried to revoke.
 	EventRotation gatehouse.EventType = "refresh_rotation"
 	// EventBegun: a token family was created.
 	EventBegun gatehouse.EventType = "refresh_begun"
 	// EventRevocation: token families were revoked on request. Revocation by reuse
 	// detection is an EventRotation.
 	EventRevocation gatehouse.EventType = "refresh_revocation"
-	// EventMemoryStore: [New] was called with a [Memory]. It is for development:
-	// another process does not know its families, and they end with the process.
+	// EventMemoryStore: [New] was called with a [Memory]. Use it in development only: its
+	// families exist in one process, and are lost when the process ends.
 	EventMemoryStore gatehouse.EventType = "refresh_memory_store"
 )
 
@@ -35,8 +35,8 @@ const (
 	AttrCount   = "count"
 )
 
-// Codes of RFC 6749 section 5.2 and RFC 7009 section 2.2.1. An invalid_client that
-// used the Authorization header is 401.
+// Codes of RFC 6749 section 5.2 and RFC 7009 section 2.2.1. An invalid_client is 401 if
+// the client used the Authorization header.
 var (
 	codeInvalidRequest       = gatehouse.NewCode(400, "invalid_request", "The request is malformed, repeats a parameter, or lacks a required one.")
 	codeInvalidClient        = gatehouse.NewCode(400, "invalid_client", "The client is unknown, or its authentication is missing or failed.")
@@ -58,8 +58,8 @@ func codeOf(err error) gatehouse.Code {
 	return gatehouse.CodeTemporarilyUnavailable
 }
 
-// storeFailed returns the error of a method of Tokens whose call of the store failed:
-// 503, unless the store has answered.
+// storeFailed returns the error of a method of Tokens after a failed call of the store:
+// 503, unless err is ErrNotFound.
 func storeFailed(method string, err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("refresh: %s: %w", method, err)

@@ -12,10 +12,10 @@
 // family is revoked (reuse detection). [Tokens.List] and [Tokens.RevokeAll] are
 // for a page on which users manage their devices.
 //
-// The sid claim of the access tokens is the family ID, so that with
-// Config.Revocations they are revoked together with the family; see package
-// revocation. An application with its own endpoints calls [Tokens.Begin],
-// [Tokens.Rotate], [Issued.AccessToken] and [Tokens.Revoke].
+// The sid claim of the access tokens is the family ID. With Config.Revocations, revoking
+// the family therefore revokes its access tokens too: see package revocation. An
+// application with its own endpoints calls [Tokens.Begin], [Tokens.Rotate],
+// [Issued.AccessToken] and [Tokens.Revoke].
 //
 // The application must authenticate users before it calls Begin, and
 // confidential clients with a [ClientAuthenticator]. [Memory] serves one
@@ -63,9 +63,9 @@ type Config struct {
 	// family. Use it for clients that never send a token twice.
 	NoGrace bool
 
-	// Revocations, if set, revokes the access tokens of a family that is revoked:
-	// a *revocation.List. The services that verify the access tokens must use a
-	// list with the same store. Issuer must then be the iss of the access tokens.
+	// Revocations revokes the access tokens of a revoked family: a *revocation.List. The
+	// services that verify the access tokens must use a list with the same store. If
+	// Revocations is set, Issuer is required: the iss of the access tokens. Optional.
 	Revocations Revocations
 	Issuer      string
 
@@ -76,13 +76,13 @@ type Config struct {
 	Observer gatehouse.Observer
 }
 
-// Revocations revokes the access tokens of a token family; package revocation
-// has an implementation.
+// Revocations revokes the access tokens of a token family. Package revocation implements
+// it.
 type Revocations interface {
 	RevokeFamily(ctx context.Context, owner gatehouse.Key, family string) error
 
-	// MaxLifetime is the longest lifetime of an access token for which revocations
-	// are kept. A [TokenEndpoint] issues no token that lives longer.
+	// MaxLifetime is the longest lifetime of an access token for which revocations are
+	// kept. A [TokenEndpoint] issues no token with a longer lifetime.
 	MaxLifetime() time.Duration
 }
 
@@ -158,7 +158,7 @@ func New(c Config) (*Tokens, error) {
 	return t, nil
 }
 
-// Issued is a refresh token that was issued.
+// Issued is an issued refresh token.
 type Issued struct {
 	// Token is the refresh token for the client.
 	Token gatehouse.Secret
@@ -166,7 +166,7 @@ type Issued struct {
 	// Family describes its token family. Family.Scopes are all granted scopes.
 	Family Family
 
-	// Scopes are those of the access token that is issued with it: all granted
+	// Scopes are the scopes of the access token that is issued with it: all granted
 	// scopes, or the part that the client requested.
 	Scopes gatehouse.Scopes
 }

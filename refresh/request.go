@@ -23,8 +23,8 @@ type request struct {
 	start  time.Time
 }
 
-// parse parses the form and returns the value of the first of the required
-// parameters. It answers a malformed request and then returns false.
+// parse parses the form and returns the value of the first of the required parameters.
+// For a malformed request it writes the response and returns false.
 //
 // Implements RFC 6749 §3.2; RFC 7009 §2 (POST).
 func (q request) parse(required ...string) (string, bool) {
@@ -76,8 +76,8 @@ func (q request) parseForm(required []string) error {
 	return nil
 }
 
-// authenticate returns the client_id of the client. It answers a request whose
-// client fails to authenticate and then returns false.
+// authenticate returns the client_id of the client. If the client fails to authenticate,
+// it writes the response and returns false.
 func (q request) authenticate(authenticate ClientAuthenticator) (string, bool) {
 	if authenticate == nil {
 		authenticate = publicClient
@@ -115,7 +115,7 @@ func publicClient(r *http.Request) (string, error) {
 	return r.PostForm.Get("client_id"), nil
 }
 
-// refuse reports a refusal that nothing has reported yet, and answers.
+// refuse reports a refusal and writes the response.
 func (q request) refuse(code gatehouse.Code, reason gatehouse.Reason, cause error) {
 	refusal := &gatehouse.Error{Code: code, Reason: reason, Issuer: q.tokens.issuer, Cause: cause}
 	if gatehouse.Report(q.r.Context(), q.tokens.observer, gatehouse.NewEvent(q.r, refusal, q.start)) != nil {
@@ -124,7 +124,7 @@ func (q request) refuse(code gatehouse.Code, reason gatehouse.Reason, cause erro
 	q.write(code)
 }
 
-// write answers with an error, RFC 6749 section 5.2.
+// write writes an error response, RFC 6749 section 5.2.
 func (q request) write(code gatehouse.Code) {
 	switch code.Status() {
 	case http.StatusUnauthorized:
@@ -140,10 +140,10 @@ func (q request) writeJSON(status int, body any) {
 	q.noStore()
 	q.w.Header().Set("Content-Type", "application/json")
 	q.w.WriteHeader(status)
-	_ = json.NewEncoder(q.w).Encode(body) // the client is gone
+	_ = json.NewEncoder(q.w).Encode(body) // fails only if the client has disconnected
 }
 
-// noStore keeps caches from storing the response.
+// noStore prevents caches from storing the response.
 //
 //	RFC 6749 §5.1 (no-store): "The authorization server MUST include the HTTP
 //	"Cache-Control" response header field [RFC2616] with a value of "no-store" in

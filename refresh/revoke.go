@@ -83,7 +83,7 @@ func (t *Tokens) revokeFamily(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	// The access tokens are revoked too, even if the caller has gone away.
+	// Revoke the access tokens even if the caller has disconnected.
 	return t.revokeAccess(context.WithoutCancel(ctx), revoked.Family)
 }
 

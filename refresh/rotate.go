@@ -13,16 +13,16 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// ErrInvalidGrant rejects a refresh token: a token endpoint answers 400
-// invalid_grant. The error does not contain the reason; the event does.
+// ErrInvalidGrant is the error for a rejected refresh token: the response of a token
+// endpoint is 400 invalid_grant. The reason is in the event, not in the error.
 //
 //	RFC 6749 §5.2: "The provided ... refresh token is invalid, expired, revoked,
 //	does not match the redirection URI used in the authorization request, or was
 //	issued to another client."
 var ErrInvalidGrant = errors.New("refresh: invalid_grant")
 
-// ErrInvalidScope is the error for a request with a scope that was not granted:
-// a token endpoint answers 400 invalid_scope. The refresh token remains valid.
+// ErrInvalidScope is the error for a request with a scope that was not granted: the
+// response of a token endpoint is 400 invalid_scope. The refresh token remains valid.
 var ErrInvalidScope = errors.New("refresh: invalid_scope")
 
 // Request is a request for new tokens, RFC 6749 section 6.
@@ -37,15 +37,14 @@ type Request struct {
 	Scope string
 }
 
-// Rotate exchanges a refresh token for its successor. It returns
-// [ErrInvalidGrant], [ErrInvalidScope], or another error if the store or the
-// observer is unavailable: then a token endpoint answers 503, and the client
-// may retry.
+// Rotate exchanges a refresh token for its successor. It returns [ErrInvalidGrant],
+// [ErrInvalidScope], or another error if the store or the observer is unavailable: then
+// the response of a token endpoint is 503, and the client may retry.
 //
-// A token is valid for one use. Within the grace period after that use, the token
-// yields the same successor again, until the successor is used. Every other second
-// use, and every use by another client, revokes the family: all its tokens become
-// invalid, and the user has to log in again.
+// A token is valid for one use. Within the grace period after that use, Rotate returns
+// the same successor again, until the successor is used. Any other second use, and any
+// use by another client, revokes the family: all its tokens become invalid, and the user
+// must log in again.
 //
 // Implements RFC 6749 §6 (same scope); RFC 9700 §4.14.2 (rotation); ASVS 5.0
 // §10.4.5.
@@ -53,9 +52,9 @@ func (t *Tokens) Rotate(ctx context.Context, r Request) (Issued, error) {
 	return t.exchange(ctx, r, nil)
 }
 
-// exchange is Rotate. Without a grace period, in which the client could repeat a
-// failed request, it calls prepare before it uses up the token; an error of prepare
-// leaves the token valid.
+// exchange implements Rotate. Without a grace period the client cannot repeat a failed
+// request, so exchange calls prepare before it uses the token: after an error of prepare
+// the token stays valid.
 func (t *Tokens) exchange(ctx context.Context, r Request, prepare func(Issued) error) (Issued, error) {
 	start := time.Now()
 	if t.grace > 0 {
@@ -79,7 +78,7 @@ func (t *Tokens) exchange(ctx context.Context, r Request, prepare func(Issued) e
 	return issued, nil
 }
 
-// failure says why a token was not rotated. The zero value means success.
+// failure is the reason why a token was not rotated. The zero value means success.
 type failure struct {
 	reason  gatehouse.Reason
 	err     error // ErrInvalidGrant, ErrInvalidScope, or that something is unavailable
@@ -90,8 +89,8 @@ func unavailable(err error) failure {
 	return failure{reason: ReasonUnavailable, err: storeFailed("rotate", err)}
 }
 
-// rotate rotates a token. If that fails it returns the family to which the token
-// demonstrably belongs, if any.
+// rotate rotates a token. If that fails, it returns the family whose secret the token
+// contains, if any.
 func (t *Tokens) rotate(ctx context.Context, r Request, prepare func(Issued) error) (Issued, failure) {
 	token, ok := parseToken(r.Token.Reveal())
 	if !ok || !isIdentifier(r.Client) {
@@ -129,7 +128,7 @@ func (t *Tokens) rotate(ctx context.Context, r Request, prepare func(Issued) err
 	case outcome == Reused:
 		return issued, failure{ReasonReused, ErrInvalidGrant, true}
 	case outcome == Revoked:
-		// Revoke the access tokens again, in case that failed before.
+		// Revoke the access tokens again, because that may have failed before.
 		return issued, failure{ReasonRevoked, ErrInvalidGrant, true}
 	case outcome == Expired:
 		return issued, failure{reason: ReasonExpired, err: ErrInvalidGrant}
@@ -146,9 +145,9 @@ func (t *Tokens) rotate(ctx context.Context, r Request, prepare func(Issued) err
 	return issued, failure{}
 }
 
-// checkBefore runs before a valid token is used up: it rejects a request for a scope
-// that was not granted, and calls prepare if it is not nil. It leaves every other check
-// to the store. Granted scopes never change, so they can be read before.
+// checkBefore runs before a valid token is used: it rejects a request for a scope that
+// was not granted, and calls prepare if it is not nil. The store makes all other checks.
+// Granted scopes never change, so they can be read before.
 //
 //	RFC 6749 §6 (scope): "The requested scope MUST NOT include any scope not originally
 //	granted by the resource owner".
@@ -197,8 +196,8 @@ var (
 	errClient = errors.New("refresh: token presented by another client than its own: its family is revoked and the user has to log in again")
 )
 
-// observe reports a decision on a token of family f, which is zero if the token
-// belongs to none. It returns an error if the observer does.
+// observe reports a decision on a token of family f. f is zero if the token belongs to
+// none. It returns the error of the observer.
 func (t *Tokens) observe(ctx context.Context, start time.Time, f Family, failed failure) error {
 	event := gatehouse.Event{
 		Type: EventRotation, Level: slog.LevelDebug, Decision: gatehouse.Allowed,
@@ -223,7 +222,7 @@ func (t *Tokens) observe(ctx context.Context, start time.Time, f Family, failed 
 	return gatehouse.Report(ctx, t.observer, event)
 }
 
-// principal returns the caller that a token of the family stands for.
+// principal returns the caller that a token of the family represents.
 func (t *Tokens) principal(f *Family) gatehouse.Principal {
 	return gatehouse.Principal{
 		Kind: gatehouse.KindUser, Subject: f.Subject, Issuer: t.issuer, Tenant: f.Tenant, Client: f.Client,

@@ -40,8 +40,8 @@ type Family struct {
 	Created, Expires time.Time
 	// Rotated is the time of the last rotation, zero before the first.
 	Rotated time.Time
-	// GraceEnds is the end of the grace period in which the previous token still
-	// yields the current one. It is zero before the first rotation.
+	// GraceEnds is the end of the grace period, in which Rotate accepts the previous
+	// token. It is zero before the first rotation.
 	GraceEnds time.Time
 	// Revoked is the time of revocation, zero if the family is not revoked.
 	Revoked time.Time
@@ -113,8 +113,8 @@ type Store interface {
 	List(ctx context.Context, f Filter, limit int) ([]Record, error)
 }
 
-// Record is a stored token family. It contains hashes of secrets and an
-// encrypted token: a reader of the store learns no token.
+// Record is a stored token family. It contains hashes of secrets and an encrypted token:
+// a reader of the store cannot learn a token.
 type Record struct {
 	Family
 

@@ -25,8 +25,8 @@ import (
 //	family secret 32 bytes, the same for all tokens of the family
 //	token secret  32 bytes
 //
-// Without the family secret, an attacker who knows the public ID could revoke the
-// family by presenting a token that looks like a rotated one.
+// Without the family secret, an attacker who knows the public ID could revoke the family
+// by presenting a random token, which would look like a rotated one.
 const (
 	prefix = "gatehouse_refresh_"
 
@@ -91,8 +91,8 @@ func (t token) family() string { return base64.RawURLEncoding.EncodeToString(t.i
 func (t token) keyHash() Hash    { return sha256.Sum256(t.key[:]) }
 func (t token) secretHash() Hash { return sha256.Sum256(t.secret[:]) }
 
-// aead returns the cipher that encrypts the successor of t. Its key is derived
-// from the secret of t, of which the store keeps only the hash.
+// aead returns the cipher that encrypts the successor of t. Its key is derived from the
+// secret of t. The store has only the hash of that secret.
 func (t token) aead() (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, t.secret[:], t.id[:], "gatehouse refresh successor 1", chacha20poly1305.KeySize)
 	if err != nil {

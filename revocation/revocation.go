@@ -30,11 +30,11 @@ import (
 const (
 	defaultMaxLifetime = 15 * time.Minute   // the longest lifetime of a token from jwtauth.Signer
 	maxMaxLifetime     = 7 * 24 * time.Hour // the longest lifetime that package jwtauth accepts
-	maxText            = 512                // bytes of a claim by which tokens are revoked: those of the longest subject
+	maxText            = 512                // bytes of a claim by which tokens are revoked, the limit for a subject
 
-	// margin is how long a token may be accepted beyond its lifetime, counted from
-	// its revocation, if the clocks of issuer and verifier each differ by the
-	// largest jwtauth.Config.Skew from the store's.
+	// margin is added to the lifetime of a token: a verifier may accept the token for
+	// this longer, if the clocks of issuer and verifier each differ from that of the
+	// store by the largest jwtauth.Config.Skew.
 	margin = 2 * 5 * time.Minute
 
 	maxCounted = 100_000 // subjects whose revocations are counted
@@ -50,15 +50,15 @@ type Config struct {
 	Store Store
 
 	// Issuers are the issuers whose tokens the list revokes, each exactly as the iss of
-	// the tokens. Required. Both a revocation and a check of a token of another issuer
-	// return an error, and the verifier then answers 503. This shows a misspelt issuer,
-	// and an issuer that is swapped with a subject.
+	// the tokens. Required. For another issuer, a revocation and a check return an error,
+	// and the response of the verifier is 503. So a misspelt issuer, or one swapped with
+	// a subject, is noticed.
 	Issuers []string
 
-	// MaxLifetime is the longest lifetime of the access tokens that are revoked by
-	// subject, client or family, and hence how long such a revocation is kept:
-	// from 1 second to 7 days, 15 minutes if zero. It must be at least the largest
-	// jwtauth.Issuer.MaxLifetime of all verifiers; [jwtauth.New] checks this.
+	// MaxLifetime is the longest lifetime of access tokens: from 1 second to 7 days, 15
+	// minutes if zero. A revocation by subject, client or family is kept for this time.
+	// It must be at least the largest jwtauth.Issuer.MaxLifetime of all verifiers;
+	// [jwtauth.New] checks this.
 	MaxLifetime time.Duration
 
 	// Observer receives an [EventRevoked] for each revocation, and an
@@ -71,8 +71,8 @@ type Config struct {
 const (
 	// EventRevoked: tokens were revoked. It has [AttrKind] and [AttrValue].
 	EventRevoked gatehouse.EventType = "revocation_revoked"
-	// EventMemoryStore: [New] was called with a [Memory]. It is for development:
-	// another process does not know its revocations, and they end with the process.
+	// EventMemoryStore: [New] was called with a [Memory]. Use it in development only: its
+	// revocations exist in one process, and are lost when the process ends.
 	EventMemoryStore gatehouse.EventType = "revocation_memory_store"
 )
 
@@ -86,12 +86,12 @@ const (
 // makes verifiers reject the revoked tokens, at the cost of one store query for
 // each request. It is safe for concurrent use.
 //
-// A revocation by subject or client applies to the tokens issued up to that time. The
-// iat claim has whole seconds: all tokens issued within the second of the revocation
-// are revoked, and so are tokens without iat. RevokeSubject and RevokeClient therefore
-// return when that second has ended, so that the token of a later login is accepted. If
-// the clock of the issuer is ahead of the store's, a token that was issued shortly
-// before the revocation may have a later iat: the revocation does not apply to it.
+// A revocation by subject or client applies to the tokens issued up to that time. The iat
+// claim has whole seconds: all tokens issued within the second of the revocation are
+// revoked, and so are tokens without iat. RevokeSubject and RevokeClient therefore return
+// when that second has ended, so that the token of a later login is accepted. If the
+// clock of the issuer is ahead of that of the store, a token that was issued shortly
+// before the revocation may have a later iat; such a token is not revoked.
 type List struct {
 	store       Store
 	issuers     []string

@@ -21,8 +21,8 @@ func (l *List) RevokeToken(ctx context.Context, owner gatehouse.Key, id string, 
 	if expires.IsZero() {
 		return errors.New("revocation: revoke token: expiry required")
 	}
-	// The revocation is kept until the expiry, however long the lifetime is: a
-	// token without iat is accepted once its remaining lifetime is short enough.
+	// Keep the revocation until the expiry, even above MaxLifetime: a token without iat
+	// is accepted as soon as its remaining lifetime is at most MaxLifetime.
 	lifetime := min(time.Until(expires), maxKept) + margin
 	if lifetime <= 0 {
 		return nil
@@ -30,17 +30,17 @@ func (l *List) RevokeToken(ctx context.Context, owner gatehouse.Key, id string, 
 	return l.revokeOf(ctx, owner, Target{Token, owner.Issuer, id}, lifetime)
 }
 
-// RevokeSubject revokes all access tokens of a subject that were issued up to now.
-// The revocation takes effect at once; RevokeSubject returns up to 1 s later, or when
-// ctx ends, so that the tokens of a login after it have a later iat. It does not revoke refresh tokens, with which clients get new access tokens:
-// call refresh.Tokens.RevokeAll first.
+// RevokeSubject revokes all access tokens of a subject that were issued up to now. The revocation
+// takes effect at once. RevokeSubject returns up to 1 s later, or when ctx ends, so that the tokens
+// of a later login have a later iat. It does not revoke refresh tokens, with which clients can get
+// new access tokens: call refresh.Tokens.RevokeAll first.
 func (l *List) RevokeSubject(ctx context.Context, subject gatehouse.Key) error {
 	return l.revokeIssued(ctx, Target{Subject, subject.Issuer, subject.Subject})
 }
 
-// RevokeClient revokes all access tokens of a client that were issued up to now, and
-// returns when the second of the revocation has ended, as RevokeSubject does. It does not revoke refresh tokens, with which clients get new access
-// tokens: call refresh.Tokens.RevokeAll first.
+// RevokeClient revokes all access tokens of a client that were issued up to now, and returns when
+// the second of the revocation has ended, like RevokeSubject. It does not revoke refresh tokens,
+// with which clients can get new access tokens: call refresh.Tokens.RevokeAll first.
 func (l *List) RevokeClient(ctx context.Context, issuer, client string) error {
 	return l.revokeIssued(ctx, Target{Client, issuer, client})
 }
@@ -57,7 +57,7 @@ func (l *List) revokeIssued(ctx context.Context, target Target) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	<-ctx.Done() // if it ends earlier, the revocation is in effect anyway
+	<-ctx.Done() // the revocation is already in effect
 	return nil
 }
 
@@ -68,9 +68,9 @@ func (l *List) RevokeFamily(ctx context.Context, owner gatehouse.Key, family str
 	return l.revokeOf(ctx, owner, Target{Family, owner.Issuer, family}, l.maxLifetime+margin)
 }
 
-// maxOfSubject is how many tokens and families of one subject are revoked one by one
-// while a revocation is kept. After that all tokens of the subject are, so that one
-// user who logs in and out cannot fill the store.
+// maxOfSubject limits the kept revocations of single tokens and families of one subject.
+// Above it all tokens of the subject are revoked at once, so that a user who logs in and
+// out repeatedly cannot fill the store.
 const maxOfSubject = 1000
 
 // revokeOf revokes target, or all tokens of owner if there are too many.
@@ -110,8 +110,7 @@ func (l *List) revoke(ctx context.Context, target Target, lifetime time.Duration
 	if err := l.checkIssuer(target.Issuer); err != nil {
 		return fmt.Errorf("revocation: revoke: %w", err)
 	}
-	// No accepted token has such a claim, so that the revocation would have no
-	// effect.
+	// No accepted token has such a claim: the revocation would have no effect.
 	if target.Value == "" || !text.IsClean(target.Value, maxText) {
 		return fmt.Errorf("revocation: revoke: a %s of 1 to %d bytes of UTF-8 without control characters is required", target.Kind, maxText)
 	}

@@ -17,10 +17,10 @@ type Catalogue struct {
 	descriptions map[string]string
 }
 
-// NewCatalogue makes a catalogue from the name of each scope, at least one, and a
-// description for the users who grant it. It rejects malformed names, and names with
-// an asterisk, because a wildcard would also grant scopes that are added later. It
-// reports all errors at once.
+// NewCatalogue returns a catalogue of at least one scope. descriptions contains, for the
+// name of each scope, a description for the users who grant it. It rejects malformed
+// names, and names with an asterisk, because a wildcard would also grant scopes that are
+// added later. It reports all errors at once.
 func NewCatalogue(descriptions map[string]string) (*Catalogue, error) {
 	var errs []error
 	if len(descriptions) == 0 {

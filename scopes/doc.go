@@ -14,10 +14,10 @@
 // Scopes are compared character by character. There are no wildcards: "data:*" is
 // the scope of that name and does not include "data:read".
 //
-// A request without the scopes is refused with 403 and insufficient_scope. The
-// challenge names all scopes of the policy, so that a client can request them in
-// one step. Put all scopes of a route into one policy, because the challenge is that
-// of the first policy that denies.
+// A request without the scopes is refused with 403 and insufficient_scope. The challenge
+// contains all scopes of the policy, so that a client can request them in one step. Put
+// all scopes of a route into one policy: the challenge contains only those of the first
+// policy that denies.
 //
 // A scope limits the operations of a caller, not the objects: the application
 // must check that the object belongs to the caller.

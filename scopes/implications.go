@@ -19,10 +19,10 @@ type Implications struct {
 	by map[string][]string
 }
 
-// NewImplications returns the implications of a map from a scope to the scopes that
-// it implies. Implications are transitive. A scope that implies itself, directly or
-// through others, a malformed scope and a wildcard are errors. It reports all errors
-// at once.
+// NewImplications returns the implications of a map from a scope to the scopes that it
+// implies. Implications are transitive. It returns an error for a scope that implies
+// itself, directly or through others, for a malformed scope and for a wildcard. It
+// reports all errors at once.
 //
 //	NewImplications(map[string][]string{
 //		"data:admin": {"data:write"},

@@ -13,14 +13,14 @@ import (
 // All allows callers whose credential has all of the scopes. Each argument is one
 // scope.
 //
-// It panics if there is no scope, because the policy would allow every caller, and if
-// a scope is malformed or has a wildcard, because no credential has such a scope.
+// It panics without scopes, because the policy would allow every caller. It panics if a
+// scope is malformed or has a wildcard, because no credential has such a scope.
 //
 // Implements RFC 9700 §2.3 (action); ASVS 5.0 §8.2.1, §10.3.2.
 func All(scopes ...string) gatehouse.Policy { return Implications{}.All(scopes...) }
 
-// Any allows callers whose credential has at least one of the scopes. The
-// challenge of a refusal names all of them. It panics where [All] does.
+// Any allows callers whose credential has at least one of the scopes. The challenge of a
+// refusal contains all of them. It panics like [All].
 func Any(scopes ...string) gatehouse.Policy { return Implications{}.Any(scopes...) }
 
 // All is like the function [All], but also accepts a scope that implies the
@@ -79,7 +79,7 @@ func (p policy) denied(held gatehouse.Scopes) *gatehouse.Error {
 	}
 }
 
-// missing is the cause of a refusal. Its text is made when it is needed.
+// missing is the cause of a refusal. Its text is created only when it is needed.
 type missing struct{ needed, held gatehouse.Scopes }
 
 func (m missing) Error() string { return fmt.Sprintf("scopes: needs %q, has %q", m.needed, m.held) }
@@ -102,10 +102,9 @@ func (m roleMissing) Error() string {
 // HasRole allows callers who have at least one of the roles, compared character
 // by character.
 //
-// A role is an attribute of the caller; a scope limits what one credential may be
-// used for. A route that requires only a role accepts every credential of that
-// caller, also one that was issued for another purpose. To prevent that, require a
-// scope too.
+// A role is an attribute of the caller; a scope limits what one credential may be used
+// for. A route that requires only a role accepts every credential of that caller, even
+// one for another purpose. To prevent that, require a scope too.
 //
 // It panics if there is no role or if a role is malformed.
 func HasRole(names ...string) gatehouse.Policy {

@@ -63,7 +63,7 @@ func (m *Manager) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	return gatehouse.NewProof(p), nil
 }
 
-// clearing adds the deletion of the cookie to a 401 for a navigation.
+// clearing makes the 401 for a navigation delete the cookie.
 func (m *Manager) clearing(r *http.Request, err error) error {
 	e, ok := errors.AsType[*gatehouse.Error](err)
 	if !ok || e.Code.Status() != http.StatusUnauthorized || !navigation.Is(r) {
@@ -74,7 +74,7 @@ func (m *Manager) clearing(r *http.Request, err error) error {
 	return &clearing
 }
 
-// headerWriter is the part of a response that cookies write to.
+// headerWriter is a response writer that has only a header, for cookies.
 type headerWriter http.Header
 
 func (h headerWriter) Header() http.Header       { return http.Header(h) }
@@ -98,17 +98,17 @@ func (m *Manager) newSecret() (secret, id string) {
 	return base64.RawURLEncoding.EncodeToString(b[:]), idOf(m.cookie.Name(), b[:])
 }
 
-// idOf returns the SHA-256 of the name of a cookie and the secret in it: the
-// store, a backup or a log does not contain what a login needs. The name keeps
-// the sessions of two managers on one store apart.
+// idOf returns the SHA-256 of the name of a cookie and the secret in it: a reader of the
+// store, a backup or a log cannot use the session. The name separates the sessions of two
+// managers on one store.
 func idOf(name string, secret []byte) string {
 	var buffer [128]byte // avoids an allocation
 	sum := sha256.Sum256(append(append(append(buffer[:0], name...), 0), secret...))
 	return string(base64.RawURLEncoding.AppendEncode(buffer[:0], sum[:]))
 }
 
-// presented returns the ID of the session that the cookie names. The error is
-// [http.ErrNoCookie] or a [*gatehouse.Error].
+// presented returns the ID of the session of the cookie. The error is [http.ErrNoCookie]
+// or a [*gatehouse.Error].
 func (m *Manager) presented(r *http.Request) (string, error) {
 	text, err := m.cookie.Read(r)
 	if err != nil {
@@ -127,8 +127,8 @@ func (m *Manager) presented(r *http.Request) (string, error) {
 
 var errMalformed = &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: ReasonMalformed}
 
-// current returns the ID of the session of the request, as the gate or the cookie
-// says, and "" if there is none or the cookie is invalid.
+// current returns the ID of the session of the request, from the gate or from the cookie.
+// It is "" if there is no session or the cookie is invalid.
 func (m *Manager) current(r *http.Request) string {
 	if p, _ := gatehouse.FromContext(r.Context()); p.Method == Method {
 		return p.Credential

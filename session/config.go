@@ -48,10 +48,9 @@ type Config struct {
 	// principal of the session loses them too. Optional.
 	Refresh func(ctx context.Context, old Tokens) (Tokens, error)
 
-	// Revoke revokes the tokens of a refresh that the store could not keep, or whose
-	// session ended in the meantime: no other copy of them exists. Its timeout is 6 s.
-	// If it is nil or fails, the tokens stay valid, and only the event
-	// [EventRefreshLost] reports them. Optional.
+	// Revoke revokes refreshed tokens that are lost: the store could not keep them, or
+	// the session ended in the meantime. Its timeout is 6 s. If Revoke is nil or fails,
+	// the tokens stay valid, and the event [EventRefreshLost] reports that. Optional.
 	Revoke func(ctx context.Context, lost Tokens) error
 
 	// TrustedOrigins are the origins of other sites whose pages may use the
@@ -73,32 +72,32 @@ type Config struct {
 	// at most 400 days.
 	Absolute time.Duration
 
-	// PerUser is the maximum number of sessions of one Subject: 100 if zero, at
-	// most 1,000. A login above the maximum ends the sessions that have been idle
-	// for the longest time, so that logins cannot fill the store. Logins at the same
-	// time do not end each other: the next one does.
+	// PerUser is the maximum number of sessions of one Subject: 100 if zero, at most
+	// 1,000. A login above the maximum ends the sessions that have been idle for the
+	// longest time, so that logins cannot fill the store. Concurrent logins do not end
+	// each other, so they can exceed the maximum until the next login.
 	PerUser int
 
-	// Persistent keeps the cookie when the browser is closed. It does not change
-	// the timeouts. [Login].Lifetime has other timeouts for one session.
+	// Persistent keeps the cookie when the browser is closed. It does not change the
+	// timeouts. [Login].Lifetime sets it, and the timeouts, for one session.
 	Persistent bool
 
-	// Partitioned gives the cookie the attributes Partitioned (CHIPS) and
-	// SameSite=None. Set it only for an application that pages of other sites show in a
-	// frame: each of those sites then has sessions of its own, and the browser sends
-	// the cookie in the frame, which SameSite=Lax prevents. The login must be in the
-	// frame too. It requires AllowFraming. Without SameSite=Lax, [cookie.CrossSite] is
-	// the only protection against CSRF.
+	// Partitioned gives the cookie the attributes Partitioned (CHIPS) and SameSite=None.
+	// Set it only for an application that pages of other sites show in a frame: the
+	// browser then sends the cookie in the frame, which SameSite=Lax would prevent, and
+	// each embedding site has separate sessions. The login must also be in the frame. It
+	// requires AllowFraming. Without SameSite=Lax, [cookie.CrossSite] is the only
+	// protection against CSRF.
 	Partitioned bool
 
 	// Name is the name of the cookie without its prefix, "session" if empty.
 	// Cookies do not distinguish ports: two servers on one host need two names.
 	Name string
 
-	// Observer receives the events of sessions, such as [EventStarted], and the
-	// requests that [Manager.Start] and [Manager.End] reject outside of every gate.
-	// An error of the observer is returned by the method that caused the event.
-	// The change is kept, except by Start, which is rolled back. Optional.
+	// Observer receives the events of sessions, such as [EventStarted], and the requests
+	// that [Manager.Start] and [Manager.End] reject outside of every gate. The method
+	// that caused the event returns the error of the observer. The change is kept, except
+	// by Start, which is rolled back. Optional.
 	Observer gatehouse.Observer
 }
 

@@ -21,9 +21,9 @@ import (
 // The methods are safe for concurrent use, by several processes too, and no change is
 // lost. They take the context of a request that a gate has authenticated by a session,
 // and read the store on each call. A change waits while the tokens of the session are
-// refreshed. The error is a [*gatehouse.Error] as for [Manager.Tokens], or another one
-// if T has no JSON, the stored value is of another type, or the values are too large;
-// then nothing is changed.
+// refreshed. The error is a [*gatehouse.Error] as for [Manager.Tokens]. It is another
+// error if T cannot be encoded as JSON, the stored value has another type, or the values
+// are too large. After an error nothing is changed.
 type Data[T any] struct {
 	// Sessions are the sessions. Required.
 	Sessions *Manager
@@ -55,8 +55,8 @@ func (d Data[T]) Set(ctx context.Context, value T) error {
 	return d.Update(ctx, func(old *T) error { *old = value; return nil })
 }
 
-// Take returns the value and removes it, for what is shown once: one of several
-// concurrent calls gets it.
+// Take returns the value and removes it, such as for a message that is shown once. Of
+// several concurrent calls, one gets it.
 func (d Data[T]) Take(ctx context.Context) (T, error) {
 	var taken T
 	err := d.Update(ctx, func(value *T) error {

@@ -63,10 +63,9 @@
 //
 // # What the application must do
 //
-// Serve TLS. Send frame-ancestors in a Content-Security-Policy with every page, for
-// browsers that do not say that a page is in a frame. Do not change state on GET requests. Call Start only after a
-// successful login, and Renew or Start when the user gets more privileges.
-// After a password change, end the other sessions of the user: EndAll with
-// Except. If the application stores data by session ID, handle changes of the
-// ID.
+// Serve TLS. Send frame-ancestors in a Content-Security-Policy with every page, for browsers
+// without Fetch Metadata. Do not change state on GET requests. Call Start only after a successful
+// login, and Renew or Start when the user gets more privileges. After a password change, end the
+// other sessions of the user: EndAll with Except. If the application stores data by session ID,
+// handle changes of the ID.
 package session

@@ -72,8 +72,8 @@ func (m *Manager) remove(ctx context.Context, id string, match func(*Record) boo
 // endWait is how long the end of a session waits for a running refresh.
 const endWait = 2 * time.Second
 
-// latest returns the record of a session with its latest tokens: those of a
-// running refresh, if it ends in time.
+// latest returns the record of a session. If a refresh is running, it waits up to endWait
+// for the new tokens.
 func (m *Manager) latest(ctx context.Context, id string) (Record, error) {
 	short, cancel := context.WithTimeout(ctx, endWait)
 	defer cancel()

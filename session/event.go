@@ -46,7 +46,8 @@ const (
 	AttrRevoked  = "session_revoked"  // whether the lost tokens were revoked
 )
 
-// report reports an event of a session, also if the caller has gone: the change stands.
+// report reports an event of a session, even if the client has disconnected: the change
+// is made.
 func (m *Manager) report(ctx context.Context, t gatehouse.EventType, s Session, attrs ...slog.Attr) error {
 	if m.observer == nil {
 		return nil

@@ -20,7 +20,7 @@ type Lifetime struct {
 	Persistent bool
 }
 
-// or returns l with the durations of otherwise in place of zero ones.
+// or returns l with each zero duration replaced by that of otherwise.
 func (l Lifetime) or(otherwise Lifetime) Lifetime {
 	if l == (Lifetime{}) {
 		l.Persistent = otherwise.Persistent
@@ -41,8 +41,8 @@ func (l Lifetime) Check() error {
 	return l.or(Lifetime{Idle: defaultIdle, Absolute: defaultAbsolute}).check("Lifetime.")
 }
 
-// check returns the mistakes of a lifetime without zero durations. field is the prefix
-// of its fields.
+// check returns the errors of a lifetime without zero durations. field is the prefix of
+// the field names.
 func (l Lifetime) check(field string) error {
 	var errs []error
 	if l.Idle < minIdle {

@@ -20,8 +20,8 @@ type Logout struct {
 // token is accepted, which is a day and the clock skew.
 const logoutMemory = 25 * time.Hour
 
-// Logout ends the sessions that a logout token names. Replayed tokens are ignored.
-// After an error, the token can be sent again.
+// Logout ends the sessions that a logout token identifies. It ignores replayed tokens.
+// After an error, the issuer can send the token again.
 //
 //	OIDC Back-Channel Logout §2.6 (jti): "Optionally verify that another
 //	Logout Token with the same jti value has not been recently received."
@@ -53,8 +53,8 @@ func (m *Manager) Logout(ctx context.Context, l Logout) error {
 	return nil
 }
 
-// endWithoutSID ends the sessions of the subject that have no SID: the issuer did
-// not name it at the login, so each of them may be the one that the token names.
+// endWithoutSID ends the sessions of the subject without a SID: the issuer did not send
+// one at the login, so the token may mean any of them.
 func (m *Manager) endWithoutSID(ctx context.Context, l Logout) error {
 	if l.Subject == "" || l.SID == "" { // the selector has matched them
 		return nil
@@ -74,10 +74,10 @@ func (m *Manager) endWithoutSID(ctx context.Context, l Logout) error {
 	return nil
 }
 
-// Once reports whether this is the first call with the issuer and the name within
-// lifetime, among all processes with this store. Use it for operations that are allowed
-// once, such as the redemption of an authorization code. The store keeps a record until
-// then. The error is a [*gatehouse.Error] with status 503.
+// Once reports whether no process with this store has called it with this issuer and name
+// within lifetime. Use it for operations that are allowed once, such as the redemption of
+// an authorization code. The store keeps a record for lifetime. The error is a
+// [*gatehouse.Error] with status 503.
 func (m *Manager) Once(ctx context.Context, issuer, name string, lifetime time.Duration) (bool, error) {
 	_, err := m.store.Create(ctx, marker("used once", issuer, name, lifetime), lifetime)
 	switch {
@@ -89,9 +89,8 @@ func (m *Manager) Once(ctx context.Context, issuer, name string, lifetime time.D
 	return true, nil
 }
 
-// marker returns a record that remembers a name. It is a session without a user,
-// which no cookie can name, because kind contains a space and the names of cookies do
-// not.
+// marker returns a record that stores a name. It is a session without a user. No cookie
+// can select it, because kind contains a space and names of cookies do not.
 func marker(kind, issuer, name string, lifetime time.Duration) Record {
 	return Record{Session: Session{ID: idOf(kind, []byte(issuer+"\x00"+name)), Issuer: issuer, Idle: lifetime}}
 }

@@ -29,8 +29,8 @@ type Memory struct {
 // an error if there is none: it never ends an active session.
 //
 // A record of [Manager.Once] or [Manager.Logout] counts as a session. With package
-// signin, anonymous callers can cause 100 such entries per second, each for 10 minutes:
-// maxSessions should be the largest number of sessions and 60,000 more.
+// signin, anonymous callers can cause 100 such records per second, each for 10 minutes:
+// set maxSessions to the largest number of sessions plus 60,000.
 func NewMemory(maxSessions int) *Memory {
 	if maxSessions <= 0 {
 		maxSessions = defaultMemorySessions
@@ -185,7 +185,7 @@ func (m *Memory) List(ctx context.Context, s Selector, limit int) ([]Record, err
 	return found[:min(len(found), max(limit, 0))], nil
 }
 
-// matching returns the sessions that a selector names.
+// matching returns the sessions that match a selector.
 //
 // Implements OIDC Back-Channel Logout §2.7.
 func (m *Memory) matching(s Selector) iter.Seq2[string, Record] {

@@ -26,7 +26,7 @@ const (
 	maxName = 512
 )
 
-// checkPrincipal returns why a principal cannot have a session.
+// checkPrincipal returns an error if a principal cannot have a session.
 func checkPrincipal(p gatehouse.Principal) error {
 	for _, name := range []string{p.Subject, p.Issuer} {
 		if name == "" || !text.IsClean(name, maxName) {
@@ -39,10 +39,9 @@ func checkPrincipal(p gatehouse.Principal) error {
 	return nil
 }
 
-// content is the text of [Record].Principal: what the store keeps with a session and
-// does not look into.
+// content is the content of [Record].Principal. Stores do not read it.
 type content struct {
-	Principal *gatehouse.Principal `json:"principal"` // without what follows from the session
+	Principal *gatehouse.Principal `json:"principal"` // without the fields that follow from the session
 	// Persistent says whether the browser keeps the cookie, for Renew.
 	Persistent bool `json:"persistent,omitempty"`
 	// Data are the values of the application, by name: see [Data].
@@ -59,8 +58,8 @@ func (c *content) setPrincipal(p gatehouse.Principal) {
 	c.Principal = &p
 }
 
-// encode returns the text for the store. The data may be large only if a principal of
-// the largest size could have them too.
+// encode returns the text for the store. The limits of the principal and of the data are
+// separate.
 func (c *content) encode() (string, error) {
 	for _, part := range []struct {
 		name  string

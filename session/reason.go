@@ -47,8 +47,8 @@ func unavailable(id string, err error) error {
 	return &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: ReasonStoreUnavailable, Credential: id, Cause: err}
 }
 
-// noTokens returns the error for tokens that are missing or do not open. It is
-// 401, because the user gets new tokens by a login.
+// noTokens returns the error for tokens that are missing or do not open. It is 401,
+// because a login gets new tokens.
 func noTokens(id string, err error) error {
 	return &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: ReasonNoTokens, Credential: id, Cause: err}
 }

@@ -14,8 +14,8 @@ import (
 const (
 	// refreshTimeout bounds the call to the authorization server.
 	refreshTimeout = 10 * time.Second
-	// claimFor is how long the other processes wait for the one that refreshes. The
-	// difference to refreshTimeout is for storing the result.
+	// claimFor is the time for which other processes wait for the process that refreshes.
+	// It exceeds refreshTimeout by the time for storing the result.
 	claimFor    = 16 * time.Second
 	storeMargin = claimFor - refreshTimeout
 
@@ -172,7 +172,7 @@ func (m *Manager) keep(ctx context.Context, claimed Record, old, t Tokens) (Toke
 		switch {
 		case err == nil:
 			return t, m.report(ctx, EventRefreshed, record.Session)
-		case errors.Is(err, ErrNotFound): // it was ended in the meantime
+		case errors.Is(err, ErrNotFound): // the session was ended in the meantime
 			return Tokens{}, m.lost(ctx, claimed.Session, t, storeError(claimed.ID, err))
 		case errors.Is(err, ErrConflict), sleep(ctx, pause) != nil:
 			return Tokens{}, m.lost(ctx, claimed.Session, t, unavailable(claimed.ID, errors.Join(errLost, err)))
@@ -180,8 +180,8 @@ func (m *Manager) keep(ctx context.Context, claimed Record, old, t Tokens) (Toke
 	}
 }
 
-// lost revokes tokens that no session keeps, and returns the failure. If they cannot
-// be revoked, it reports that too.
+// lost revokes tokens that no session keeps, reports EventRefreshLost and returns the
+// failure.
 func (m *Manager) lost(ctx context.Context, s Session, t Tokens, failure error) error {
 	cause := errNoRevoke
 	if m.revoke != nil {

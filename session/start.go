@@ -35,8 +35,8 @@ type Login struct {
 	// most 200 bytes without control characters. Optional.
 	Label string
 
-	// Lifetime is how long this session lasts, such as for users who want to stay
-	// signed in ("remember me"). If zero, that of [Config].
+	// Lifetime sets the timeouts of this session, such as for users who want to stay
+	// signed in ("remember me"). If zero, those of [Config] apply.
 	Lifetime Lifetime
 }
 
@@ -112,7 +112,7 @@ func (m *Manager) start(w http.ResponseWriter, r *http.Request, l Login) error {
 	return m.setCookie(w, secret, lifetime.Persistent, lifetime.Absolute)
 }
 
-// setCookie gives the browser the secret of a session that lasts for the given time.
+// setCookie sets the cookie with the secret of a session that lasts for the given time.
 func (m *Manager) setCookie(w http.ResponseWriter, secret string, persistent bool, lasts time.Duration) error {
 	if !persistent {
 		return m.cookie.Set(w, secret)
@@ -126,8 +126,8 @@ func (m *Manager) setCookie(w http.ResponseWriter, secret string, persistent boo
 	return c.Set(w, secret)
 }
 
-// dataOf returns the data of the session that the browser has, if it is one of the same
-// user: a login again, such as a step-up, keeps them.
+// dataOf returns the data of the browser's session if it belongs to the same user:
+// another login, such as a step-up, keeps them.
 func (m *Manager) dataOf(r *http.Request, user gatehouse.Key) (map[string]json.RawMessage, error) {
 	id := m.current(r)
 	if id == "" {
@@ -140,7 +140,7 @@ func (m *Manager) dataOf(r *http.Request, user gatehouse.Key) (map[string]json.R
 	case err != nil:
 		return nil, unavailable(id, err)
 	}
-	c, _ := decodeContent(&record) // one that does not decode has no data
+	c, _ := decodeContent(&record) // empty if it does not decode
 	return c.Data, nil
 }
 
@@ -241,7 +241,7 @@ func (m *Manager) Renew(w http.ResponseWriter, r *http.Request, p gatehouse.Prin
 	}
 }
 
-// sessionOf returns the ID of the session with which a gate let the request in.
+// sessionOf returns the ID of the session that a gate has authenticated.
 func (m *Manager) sessionOf(ctx context.Context) (string, error) {
 	p, ok := gatehouse.FromContext(ctx)
 	switch {

@@ -35,8 +35,7 @@ type sealedTokens struct {
 const (
 	tokensPurpose = "session tokens"
 
-	// sealMargin is how much longer a seal lasts than its session, for clocks that
-	// differ.
+	// sealMargin is the time by which a seal outlasts its session, because clocks differ.
 	sealMargin = 24 * time.Hour
 )
 
@@ -45,9 +44,9 @@ var (
 	errNoKeys   = errors.New("session: Config.Keys: required for sessions with tokens")
 )
 
-// seal returns the tokens as the store has them, for a session that expires at the
-// given time. They open for this session only, so that a writer of the store cannot
-// move them to another session.
+// seal returns the sealed tokens of a session that expires at the given time. The seal is
+// bound to this session, so that an attacker with write access to the store cannot move
+// the tokens to another one.
 //
 // Implements RFC 10017 §6.1; ASVS 5.0 §10.1.1.
 func (m *Manager) seal(id string, t Tokens, expires time.Time) (string, error) {
@@ -64,7 +63,7 @@ func (m *Manager) seal(id string, t Tokens, expires time.Time) (string, error) {
 	return m.keys.Seal(id, tokensPurpose, value, expires.Add(sealMargin)), nil
 }
 
-// open returns the tokens of a record and when they are due for a refresh.
+// open returns the tokens of a record and the time at which they are due for a refresh.
 func (m *Manager) open(r *Record) (Tokens, time.Time, error) {
 	if r.Tokens == "" {
 		return Tokens{}, time.Time{}, errNoTokens

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// UserHeader is the header in which a script sends the [UserTag] of the user that
-	// its page shows. The manager rejects a request whose tag is not that of the
-	// session's user: a tab may still show a user after another one has signed in.
+	// UserHeader is the header in which a script sends the [UserTag] of the user that its
+	// page shows. The manager rejects a request with the tag of another user than that of
+	// the session: a tab may still show one user after another has signed in.
 	UserHeader = "Session-User"
 
 	// UserField is the form field, or query parameter, in which a form sends the same
@@ -25,7 +25,7 @@ const (
 	UserField = "session_user"
 )
 
-// CodeUserChanged is the code for a request of a page that shows another user.
+// CodeUserChanged is the code for a request from a page that shows another user.
 var CodeUserChanged = gatehouse.NewCode(http.StatusConflict, "user_changed", "Another user has signed in since this page was loaded.")
 
 var (
@@ -53,11 +53,11 @@ func checkUser(values []string, p gatehouse.Principal) error {
 }
 
 // RequireUser returns a handler, for use behind a gate, that requires the [UserTag] of
-// the user in each request with a session and a method other than GET, HEAD and
-// OPTIONS: in [UserHeader], or in [UserField] in the query or the
-// application/x-www-form-urlencoded body. Without a tag the response is 400, with the
-// tag of another user 409, and next is not called. Requests with other credentials than
-// a session need no tag, because no page sends them.
+// the user in each request with a session and a method other than GET, HEAD and OPTIONS:
+// in [UserHeader], or in [UserField] in the query or the
+// application/x-www-form-urlencoded body. Without a tag the response is 400, with the tag
+// of another user 409, and next is not called. Requests with credentials other than a
+// session need no tag, because pages do not send them.
 //
 // It reads form bodies as [http.Request.ParseForm] does, so set a limit for them in
 // front of it. It does not read other bodies; a multipart form can have the field in
@@ -75,9 +75,8 @@ func RequireUser(next http.Handler) http.Handler {
 	})
 }
 
-// checkPage checks that a request says that it belongs to a page of p. The manager has
-// checked the header; it is checked again for principals that the application has put
-// into the context.
+// checkPage checks that a request has the tag of p. The manager has checked the header;
+// checkPage checks it again for principals that the application has put into the context.
 func checkPage(r *http.Request, p gatehouse.Principal) error {
 	values := slices.Clone(r.Header[UserHeader])
 	query, err := url.ParseQuery(r.URL.RawQuery)

@@ -15,9 +15,9 @@ import (
 
 const defaultGroupsClaim = "groups"
 
-// Admit says who may sign in, by the claims of the login. A user must satisfy every
-// field that is set. It is checked at each login only: it does not end a session that
-// has begun. Config.Complete can refuse for other reasons.
+// Admit defines which users may sign in, by the claims of the login. A user must satisfy
+// every field that is set. It is checked at each login only: it does not end a session
+// that has begun. Config.Complete can refuse users for other reasons.
 type Admit struct {
 	// Groups are the allowed groups: the user must be in at least one of them. Names
 	// are compared character by character. If the claim is missing, or omits the groups
@@ -28,8 +28,8 @@ type Admit struct {
 	GroupsClaim string
 
 	// EmailDomains are the allowed domains of the address in the claim email, in lower
-	// case; subdomains do not match. The claim email_verified must be true: otherwise
-	// the user may have chosen the address.
+	// case; subdomains do not match. The claim email_verified must be true, because a
+	// user can choose an address that is not verified.
 	EmailDomains []string
 }
 
@@ -56,7 +56,7 @@ func (a Admit) check() error {
 	return errors.Join(errs...)
 }
 
-// decide returns why a user with the claims may not sign in, with the reason.
+// decide returns an error and its reason if a user with the claims may not sign in.
 func (a Admit) decide(claims gatehouse.Claims) (gatehouse.Reason, error) {
 	if len(a.Groups) > 0 {
 		groups, err := groupsOf(claims, a.GroupsClaim)
@@ -73,9 +73,9 @@ func (a Admit) decide(claims gatehouse.Claims) (gatehouse.Reason, error) {
 	return "", nil
 }
 
-// groupsOf returns the groups in a claim. Some authorization servers leave a long list
-// out of the token, and say so: OIDC Core §5.6.2, with _claim_names, and Microsoft Entra
-// also with hasgroups.
+// groupsOf returns the groups in a claim. Some authorization servers omit a long list
+// from the token and mark the omission: with _claim_names, OIDC Core §5.6.2, and
+// Microsoft Entra also with hasgroups.
 func groupsOf(claims gatehouse.Claims, name string) ([]string, error) {
 	var all map[string]json.RawMessage
 	if err := claims.Decode(&all); err != nil {
@@ -96,7 +96,8 @@ func groupsOf(claims gatehouse.Claims, name string) ([]string, error) {
 	return nil, fmt.Errorf("signin: the claim %s is missing: request its scope, have the authorization server add it, or set Config.Userinfo", name)
 }
 
-// checkEmail returns why the address of the user is of none of the domains.
+// checkEmail returns an error unless the address of the user is verified and in one of
+// the domains.
 func (a Admit) checkEmail(claims gatehouse.Claims) error {
 	var c struct {
 		Email    string          `json:"email"`
@@ -105,12 +106,12 @@ func (a Admit) checkEmail(claims gatehouse.Claims) error {
 	if err := claims.Decode(&c); err != nil {
 		return err
 	}
-	at := strings.IndexByte(c.Email, '@') // a second one is in no domain
+	at := strings.IndexByte(c.Email, '@') // a second @ matches no domain
 	// Letters outside ASCII could become another domain in lower case.
 	switch {
 	case at < 1 || !text.IsVisible(c.Email[at:]):
 		return errors.New("signin: the claim email is missing or no address: request the scope email, or set Config.Userinfo")
-	case string(c.Verified) != "true" && string(c.Verified) != `"true"`: // some send a text
+	case string(c.Verified) != "true" && string(c.Verified) != `"true"`: // some servers send a string
 		return errors.New("signin: the claim email_verified is not true")
 	case !slices.Contains(a.EmailDomains, strings.ToLower(c.Email[at+1:])):
 		return errors.New("signin: the domain of the claim email is none of Admit.EmailDomains")

@@ -29,10 +29,9 @@ type Config struct {
 	Client oauth.Config
 
 	// RedirectURI is the registered address of the callback, such as
-	// "https://app.example.com/auth/callback". Its path must be the request path
-	// that the handler receives for the callback: a proxy that adds a path prefix must
-	// not remove it, or the handler refuses the requests with [ReasonPath]. The other
-	// endpoints are in the same directory. Required.
+	// "https://app.example.com/auth/callback". The handler must receive requests with
+	// this path: if a proxy removes a path prefix, the handler refuses the requests with
+	// [ReasonPath]. The other endpoints are in the same directory. Required.
 	RedirectURI string
 
 	// Scopes are requested in addition to openid. Many authorization servers return
@@ -47,28 +46,26 @@ type Config struct {
 	Params    url.Values
 
 	// ACRValues are requested as acr_values. A login is refused with [ReasonStepUp] if
-	// the acr of its ID token is none of them. They are visible ASCII without spaces,
+	// the acr of its ID token is not one of them. They are visible ASCII without spaces,
 	// at most 256 bytes together. Optional.
 	ACRValues []string
 
-	// Userinfo adds the claims of the userinfo endpoint to those of the ID token. A
-	// claim of the ID token is not replaced. It is for authorization servers that leave
-	// claims such as groups and email out of ID tokens. If the endpoint fails, the
-	// login fails.
+	// Userinfo adds the claims of the userinfo endpoint to those of the ID token. It does
+	// not replace claims of the ID token. Set it if the authorization server omits claims
+	// such as groups and email from ID tokens. If the endpoint fails, the login fails.
 	Userinfo bool
 
-	// Admit says which users may sign in. The zero value admits every user of the
+	// Admit defines which users may sign in. The zero value admits every user of the
 	// authorization server.
 	Admit Admit
 
 	// Remember is the lifetime of the session of a user who asks to stay signed in: the
 	// login then has the query parameter remember=1, for example from a checkbox in a
-	// form. The parameter is ignored if Remember is zero, and in requests that a page
-	// of another origin caused.
+	// form. The parameter is ignored if Remember is zero, and in cross-origin requests.
 	Remember session.Lifetime
 
-	// Revocations, if not nil, revokes the access tokens of users who sign out
-	// everywhere: a *revocation.List that knows the issuer. Optional.
+	// Revocations revokes the access tokens of users who sign out everywhere: a
+	// *revocation.List with the issuer. Optional.
 	Revocations Revocations
 
 	// CookieSecrets seal the cookies of pending logins and the tokens in the
@@ -81,28 +78,28 @@ type Config struct {
 	// RedirectURI to the TrustedOrigins, for proxies that change the Host.
 	Session session.Config
 
-	// Home is the destination of the browser after a login without return_to and
-	// after a logout: a path on this host, "/" if empty, or a URL. Below a path prefix
-	// of a proxy, set it to a path with that prefix. If it is a URL, return_to is
-	// ignored, because the pages are on another origin.
+	// Home is the destination of the browser after a login without return_to and after a
+	// logout: a path on this host, "/" if empty, or a URL. If a proxy adds a path prefix,
+	// include the prefix. If Home is a URL, return_to is ignored, because the pages are
+	// on another origin.
 	Home string
 
-	// PostLogoutRedirectURI is a registered address to which the authorization
-	// server sends the browser after a logout. If it is empty, the user stays at
-	// the authorization server.
+	// PostLogoutRedirectURI is a registered address to which the authorization server
+	// redirects the browser after a logout. If it is empty, the user stays at the
+	// authorization server.
 	PostLogoutRedirectURI string
 
-	// Complete, if not nil, completes the session of a login before it starts: it
-	// can set a Label, and derive Tenant and Roles of the Principal from its
-	// Claims. If it returns an error, the login is rejected: with the status of the
-	// error if it is a [*gatehouse.Error], with 503 otherwise.
+	// Complete changes the session of a login before it starts: it can set a Label, and
+	// derive Tenant and Roles of the Principal from its Claims. If it returns an error,
+	// the login is refused, with the status of a [*gatehouse.Error] or with 503.
+	// Optional.
 	Complete func(r *http.Request, login *session.Login) error
 
-	// Page, if not nil, returns what a browser shows when the login, the logout or, with
-	// [Handler.ErrorBody], the gate refuses a navigation; the zero Body stands for the
-	// page of this package. A Location in its Header redirects the browser (303), such as
-	// to a page on another origin, but not for the gate; it must not lead to the login,
-	// which could be an endless loop. Other requests are answered with JSON.
+	// Page returns the page for a navigation that the login, the logout or, with
+	// [Handler.ErrorBody], the gate refuses. The zero Body stands for the page of this
+	// package. For the login and the logout, a Location in its Header redirects the
+	// browser (303), such as to a page on another origin. It must not lead to the login,
+	// which could be an endless loop. The response to other requests is JSON. Optional.
 	Page func(r *http.Request, p Page) gatehouse.Body
 
 	// Observer receives the events of this package and of the sessions, and each
@@ -153,7 +150,7 @@ func New(config Config) (*Handler, error) {
 		fail("Revocations", fmt.Errorf("is a nil %T", h.revocations))
 	}
 	if err := errors.Join(errs...); err != nil {
-		_ = h.Close() // what was made of a configuration that is rejected
+		_ = h.Close() // closes what New opened before an error
 		return nil, err
 	}
 	h.Gate, err = gatehouse.New(gatehouse.Config{
@@ -167,7 +164,7 @@ func New(config Config) (*Handler, error) {
 	return h, nil
 }
 
-// open makes the client and the authorization request.
+// open creates the client and the authorization request.
 func (h *Handler) open(config Config, scopes gatehouse.Scopes) error {
 	h.request = oauth.AuthorizationRequest{
 		RedirectURI: config.RedirectURI, Scopes: scopes, Resources: slices.Clone(config.Resources), MaxAge: config.MaxAge,
@@ -199,7 +196,7 @@ func (h *Handler) open(config Config, scopes gatehouse.Scopes) error {
 	}
 	h.Client = client
 	if h.callback == "" || scopes.Len() == 0 {
-		return nil // New has reported the mistake in RedirectURI or Scopes
+		return nil // New has reported the error in RedirectURI or Scopes
 	}
 	return client.Check(h.request)
 }

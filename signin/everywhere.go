@@ -11,23 +11,21 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// Revocations revokes the access tokens of a subject; package revocation has an
-// implementation.
+// Revocations revokes the access tokens of a subject. Package revocation implements it.
 type Revocations interface {
 	RevokeSubject(ctx context.Context, subject gatehouse.Key) error
 }
 
-// maxRevoking bounds the revocations of tokens at the same time.
+// maxRevoking bounds the concurrent revocations of tokens.
 const maxRevoking = 8
 
 // EndUser signs a user out everywhere, such as after a password change or for an
-// operator: it ends all sessions of the subject, revokes their refresh tokens at the
-// authorization server, and the access tokens in Config.Revocations.
+// operator. It ends all sessions of the subject, revokes their refresh tokens at the
+// authorization server, and revokes the access tokens with Config.Revocations.
 //
-// The error is a [*gatehouse.Error] of 503 if sessions may be left, or says which
-// tokens are not revoked; an authorization server without a revocation endpoint is not
-// an error. All sessions that can be ended are ended, and a second call completes the
-// first one.
+// The error is a [*gatehouse.Error] of 503 if sessions may remain. Any other error names
+// the tokens that are not revoked. An authorization server without a revocation endpoint
+// is not an error. After an error, call EndUser again: it completes the first call.
 func (h *Handler) EndUser(ctx context.Context, subject string) error {
 	incomplete, err := h.endUser(ctx, gatehouse.Key{Issuer: h.issuer, Subject: subject})
 	if err != nil {
@@ -36,7 +34,7 @@ func (h *Handler) EndUser(ctx context.Context, subject string) error {
 	return incomplete
 }
 
-// endUser ends all sessions of a user. incomplete says which tokens are not revoked.
+// endUser ends all sessions of a user. incomplete names the tokens that are not revoked.
 func (h *Handler) endUser(ctx context.Context, user gatehouse.Key) (incomplete, err error) {
 	sessions, err := h.Sessions.List(ctx, user.Issuer, user.Subject)
 	if err != nil {
@@ -48,12 +46,13 @@ func (h *Handler) endUser(ctx context.Context, user gatehouse.Key) (incomplete, 
 		if e != nil && !errors.Is(e, session.ErrNotFound) {
 			err = errors.Join(err, e)
 		}
-		all = append(all, tokens) // also of a session that has ended with an error of the observer
+		all = append(all, tokens) // also if the session ended with an error of the observer
 	}
-	// A session could have begun in the meantime, or have a new ID.
+	// A session may have begun or been renewed in the meantime.
 	_, e := h.Sessions.EndAll(ctx, session.Selector{Issuer: user.Issuer, Subject: user.Subject})
 	err = errors.Join(err, e)
-	// First the refresh tokens: one of them could get an access token after RevokeSubject.
+	// Revoke refresh tokens first: with one of them a client could get an access token
+	// after RevokeSubject.
 	incomplete = h.revokeAll(ctx, all)
 	if h.revocations != nil {
 		incomplete = errors.Join(incomplete, h.revocations.RevokeSubject(ctx, user))

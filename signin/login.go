@@ -18,7 +18,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// serveLogin sends the browser to the authorization server.
+// serveLogin redirects the browser to the authorization server.
 //
 // Implements ASVS 5.0 §7.6.2.
 func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request) {
@@ -67,7 +67,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	r = withReturnTo(r, p.ReturnTo)
 	if err != nil {
 		e := h.record(r, start, err)
-		// With a session, this is the back button after a login: nothing was
+		// With a session, the user pressed the back button after a login: nothing was
 		// redeemed, and the user is logged in.
 		if e.Reason == ReasonTransaction || e.Reason == oauth.ReasonTransaction {
 			if _, err := h.Sessions.Authenticate(r); err == nil {
@@ -87,7 +87,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, start, err)
 		return
 	}
-	if err := h.Sessions.Start(w, r, login); err != nil { // it reports the error
+	if err := h.Sessions.Start(w, r, login); err != nil { // the manager reports the error
 		h.drop(r, result)
 		h.answer(w, r, h.asError(err))
 		return
@@ -95,15 +95,14 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request) {
 	redirect(w, p.ReturnTo)
 }
 
-// endOther ends the session that the browser has, if it is one of another user than the
-// one who logs in, and revokes its tokens: that user has been signed out. [session.Manager.Start]
-// ends a session of the same user. Its tokens stay valid, because the authorization server
-// could end the grant of the new session with them. If Start fails afterwards, the browser
-// has no session, and not that of a user who may have left.
+// endOther ends the session of the browser if it belongs to another user than the one who logs
+// in, and revokes its tokens. [session.Manager.Start] ends a session of the same user; the tokens
+// of that session stay valid, because revoking them could end the grant of the new session. If
+// Start fails afterwards, the browser has no session, instead of that of another user.
 func (h *Handler) endOther(r *http.Request, user gatehouse.Key) error {
 	proof, err := h.Sessions.Authenticate(r)
 	if err != nil {
-		return nil // Start finds and reports it, unless there is no session
+		return nil // Start reports the error, unless there is no session
 	}
 	p := proof.Principal()
 	if p.Key() == user {
@@ -113,7 +112,7 @@ func (h *Handler) endOther(r *http.Request, user gatehouse.Key) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
 	defer cancel()
 	if failed := failure(h.revoke(ctx, tokens)); failed != nil {
-		_ = h.report(r, EventLogoutIncomplete, failed) // the session has ended here
+		_ = h.report(r, EventLogoutIncomplete, failed) // the session in this application has ended
 	}
 	if errors.Is(err, session.ErrNotFound) {
 		return nil
@@ -151,18 +150,19 @@ func (h *Handler) admit(r *http.Request, result *oauth.Result, p pending) (sessi
 	return login, nil
 }
 
-// extend returns the claims of an ID token and those of the userinfo endpoint that it
+// extend returns the claims of an ID token, and from more the claims that the ID token
 // does not have.
 func extend(claims, more gatehouse.Claims) (gatehouse.Claims, error) {
 	var all, own map[string]json.RawMessage
 	if err := errors.Join(more.Decode(&all), claims.Decode(&own)); err != nil {
 		return gatehouse.Claims{}, err
 	}
-	// Only an ID token says how the user was authenticated. It always has iss, aud, exp, iat and nonce.
+	// Claims about the authentication come only from the ID token, which always has iss, aud, exp,
+	// iat and nonce.
 	for _, name := range []string{"nbf", "jti", "azp", "at_hash", "c_hash", "s_hash", "sid", "auth_time", "acr", "amr", "events", "cnf"} {
 		delete(all, name)
 	}
-	// A value and its verification come from one place.
+	// A value and its verification must come from the same source.
 	for _, name := range []string{"email", "phone_number"} {
 		if own[name] != nil || own[name+"_verified"] != nil {
 			delete(all, name)
@@ -177,10 +177,9 @@ func extend(claims, more gatehouse.Claims) (gatehouse.Claims, error) {
 	return gatehouse.NewClaims(string(text))
 }
 
-// drop revokes the tokens of a login that starts no session: no copy of them exists. With
-// a session of the same user in the browser, such as after a step-up that failed, it does
-// not, because the authorization server could end the grant of that session too. Tokens
-// that stay valid are reported.
+// drop revokes the tokens of a login that starts no session. It does not revoke them if
+// the browser has a session of the same user, such as after a failed step-up, because
+// that could also end the grant of that session. It reports tokens that stay valid.
 func (h *Handler) drop(r *http.Request, result oauth.Result) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
 	defer cancel()
@@ -210,7 +209,7 @@ func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) (oauth.Result, 
 	return result, p, err
 }
 
-// redirect sends the browser on with a GET request.
+// redirect redirects the browser with a GET request.
 func redirect(w http.ResponseWriter, location string) {
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusSeeOther)

@@ -25,8 +25,8 @@ const (
 )
 
 // serveLogout ends the session of the request, or with the parameter everywhere=1 all
-// sessions of its user, revokes their tokens, and leads to the logout of the
-// authorization server.
+// sessions of its user. It revokes their tokens and redirects to the end session
+// endpoint.
 func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	private(w.Header())
@@ -40,12 +40,12 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, start, err)
 		return
 	}
-	tokens, err := h.Sessions.End(w, r) // it reports the error
-	// The logout completes even if the browser goes away or the observer fails.
+	tokens, err := h.Sessions.End(w, r) // the manager reports the error
+	// The logout completes even if the browser disconnects or the observer fails.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutTimeout)
 	defer cancel()
 	var incomplete error
-	if everywhere { // before the authorization server is asked, which may be slow
+	if everywhere { // before the calls of the authorization server, which may be slow
 		var failed error
 		incomplete, failed = h.endUser(ctx, user)
 		err = errors.Join(err, failed)
@@ -57,26 +57,26 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request) {
 	}
 	shown := navigation.ShowsResponse(r)
 	if !shown {
-		tokens.ID = gatehouse.Secret{} // scripts get no token; the user confirms the logout instead
+		tokens.ID = gatehouse.Secret{} // scripts get no token; without it the user must confirm the logout
 	}
 	location, err := h.Client.EndSessionURL(ctx, tokens, h.postLogout)
 	if err != nil {
-		location = h.home // the session has ended here
+		location = h.home // the session in this application has ended
 	}
 	if err := errors.Join(failure(incomplete), failure(err)); err != nil {
-		_ = h.report(r, EventLogoutIncomplete, err) // there is nothing left to reject
+		_ = h.report(r, EventLogoutIncomplete, err) // the logout is complete: an error of the observer changes nothing
 	}
 	if shown {
 		redirect(w, location)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]string{"logout_url": location}) // the client may have gone
+	_ = json.NewEncoder(w).Encode(map[string]string{"logout_url": location}) // fails only if the client has disconnected
 }
 
 // leaving returns the user of the session that a logout ends, the zero Key if there is
-// none. The error is that of a page of another user, which must not sign this one out, or
-// why it is not known whom to sign out everywhere.
+// none. It returns an error if the page shows another user, who must not sign this one
+// out, or if the user to sign out everywhere is unknown.
 func (h *Handler) leaving(r *http.Request, everywhere bool) (gatehouse.Key, error) {
 	proof, err := h.Sessions.Authenticate(r)
 	if everywhere && errors.Is(err, gatehouse.ErrNoCredentials) {
@@ -86,7 +86,7 @@ func (h *Handler) leaving(r *http.Request, everywhere bool) (gatehouse.Key, erro
 		return gatehouse.Key{}, err
 	}
 	if err != nil {
-		return gatehouse.Key{}, nil //nolint:nilerr // End finds and reports it, unless there is no session
+		return gatehouse.Key{}, nil //nolint:nilerr // End reports the error, unless there is no session
 	}
 	if tag := r.FormValue(session.UserField); tag != "" && tag != session.UserTag(proof.Principal()) {
 		return gatehouse.Key{}, h.reject(session.CodeUserChanged, session.ReasonOtherUser, nil)
@@ -95,10 +95,10 @@ func (h *Handler) leaving(r *http.Request, everywhere bool) (gatehouse.Key, erro
 }
 
 // LogoutOrigin returns the origin of the end session endpoint, such as
-// "https://auth.example.com", "" if the authorization server has none. The
-// Content-Security-Policy of each page with a form for the logout must have it in
-// form-action, beside 'self': browsers apply form-action to the redirect of the form. It
-// may be another origin than that of the issuer. The metadata are cached; the error wraps
+// "https://auth.example.com", "" if the authorization server has none. If a page with a
+// logout form has a Content-Security-Policy, its form-action must contain 'self' and this
+// origin, because browsers apply form-action to the redirect after the form. The origin
+// may differ from that of the issuer. The metadata are cached; the error wraps
 // [oauth.ErrUnavailable].
 func (h *Handler) LogoutOrigin(ctx context.Context) (string, error) {
 	p, err := h.Client.Provider(ctx)
@@ -112,7 +112,8 @@ func (h *Handler) LogoutOrigin(ctx context.Context) (string, error) {
 	return u.Scheme + "://" + u.Host, nil
 }
 
-// failure returns err, and nil if the authorization server has no such endpoint.
+// failure returns err, or nil if err means that the authorization server has no such
+// endpoint.
 func failure(err error) error {
 	if errors.Is(err, oauth.ErrNotOffered) {
 		return nil
@@ -120,8 +121,8 @@ func failure(err error) error {
 	return err
 }
 
-// revoke revokes the refresh token of an ended session, or the access token if
-// there is none. If it fails, no other copy of the tokens exists.
+// revoke revokes the refresh token of an ended session, or the access token if there is
+// none. If it fails, the tokens stay valid until they expire.
 func (h *Handler) revoke(ctx context.Context, tokens session.Tokens) error {
 	token, kind := tokens.Refresh, oauth.RefreshToken
 	if token.Len() == 0 {
@@ -133,9 +134,9 @@ func (h *Handler) revoke(ctx context.Context, tokens session.Tokens) error {
 	return h.Client.Revoke(ctx, token, kind)
 }
 
-// serveBackChannelLogout ends the sessions that a logout token names: OpenID
-// Connect Back-Channel Logout 1.0. The request comes from the authorization
-// server, and the token is its only credential.
+// serveBackChannelLogout ends the sessions that a logout token identifies: OpenID Connect
+// Back-Channel Logout 1.0. The request comes from the authorization server, and the token
+// is its only credential.
 func (h *Handler) serveBackChannelLogout(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	// OIDC Back-Channel Logout §2.8: "the RP ... SHOULD include in its HTTP
@@ -153,13 +154,13 @@ func (h *Handler) serveBackChannelLogout(w http.ResponseWriter, r *http.Request)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = w.Write([]byte(`{"error":"` + code.String() + `"}` + "\n")) // the client may have gone
+		_, _ = w.Write([]byte(`{"error":"` + code.String() + `"}` + "\n")) // fails only if the client has disconnected
 	}
 }
 
 func (h *Handler) endSessions(w http.ResponseWriter, r *http.Request) error {
 	// OIDC Back-Channel Logout §2.5: "The logout request body ... uses the
-	// application/x-www-form-urlencoded encoding". ParseForm reads no other.
+	// application/x-www-form-urlencoded encoding". ParseForm reads only this encoding.
 	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutRequest)
 	if err := r.ParseForm(); err != nil || len(r.PostForm["logout_token"]) != 1 {
 		return h.reject(gatehouse.CodeInvalidRequest, ReasonLogoutToken, errLogoutRequest)
@@ -171,14 +172,14 @@ func (h *Handler) endSessions(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return h.reject(gatehouse.CodeInvalidRequest, ReasonLogoutToken, err)
 	}
-	// The logout completes even if the authorization server does not wait for the
-	// response. It may not send the token again.
+	// The logout completes even if the authorization server disconnects, because it may
+	// not send the token again.
 	return h.Sessions.Logout(context.WithoutCancel(r.Context()), session.Logout{
 		Issuer: h.issuer, Subject: token.Subject, SID: token.SessionID, ID: token.ID,
 	})
 }
 
-// allowPOST answers other methods than POST with 405.
+// allowPOST responds 405 to other methods than POST.
 func allowPOST(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method == http.MethodPost {
 		return true

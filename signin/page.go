@@ -17,17 +17,17 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// Page is what a browser shows when a navigation is refused. Nothing in it comes from the
+// Page is the content of a page for a refused navigation. It contains nothing from the
 // authorization server or the error.
 type Page struct {
 	Status int
 	// Reason is the reason of a refusal by the [Handler], "" for one by a gate.
 	Reason gatehouse.Reason
-	// Title and Text say in plain English what has happened and what the user can do.
+	// Title and Text tell the user in English what has happened and what to do.
 	Title, Text string
-	// Link is the text of a link to Href, which leads on: a login with the return_to of
-	// the one that failed, or Home. NewTab says that it should open in another tab,
-	// because this one can then be reloaded to send a form again.
+	// Link is the text of a link to Href: a login with the return_to of the failed one,
+	// or Home. If NewTab is true, the link should open in another tab: the user can then
+	// reload this one to send a form again.
 	Link, Href string
 	NewTab     bool
 }
@@ -42,9 +42,9 @@ func (h *Handler) body(r *http.Request, p Page) gatehouse.Body {
 	return render(p)
 }
 
-// ErrorBody is for [gatehouse.Config].ErrorBody: pages for navigations that a gate
-// refuses, such as a form that is sent after the session has ended, and JSON for all
-// other requests. [Handler.Gate] has it. It is safe for concurrent use.
+// ErrorBody is for [gatehouse.Config].ErrorBody. It returns pages for navigations that a
+// gate refuses, such as a form that is sent after the session has ended, and JSON for all
+// other requests. [Handler.Gate] uses it. It is safe for concurrent use.
 func (h *Handler) ErrorBody(r *http.Request, refusal gatehouse.Refusal) gatehouse.Body {
 	if !navigation.ShowsResponse(r) {
 		return gatehouse.Body{}
@@ -115,8 +115,8 @@ func (h *Handler) pageOf(r *http.Request, status int, reason gatehouse.Reason) P
 	return p
 }
 
-// loginFor returns the address of a login that leads to a path on this host, if it is
-// one.
+// loginFor returns the address of a login with return_to set to returnTo, if that is a
+// path on this host.
 func (h *Handler) loginFor(returnTo, prompt string) string {
 	query := make(url.Values)
 	if returnTo != "" && returnTo != h.home && isLocal(returnTo) {
@@ -133,7 +133,8 @@ func (h *Handler) loginFor(returnTo, prompt string) string {
 
 const style = "body{font:1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:0 auto;padding:3rem 1rem}:root{color-scheme:light dark}"
 
-// document is the page of this package. Its style is allowed by its hash.
+// document is the page of this package. The Content-Security-Policy allows its style by
+// hash.
 const document = `<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{.Title}}</title><style>` + style + `</style></head>

@@ -14,12 +14,13 @@ import (
 
 // Protect returns one handler for a whole application: it serves the endpoints of h, and
 // calls next for requests with a session, with the principal in their context. Other
-// navigations lead to the login, and back; other requests get 401. For policies, or for
-// routes that are public, use the Mux of [Handler.Gate] instead, with h as a public route.
+// navigations are redirected to the login, which returns to the same page; other requests
+// get 401. For policies or public routes, use the Mux of [Handler.Gate] instead, with h as
+// a public route.
 //
 // The responses of next have X-Frame-Options: SAMEORIGIN unless Session.AllowFraming is
-// set, for browsers that do not say that a page is in a frame. An application should also
-// set a Content-Security-Policy with frame-ancestors.
+// set, for browsers without Fetch Metadata. An application should also set a
+// Content-Security-Policy with frame-ancestors.
 func (h *Handler) Protect(next http.Handler) http.Handler {
 	protected := h.Gate.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,7 +30,7 @@ func (h *Handler) Protect(next http.Handler) http.Handler {
 			return
 		}
 		if h.loops(r) {
-			h.ServeHTTP(w, r) // refuses it
+			h.ServeHTTP(w, r) // ServeHTTP refuses it
 			return
 		}
 		if !h.framing {
@@ -41,10 +42,10 @@ func (h *Handler) Protect(next http.Handler) http.Handler {
 	})
 }
 
-// loops reports whether a request is one for the login or the callback of which a proxy
-// has removed a part of the path: a redirect to the login would come back to here, without
-// an end. The application may have such paths too: a request with a session is not sent to
-// the login, and a callback of another flow has no transaction of h.
+// loops reports whether a request is for the login or the callback, and a proxy has
+// removed a part of its path: a redirect to the login would be an endless loop. The
+// application may have such paths too. Therefore a request with a session, or a callback
+// without a transaction of h, does not count.
 func (h *Handler) loops(r *http.Request) bool {
 	query := r.URL.Query()
 	switch h.shortened(r.URL.Path) {
@@ -56,7 +57,8 @@ func (h *Handler) loops(r *http.Request) bool {
 	return false
 }
 
-// hasSession reports whether the gate accepts the session of r, or cannot say so now.
+// hasSession reports whether the gate accepts the session of r, or its store is
+// unavailable.
 func (h *Handler) hasSession(r *http.Request) bool {
 	_, err := h.Sessions.Authenticate(r)
 	e, ok := errors.AsType[*gatehouse.Error](err)
@@ -65,8 +67,8 @@ func (h *Handler) hasSession(r *http.Request) bool {
 
 type pageBeforeKey struct{}
 
-// withPageBefore keeps the path of the page with a form, for the page of a refusal: the
-// login after it should lead there.
+// withPageBefore stores the path of the page with a form in the request, for the page of
+// a refusal: the next login should return there.
 func withPageBefore(r *http.Request) *http.Request {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return r
@@ -78,7 +80,7 @@ func withPageBefore(r *http.Request) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), pageBeforeKey{}, u.RequestURI()))
 }
 
-// pageBefore returns where a login should lead after a request was refused.
+// pageBefore returns the path to which a login should return after a request was refused.
 func pageBefore(r *http.Request) string {
 	if r.Method == http.MethodGet {
 		return r.URL.Path
@@ -88,6 +90,6 @@ func pageBefore(r *http.Request) string {
 }
 
 // Ready returns nil if a login can complete: the metadata and the keys of the
-// authorization server are available, and fit the configuration. Call it at the start or
-// in a readiness probe: see [oauth.Client.Ready].
+// authorization server are available, and fit the configuration. Call it at start or in a
+// readiness probe: see [oauth.Client.Ready].
 func (h *Handler) Ready(ctx context.Context) error { return h.Client.Ready(ctx, h.request) }

@@ -12,7 +12,8 @@ import (
 // The reasons for rejected requests. The reasons for authorization responses
 // are in package oauth, those for sessions in package session.
 const (
-	// ReasonNavigation: the request for the login is not a navigation, so that the user would not see the login. Status: 401. Operator: have the page send the user to the login with a link.
+	// ReasonNavigation: the request for the login is not a navigation, so the user would not see
+	// the login. Status: 401. Operator: have the page send the user to the login with a link.
 	ReasonNavigation gatehouse.Reason = "signin_navigation"
 	// ReasonTransaction: the callback has no state, or the browser has no pending login with that state. Status: 400. Operator: nothing for a single one, such as a login that took too long; many for one user are login CSRF attempts.
 	ReasonTransaction gatehouse.Reason = "signin_transaction"
@@ -20,11 +21,14 @@ const (
 	ReasonResponse gatehouse.Reason = "signin_response"
 	// ReasonStepUp: the login is not as strong or as recent as requested, or Config.ACRValues exclude what is requested. Status: 403. Operator: see the cause; check that the authorization server obeys acr_values, max_age and prompt, and the clocks.
 	ReasonStepUp gatehouse.Reason = "signin_step_up"
-	// ReasonNotAllowed: Config.Admit does not let this user sign in. Status: 403. Operator: nothing, or add the group or the domain that the cause names.
+	// ReasonNotAllowed: Config.Admit does not admit this user. Status: 403. Operator: nothing, or
+	// add the group or the domain that the cause names.
 	ReasonNotAllowed gatehouse.Reason = "signin_not_allowed"
 	// ReasonGroups: Config.Admit.Groups is set, and the groups of the user are unknown. Status: 403. Operator: see the cause; have the authorization server send the groups of this application.
 	ReasonGroups gatehouse.Reason = "signin_groups"
-	// ReasonProvider: no login can complete with this configuration, as the metadata of the authorization server show. Status: 503. Operator: see the cause, such as Config.Client.Algorithms; call Ready at the start.
+	// ReasonProvider: the metadata of the authorization server show that no login can complete with
+	// this configuration. Status: 503. Operator: see the cause, such as Config.Client.Algorithms;
+	// call Ready at start.
 	ReasonProvider gatehouse.Reason = "signin_provider"
 	// ReasonPath: the handler receives another path than the one of RedirectURI. Status: 404. Operator: have the proxy keep the path prefix.
 	ReasonPath gatehouse.Reason = "signin_path"
@@ -34,7 +38,7 @@ const (
 	ReasonUnavailable gatehouse.Reason = "signin_unavailable"
 )
 
-// CodePath is the code for a path of which a proxy has removed a part.
+// CodePath is the code for a path that a proxy has shortened.
 var CodePath = gatehouse.NewCode(http.StatusNotFound, "path_changed", "A proxy in front of this application has changed the path of the address.")
 
 var (

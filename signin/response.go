@@ -18,8 +18,8 @@ import (
 // defaultRetryAfter is the Retry-After of an error without one.
 const defaultRetryAfter = 5 * time.Second
 
-// private keeps a response of a login, and the URLs that are part of it, out of
-// caches and other sites.
+// private sets headers that keep a response of a login out of caches, and its URL out of
+// the Referer.
 //
 // Implements ASVS 5.0 §14.3.2.
 func private(header http.Header) {
@@ -60,23 +60,23 @@ func (h *Handler) record(r *http.Request, start time.Time, err error) *gatehouse
 	return e
 }
 
-// report reports an event that is no decision.
+// report reports an event that is not a decision.
 func (h *Handler) report(r *http.Request, t gatehouse.EventType, cause error) error {
 	return gatehouse.Report(r.Context(), h.observer, gatehouse.Event{
 		Type: t, Level: slog.LevelWarn, Issuer: h.issuer, Method: r.Method, Host: r.Host, Path: r.URL.Path, Route: r.Pattern, Cause: cause,
 	})
 }
 
-// fail records an error and answers with it.
+// fail reports an error and writes its response.
 //
 // Implements RFC 6749 §10.14.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, start time.Time, err error) {
 	h.answer(w, r, h.record(r, start, err))
 }
 
-// answer writes the response for an error: a page for a navigation, JSON as that of a
-// gate otherwise. The response contains nothing from the request, the authorization
-// server or the error, except for its code.
+// answer writes the response for an error: a page for a navigation, and otherwise JSON
+// like a gate. Of the error the response contains only the code, and nothing from the
+// request or the authorization server.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, e *gatehouse.Error) {
 	if !navigation.ShowsResponse(r) {
 		gatehouse.Refuse(w, r, e)
@@ -105,7 +105,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, e *gatehouse.Er
 		status = http.StatusSeeOther
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Content) // the client may have gone
+	_, _ = w.Write(body.Content) // fails only if the client has disconnected
 }
 
 // retryAfter rounds up to whole seconds.

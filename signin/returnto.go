@@ -12,9 +12,9 @@ import (
 // maxReturnTo bounds the length of a return_to, which is kept in a cookie.
 const maxReturnTo = 2048
 
-// returnTo returns where a login leads: the return_to of the query, or Home if
-// there is none. If the return_to is rejected, or the query is malformed, it returns
-// Home and false.
+// returnTo returns the destination of a login: the return_to of the query, or Home if
+// there is none. If the return_to is rejected, or the query is malformed, it returns Home
+// and false.
 func (h *Handler) returnTo(query url.Values, err error) (string, bool) {
 	requested := query["return_to"]
 	switch {
@@ -32,8 +32,7 @@ func (h *Handler) returnTo(query url.Values, err error) (string, bool) {
 
 type returnToKey struct{}
 
-// withReturnTo returns a request for the page of a login that would have led to
-// the path.
+// withReturnTo returns r with the path to which the failed login should have returned.
 func withReturnTo(r *http.Request, path string) *http.Request {
 	if path == "" {
 		return r
@@ -41,15 +40,15 @@ func withReturnTo(r *http.Request, path string) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), returnToKey{}, path))
 }
 
-// returnToOf returns where the login of the request would have led, "" if unknown.
+// returnToOf returns the path that withReturnTo has set, "" if unknown.
 func returnToOf(r *http.Request) string {
 	path, _ := r.Context().Value(returnToKey{}).(string)
 	return path
 }
 
-// isLocal reports whether every browser takes the text for a path on the same
-// host: it begins with one slash and contains nothing, escaped or not, that a
-// browser, a proxy or a router may read as another host.
+// isLocal reports whether every browser reads text as a path on the same host: it begins
+// with one slash and contains nothing, escaped or not, that a browser, a proxy or a
+// router may read as another host.
 //
 // Implements RFC 9700 §2.1 (redirect).
 func isLocal(text string) bool {

@@ -27,7 +27,7 @@ type Handler struct {
 	LoginURL string
 	// Client is the client at the authorization server.
 	Client *oauth.Client
-	// Gate admits requests with a session, and sends other navigations to the login.
+	// Gate accepts requests with a session, and redirects other navigations to the login.
 	Gate *gatehouse.Gate
 
 	keys       *cookie.Keyring
@@ -81,9 +81,9 @@ func (h *Handler) Close() error {
 	return errors.Join(err1, err2)
 }
 
-// ServeHTTP serves the endpoints by the path of the request: the callback, and in
-// the same directory login, logout and backchannel-logout. It must be reachable
-// without a session, so it is not behind a gate; [Handler.Protect] does both.
+// ServeHTTP serves the endpoints by the path of the request: the callback, and in the
+// same directory login, logout and backchannel-logout. Do not put it behind a gate: it
+// must be reachable without a session. [Handler.Protect] takes care of that.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case h.LoginURL:
@@ -103,8 +103,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// shortened returns the endpoint of which a proxy has removed a part of the path, "" for
-// none.
+// shortened returns the endpoint whose path ends with path, if a proxy may have removed
+// the rest, "" for none.
 func (h *Handler) shortened(path string) string {
 	for _, endpoint := range []string{h.LoginURL, h.callback, h.logout, h.backChannel} {
 		if len(path) > 1 && path != endpoint && strings.HasSuffix(endpoint, path) {
@@ -117,8 +117,7 @@ func (h *Handler) shortened(path string) string {
 // refresh is the Refresh of the sessions.
 func (h *Handler) refresh(ctx context.Context, old session.Tokens) (session.Tokens, error) {
 	tokens, err := h.Client.Refresh(ctx, old)
-	// A response that is a server error says nothing about the refresh token,
-	// whatever its code.
+	// After a server error the refresh token may be valid, whatever the code.
 	if e, ok := errors.AsType[*oauth.Error](err); ok && e.Code == "invalid_grant" && !errors.Is(err, oauth.ErrUnavailable) {
 		return session.Tokens{}, fmt.Errorf("%w: %w", session.ErrSignedOut, err)
 	}

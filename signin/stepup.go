@@ -19,35 +19,35 @@ import (
 )
 
 const (
-	// maxACRValues and maxLoginHint bound what a login passes on, in bytes.
+	// maxACRValues and maxLoginHint bound the parameters of a login, in bytes.
 	maxACRValues = 256
 	maxLoginHint = 256
 
-	// freshMargin is how far the clock of the authorization server may be behind when a
-	// user logs in again.
+	// freshMargin is the time by which the clock of the authorization server may be
+	// behind when a user logs in again.
 	freshMargin = time.Minute
 
 	// ageMargin is subtracted from the max_age of a policy in the request to the
 	// authorization server, or half of max_age if that is less. auth_time is in whole
-	// seconds, and the browser takes a while to come back: a login at the limit would
-	// be recent enough there, and too old here.
+	// seconds, and the redirect takes time: without the margin, a login at the limit
+	// would be recent enough there and too old here.
 	ageMargin = 5 * time.Second
 )
 
-// wish is what a login demands of the authorization server beyond the configuration. The
-// answer is compared with it: see unmet.
+// wish holds the requirements of one login beyond the configuration. unmet compares the
+// result with them.
 type wish struct {
 	ACR    []string `json:"acr,omitempty"`     // accepted values
 	MaxAge int64    `json:"max_age,omitempty"` // in seconds, zero for none
 	Fresh  bool     `json:"fresh,omitempty"`   // the user logs in again
 }
 
-// parameters adds the query parameters of a login to the authorization request: those of
-// a step-up challenge, max_age in seconds, less a margin, and acr_values, which the gate
-// adds to the LoginURL; login_hint; and the values login, select_account and consent of prompt. Any
-// page can link to a login with them, so they weaken no setting: a larger max_age,
-// another prompt, a login_hint beside a configured one, and what is malformed are
-// ignored. The error says that the configuration does not allow the acr_values.
+// parameters adds the query parameters of a login to the authorization request: max_age in seconds,
+// less a margin, and acr_values, which the gate adds to the LoginURL for a step-up challenge;
+// login_hint; and the values login, select_account and consent of prompt. Any page can link to a
+// login with them, so they never weaken a setting: it ignores a larger max_age, another prompt, a
+// login_hint if one is configured, and malformed values. It returns an error if the configuration
+// does not allow the acr_values.
 //
 // Implements RFC 9470 §4.
 func (h *Handler) parameters(ctx context.Context, query url.Values) (oauth.AuthorizationRequest, wish, error) {
@@ -58,7 +58,7 @@ func (h *Handler) parameters(ctx context.Context, query url.Values) (oauth.Autho
 	if seconds, err := strconv.ParseUint(query.Get("max_age"), 10, 31); err == nil {
 		age := time.Duration(seconds) * time.Second
 		switch {
-		case age == 0: // authenticate now, whatever the age
+		case age == 0: // require a new authentication
 			prompts = append(prompts, "login")
 		case request.MaxAge == 0 || age < request.MaxAge:
 			request.MaxAge = age - min(ageMargin, age/2).Truncate(time.Second)
@@ -104,9 +104,10 @@ func (h *Handler) parameters(ctx context.Context, query url.Values) (oauth.Autho
 	return request, asked, nil
 }
 
-// unmet returns why a login is not what was asked for. To ask again would be an endless
-// loop with an authorization server that ignores the parameters. The age has no
-// tolerance, because package stepup has none: a clock that is behind would be a loop too.
+// unmet returns an error if a login does not satisfy the wish. The login is not repeated,
+// because an authorization server that ignores the parameters would cause an endless
+// loop. The age has no tolerance, because package stepup has none: a login that passes
+// here and fails there would also be a loop.
 func (asked wish) unmet(result oauth.Result, begun time.Time) error {
 	var claims struct {
 		ACR string `json:"acr"`
@@ -146,8 +147,8 @@ func checkACR(values []string, params url.Values) error {
 	return nil
 }
 
-// remembers reports whether a login asks for a long session on a page of this origin:
-// another site must not keep a user signed in on a shared computer.
+// remembers reports whether a page of this origin requests a long session: another site
+// must not keep a user signed in on a shared computer.
 func (h *Handler) remembers(r *http.Request, query url.Values) bool {
 	return query.Get("remember") == "1" && r.Header.Get("Sec-Fetch-Site") == "same-origin"
 }

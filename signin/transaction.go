@@ -21,22 +21,22 @@ import (
 )
 
 const (
-	// transactionLifetime is how long a login may take.
+	// transactionLifetime is the maximum duration of a login.
 	transactionLifetime = 10 * time.Minute
 
-	// cookieLifetime is how long the browser keeps it: a user who comes back too late, but
-	// not more than 10 minutes, has to log in again, and is then where the login should have
-	// led.
+	// cookieLifetime is the time for which the browser keeps the cookie of a transaction. A
+	// user who returns up to 10 minutes too late must log in again, and then gets to the
+	// intended page.
 	cookieLifetime = 2 * transactionLifetime
 
-	// maxTransactions and maxTransactionBytes bound the pending logins of one
-	// browser and their cookies. Any site can send a browser to the login
-	// repeatedly, and many servers reject requests with 8 KB of cookies.
+	// maxTransactions and maxTransactionBytes bound the pending logins of one browser and
+	// their cookies: any site can redirect a browser to the login repeatedly, and many
+	// servers reject requests with 8 KB of cookies.
 	maxTransactions     = 5
 	maxTransactionBytes = 6 << 10
 
-	// maxUnverified and maxUnverifiedBytes bound the cookies with the name of a
-	// transaction that one request reads. A client can send any number of them.
+	// maxUnverified and maxUnverifiedBytes bound the cookies with names of transactions
+	// that are read from one request, because a client can send any number.
 	maxUnverified      = 4 * maxTransactions
 	maxUnverifiedBytes = 2 * maxTransactionBytes
 
@@ -48,7 +48,7 @@ const (
 	transactionPurpose = "signin transaction"
 )
 
-// pending is a login in progress, as its cookie holds it.
+// pending is the content of the cookie of a pending login.
 type pending struct {
 	OAuth    json.RawMessage `json:"oauth"` // of oauth.Transaction.Secret
 	ReturnTo string          `json:"return_to"`
@@ -77,8 +77,8 @@ func hasTransaction(r *http.Request, state string) bool {
 	return false
 }
 
-// transactionCookie returns the cookie of a transaction. It is SameSite=Lax: the
-// callback is a cross-site navigation, with which no Strict cookie is sent.
+// transactionCookie returns the cookie of a transaction. It is SameSite=Lax: the callback
+// is a cross-site navigation, and browsers do not send Strict cookies with it.
 //
 // Implements RFC 9700 §2.1.1 (transaction), §4.7.1; ASVS 5.0 §10.1.2.
 func (h *Handler) transactionCookie(name string) (*cookie.Sealed, error) {
@@ -95,7 +95,7 @@ func (h *Handler) transactionCookie(name string) (*cookie.Sealed, error) {
 // Implements RFC 9700 §2.1.1 (transaction).
 func (h *Handler) remember(w http.ResponseWriter, r *http.Request, t *oauth.Transaction, p pending) error {
 	p.OAuth, p.Begun = t.Secret().Reveal(), time.Now().UnixMilli()
-	// Without the escapes for HTML, which can make a return_to six times as long.
+	// Without HTML escapes, which can make a return_to six times as long.
 	var value bytes.Buffer
 	encoder := json.NewEncoder(&value)
 	encoder.SetEscapeHTML(false)
@@ -112,7 +112,7 @@ func (h *Handler) remember(w http.ResponseWriter, r *http.Request, t *oauth.Tran
 }
 
 // recall returns the transaction of a response, and deletes its cookie. With an error, the
-// result has where the login would have led, if that is known.
+// result contains the return_to of the login, if it is known.
 //
 // Implements RFC 6749 §4.1.2 (once), §10.12; RFC 9700 §2.1 (CSRF); ASVS 5.0
 // §10.1.2, §10.2.1.
@@ -136,7 +136,7 @@ func (h *Handler) recall(w http.ResponseWriter, r *http.Request, response url.Va
 	}
 	t, err := oauth.ParseTransaction(gatehouse.NewSecret(p.OAuth))
 	switch {
-	case err != nil: // Redeem compares the state: names of cookies are short
+	case err != nil: // Redeem compares the whole state: cookie names are too short
 		return nil, pending{}, errTransaction
 	case time.Since(time.UnixMilli(p.Begun)) >= transactionLifetime:
 		return nil, p, errLate
@@ -144,9 +144,8 @@ func (h *Handler) recall(w http.ResponseWriter, r *http.Request, response url.Va
 	return t, p, nil
 }
 
-// transactionsOf returns a request with only the transactions among the cookies of
-// r, so that many other cookies cost one search, and with no more of them than the
-// limits.
+// transactionsOf returns a request that has, of the cookies of r, only transactions, up
+// to the limits. So other cookies are searched only once.
 func transactionsOf(r *http.Request) *http.Request {
 	var kept []string
 	size := 0
@@ -162,8 +161,8 @@ func transactionsOf(r *http.Request) *http.Request {
 	return &http.Request{Header: http.Header{"Cookie": {strings.Join(kept, "; ")}}}
 }
 
-// evict deletes the oldest transactions of r, so that a new one of the given size
-// keeps the limits. Cookies that do not open count as the oldest.
+// evict deletes the oldest transactions of r, so that a new one of the given size is
+// within the limits. Cookies that do not open count as the oldest.
 func (h *Handler) evict(w http.ResponseWriter, r *http.Request, size int) {
 	type candidate struct {
 		cookie *cookie.Sealed

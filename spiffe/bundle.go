@@ -35,7 +35,7 @@ type Bundle struct {
 	err     error
 }
 
-// BundleFile is a file with a trust bundle, which is read again after 10 s.
+// BundleFile is a file with a trust bundle. It is read again after 10 s.
 func BundleFile(path string) Bundle {
 	return Bundle{refresh: 10 * time.Second, read: func(context.Context) ([]byte, error) {
 		file, err := os.Open(path) //nolint:gosec // the path is from the configuration
@@ -51,9 +51,9 @@ func BundleFile(path string) Bundle {
 	}}
 }
 
-// BundleURL is a bundle endpoint of the profile https_web, which is asked again
-// after 5 minutes. transport is [http.DefaultTransport] if nil. The address is
-// https, or a loopback address.
+// BundleURL is a bundle endpoint of the profile https_web. It is fetched again after 5
+// minutes. transport is [http.DefaultTransport] if nil. address must be https, or a
+// loopback address.
 func BundleURL(address string, transport http.RoundTripper) Bundle {
 	_, err := safeurl.Parse(address)
 	client := &fetch.Client{Transport: transport, MaxBytes: maxBundleBytes}
@@ -65,7 +65,7 @@ func BundleURL(address string, transport http.RoundTripper) Bundle {
 // keySet are the keys of a bundle by kid.
 type keySet map[string][]jose.Key
 
-// keys follows a bundle. It is safe for concurrent use.
+// keys holds the current keys of a bundle. It is safe for concurrent use.
 type keys struct {
 	bundle Bundle
 	group  flight.Group[struct{}, keySet]
@@ -76,8 +76,8 @@ type keys struct {
 	read, tried time.Time
 }
 
-// current returns the keys. It reads the bundle if it is time, and falls back to the
-// previous keys, up to a day old, only if that fails.
+// current returns the keys. If they are due, it reads the bundle again. Only if that
+// fails does it return the previous keys, up to a day old.
 func (k *keys) current(ctx context.Context) (keySet, error) {
 	k.mu.Lock()
 	set, err, age := k.set, k.err, time.Since(k.tried)
@@ -116,9 +116,9 @@ func (k *keys) orStale(err error) (keySet, error) {
 	return nil, err
 }
 
-// parseBundle reads the keys for JWT-SVIDs of a trust bundle: a JWK Set in which
-// each key has a use, here jwt-svid, and a kid. Keys of another use are skipped; one
-// that is malformed makes the bundle invalid.
+// parseBundle reads the keys for JWT-SVIDs of a trust bundle: a JWK Set in which each key
+// has a use, here jwt-svid, and a kid. Keys of another use are skipped; a malformed key
+// makes the bundle invalid.
 func parseBundle(text string) (keySet, error) {
 	limits := strictjson.Limits{Depth: 8, Members: 16384}
 	list := ""

@@ -18,13 +18,13 @@ const (
 
 var errID = errors.New("spiffe: malformed SPIFFE ID")
 
-// ID is a SPIFFE ID. It is comparable. The zero ID is none.
+// ID is a SPIFFE ID. It is comparable. The zero ID stands for no ID.
 type ID struct{ trustDomain, path string }
 
 // ParseID parses a SPIFFE ID strictly: at most 2048 bytes, the scheme and the trust
-// domain in lower case, no port, user information, query, fragment or percent
-// encoding, and no empty segment, "." or ".." in the path. An ID has one text, so
-// IDs can be compared byte for byte.
+// domain in lower case, no port, user information, query, fragment or percent encoding,
+// and no empty segment, "." or ".." in the path. An ID has exactly one text, so IDs can
+// be compared byte by byte.
 func ParseID(s string) (ID, error) {
 	rest, ok := strings.CutPrefix(s, scheme)
 	if !ok || len(s) > maxID {
@@ -74,9 +74,10 @@ func (id ID) String() string {
 }
 
 // CertificateID returns the SPIFFE ID of the certificate of a workload, an X.509-SVID:
-// it has exactly one URI, which is an ID with a path, is not that of a CA, and may make
-// digital signatures, and may not sign certificates or CRLs. It does not verify the
-// certificate: use it in mtls.Config.Principal, which gets verified ones.
+// the certificate must have exactly one URI, an ID with a path; it must not be that of a
+// CA; its key usage must allow digital signatures, and must not allow signing
+// certificates or CRLs. It does not verify the certificate: use it in
+// mtls.Config.Principal, which gets verified ones.
 func CertificateID(leaf *x509.Certificate) (ID, error) {
 	const signing = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	if leaf.IsCA || leaf.KeyUsage&signing != 0 || leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {

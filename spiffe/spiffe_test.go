@@ -142,6 +142,7 @@ func TestVerify(t *testing.T) {
 		"no aud":                     {signed(key, nil, object{"aud": nil}), spiffe.ReasonAudience},
 		"empty aud":                  {signed(key, nil, object{"aud": []string{}}), spiffe.ReasonAudience},
 		"another aud":                {signed(key, nil, object{"aud": "x"}), spiffe.ReasonAudience},
+		"another aud alone":          {signed(key, nil, object{"aud": []string{"x"}}), spiffe.ReasonAudience},
 		"several aud":                {signed(key, nil, object{"aud": []string{audience, "reports"}}), spiffe.ReasonAudience},
 		"no exp":                     {signed(key, nil, object{"exp": nil}), spiffe.ReasonExpired},
 		"key for signatures":         {signed(key, nil, object{"sub": "spiffe://example.edu/billing"}), spiffe.ReasonSignature},
@@ -193,16 +194,17 @@ func TestTimes(t *testing.T) {
 
 func TestParseID(t *testing.T) {
 	for text, path := range map[string]string{
-		"spiffe://example.org": "", "spiffe://a-b_c.1/x/Y.Z-_1": "/x/Y.Z-_1", "spiffe://example.org/...": "/...",
+		"spiffe://example.org": "", "spiffe://a-b_c.1/x/Y.Z-_1": "/x/Y.Z-_1", "spiffe://az09/az/AZ/09": "/az/AZ/09", "spiffe://example.org/...": "/...",
 		"spiffe://" + strings.Repeat("a", 255) + "/x": "/x", "spiffe://example.org/" + strings.Repeat("a", 2027): "/" + strings.Repeat("a", 2027),
 	} {
 		id, err := spiffe.ParseID(text)
-		if err != nil || id.Path() != path || id.String() != text {
+		domain := strings.TrimSuffix(strings.TrimPrefix(text, "spiffe://"), path)
+		if err != nil || id.Path() != path || id.TrustDomain() != domain || id.String() != text {
 			t.Errorf("ParseID(%q) = %v, %v", text, id, err)
 		}
 	}
 	for _, text := range []string{
-		"", "spiffe:", "spiffe://", "spiffe:///x", "http://example.org/x", "SPIFFE://example.org/x", "spiffe://Example.org/x", "spiffe://example.org:80/x",
+		"", "spiffe:", "spiffe://", "spiffe:///x", "example.org/x", "spiffe://A/x", "spiffe://Z/x", "http://example.org/x", "SPIFFE://example.org/x", "spiffe://Example.org/x", "spiffe://example.org:80/x",
 		"spiffe://user@example.org/x", "spiffe://example.org/x?y", "spiffe://example.org/x#", "spiffe://example.org/%61", "spiffe://example.org//x",
 		"spiffe://example.org/x/", "spiffe://example.org/./x", "spiffe://example.org/../x", "spiffe://example.org/ä", "spiffe://example.org/a b",
 		"spiffe://" + strings.Repeat("a", 256) + "/x", "spiffe://example.org/" + strings.Repeat("a", 2048),
@@ -305,9 +307,10 @@ func TestMalformedBundles(t *testing.T) {
 		"", "[]", "{}", `{"keys":{}}`, `{"keys":[1]}`, `{"keys":[],"keys":[]}`, `{"keys":[{"use":"jwt-svid"}]}`,
 		strings.Replace(bundle("jwt-svid", &key.PublicKey), `"kid":"k1",`, "", 1),
 		`{"keys":[` + strings.TrimSuffix(strings.Repeat(`{"use":"x509-svid"},`, 257), ",") + `]}`,
+		bundle("jwt-svid", &key.PublicKey) + strings.Repeat(" ", 1<<20),
 	} {
 		v := newVerifier(t, map[string]spiffe.Bundle{"example.org": spiffe.BundleFile(write(t, "", content))})
-		if _, err := v.Verify(t.Context(), signed(key, nil, nil)); reasonOf(err) != spiffe.ReasonBundleUnavailable {
+		if _, err := v.Verify(t.Context(), signed(key, nil, nil)); reasonOf(err) != spiffe.ReasonBundleUnavailable || err.(*gatehouse.Error).Issuer != "example.org" {
 			t.Errorf("%.60s: Verify error = %v, want %s", content, err, spiffe.ReasonBundleUnavailable)
 		}
 	}
@@ -322,7 +325,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			t.Errorf("New error lacks %q:\n%v", want, err)
 		}
 	}
-	if _, err := spiffe.New(spiffe.Config{}); err == nil || !strings.Contains(err.Error(), "TrustDomains: at least one") {
-		t.Errorf("New without trust domains: error = %v", err)
+	if _, err := spiffe.New(spiffe.Config{}); err == nil || !strings.Contains(err.Error(), "TrustDomains: at least one") || !strings.Contains(err.Error(), "Audiences: at least one") {
+		t.Errorf("New without trust domains and audiences: error = %v", err)
 	}
 }

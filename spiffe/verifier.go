@@ -14,7 +14,7 @@
 //     string and an array with one element are accepted.
 //   - The header has alg, kid and optionally typ, and nothing else. kid is required.
 //   - exp is at most a day ahead. The clocks may differ by 30 s.
-//   - The path of the ID must not be empty: the ID of a trust domain is no workload.
+//   - The path of the ID must not be empty: the ID of a trust domain is not a workload.
 package spiffe
 
 import (
@@ -145,7 +145,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (SVID, error) {
 	return SVID{}, reject(ReasonSignature, "no key of the trust bundle verifies the signature")
 }
 
-// parseHeader returns alg and kid, or what is wrong with the header.
+// parseHeader returns alg and kid, or an error.
 func parseHeader(segment string) (algorithm, kid, problem string) {
 	header, err := base64url.Decode(nil, segment)
 	typ := ""

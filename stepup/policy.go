@@ -17,35 +17,34 @@ import (
 )
 
 const (
-	// minMaxAge leaves time for the browser to come back from the login.
+	// minMaxAge leaves time for the redirect after the login.
 	minMaxAge = 10 * time.Second
 	maxMaxAge = 365 * 24 * time.Hour
 
-	// maxAhead is how far the clock of the issuer may be ahead.
+	// maxAhead is the time by which the clock of the issuer may be ahead.
 	maxAhead = time.Minute
 
-	// maxACRValues bounds acr_values, in bytes: package signin passes on no longer ones.
+	// maxACRValues bounds acr_values, in bytes: package signin ignores longer ones.
 	maxACRValues = 256
 )
 
-// Requirement is what a route demands of the login of the user. At least one field
-// is required; a login must satisfy both if both are set.
+// Requirement is the requirement of a route for the login of the user. At least one field
+// is required; if both are set, a login must satisfy both.
 type Requirement struct {
 	// MaxAge is the maximum age of the login, in whole seconds, from 10 s to 365
 	// days. Zero accepts every age.
 	MaxAge time.Duration
 
 	// ACRValues are the accepted values of the claim acr, in order of preference, in
-	// visible ASCII and together at most 256 bytes long. They are compared character
-	// by character: no value includes another one. Without them every acr is accepted.
+	// visible ASCII and together at most 256 bytes long. They are compared character by
+	// character. Without them every acr is accepted.
 	ACRValues []string
 }
 
-// Require returns a policy that allows callers whose login satisfies the
-// requirement. The challenge of a refusal names the whole requirement, so that one
-// login satisfies it. List it after the policies that deny with 403, because a new
-// login does not change what they say. It panics if the requirement is empty or
-// invalid.
+// Require returns a policy that allows callers whose login satisfies the requirement. The
+// challenge of a refusal contains the whole requirement, so that one login satisfies it.
+// List this policy after policies that deny with 403, because a new login does not change
+// their decision. It panics if the requirement is empty or invalid.
 func Require(requirement Requirement) gatehouse.Policy {
 	if err := requirement.check(); err != nil {
 		panic("stepup: Require: " + strings.ReplaceAll(err.Error(), "\n", "; "))
@@ -119,8 +118,8 @@ func (p policy) Authorize(_ *http.Request, caller gatehouse.Principal) error {
 	return nil
 }
 
-// denied is a step-up challenge. Its level is INFO: a login that has become too old is
-// no alarm.
+// denied returns a step-up challenge. Its level is INFO, because a login that is too old
+// is normal.
 func (p policy) denied(reason gatehouse.Reason, cause error) *gatehouse.Error {
 	return &gatehouse.Error{Code: CodeInsufficientUserAuthentication, Reason: reason, Params: p.params, Level: slog.LevelInfo, Cause: cause}
 }

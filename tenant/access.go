@@ -19,8 +19,8 @@ const AttrOwner = "owner"
 
 // Check returns nil if the tenant of the context is owner: the tenant to which a record
 // belongs. Otherwise it reports [EventCrossTenant] and returns a [*gatehouse.Error] of
-// [gatehouse.CodeAccessDenied]. Where the caller must not learn that the record exists,
-// answer as if it did not.
+// [gatehouse.CodeAccessDenied]. If the caller must not learn that the record exists,
+// respond as if it did not.
 //
 // Use it for data that is not separated by tenant in another way. The observer may be
 // nil.

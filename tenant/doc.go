@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tenant separates the tenants of one application: in requests, in the names
-// of what is stored, and in PostgreSQL.
+// Package tenant separates the tenants of one application: in requests, in the names of
+// stored records, and in PostgreSQL.
 //
-// A request names a tenant in its path, its host name or a header; the credential
-// proves the tenant of the caller. [FromPath], [FromHost] and [FromHeader] are
-// policies that allow a request only if both are the same, character by
-// character. They deny with 403 and access_denied: requests that name no tenant,
-// several tenants or another tenant, and every caller without a tenant. [Required]
-// allows every caller with a tenant.
+// A request names a tenant in its path, its host name or a header; the credential proves
+// the tenant of the caller. [FromPath], [FromHost] and [FromHeader] are policies that
+// allow a request only if both are equal, character by character. They deny, with 403 and
+// access_denied, requests that name no tenant, several tenants or another tenant, and
+// every caller without a tenant. [Required] allows every caller with a tenant.
 //
-// Behind them, [Of] returns the [Namespace] of the caller's tenant, which builds all
-// keys of records, caches and locks, and the names of objects and vector indexes. A
-// background job has no caller and names its tenant with [Job]; without one it gets
-// [ErrNone]. [Separated] and [SeparatedBlobs] wrap stores that all tenants share.
-// [Check] refuses and records an access to what belongs to another tenant.
+// In a handler, [Of] returns the [Namespace] of the caller's tenant. It builds all keys
+// of records, caches and locks, and the names of objects and vector indexes. A background
+// job has no caller: it sets its tenant with [Job]; without a tenant the error is
+// [ErrNone]. [Separated] and [SeparatedBlobs] wrap stores that all tenants share. [Check]
+// refuses and reports an access to the data of another tenant.
 //
 // In PostgreSQL, [Protect] separates the rows of a table for a migration, [Tx] runs
-// queries that see only the rows of the caller's tenant, and [CheckRows] finds the
-// tables and views through which a program could see the others. Row-level security
-// does not protect against injected SQL, which can set another tenant.
+// queries that see only the rows of the caller's tenant, and [CheckRows] finds the tables
+// and views through which a program could see the others. Row-level security does not
+// protect against SQL injection, because injected SQL can set another tenant.
 package tenant

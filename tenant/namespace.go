@@ -15,7 +15,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
-// maxTenantBytes limits the name of a tenant, as package apikey does.
+// maxTenantBytes limits the name of a tenant, like package apikey.
 const maxTenantBytes = 255
 
 // ErrNone means that the context has no tenant: neither that of a caller nor that of
@@ -57,9 +57,9 @@ func Of(ctx context.Context) (Namespace, error) {
 
 type jobKey struct{}
 
-// Job returns a context for a background job of a tenant, which has no caller. A
-// request that starts a job for its own tenant may pass its context; the caller is not
-// in the returned one. The error is that of [Check] if ctx has another tenant.
+// Job returns a context for a background job of a tenant, which has no caller. A request
+// that starts a job for its own tenant may pass its context; the returned context has no
+// caller. If ctx has another tenant, the error is that of [Check].
 func Job(ctx context.Context, tenant string) (context.Context, error) {
 	n, err := New(tenant)
 	if err != nil {
@@ -78,7 +78,7 @@ func hasCaller(ctx context.Context) bool {
 	return ok
 }
 
-// job is a context without values: the caller of a request is not that of the job.
+// job is a context without values, so that it does not contain the caller of a request.
 type job struct{ context.Context } //nolint:containedctx // it is a context
 
 // Value implements [context.Context].
@@ -97,10 +97,10 @@ func (n Namespace) check() {
 }
 
 // Key returns the name of a record, a cache entry or a lock of the tenant, such as
-// "t:acme:conversation:42". All keys of an application come from here. Different
-// tenants or parts have different keys: a byte other than an ASCII letter, a digit,
-// "-", "_" and "." is written as %XX, so that the separator occurs in no part. It
-// panics without parts.
+// "t:acme:conversation:42". Build all keys of an application with it. Different tenants
+// or parts have different keys: every byte other than an ASCII letter, a digit, "-", "_"
+// and "." is written as %XX, so that no part contains the separator. It panics without
+// parts.
 func (n Namespace) Key(parts ...string) string {
 	n.check()
 	if len(parts) == 0 {
@@ -116,8 +116,8 @@ func (n Namespace) Key(parts ...string) string {
 	return b.String()
 }
 
-// Owns reports whether a key is one that Key of this namespace returns. Use it for
-// keys that a caller sends or that a scan of a store returns.
+// Owns reports whether Key of this namespace can return key. Use it for keys that a
+// caller sends or that a scan of a store returns.
 func (n Namespace) Owns(key string) bool {
 	n.check()
 	var b strings.Builder
@@ -128,8 +128,8 @@ func (n Namespace) Owns(key string) bool {
 }
 
 // Blob returns the name of an object in a bucket that all tenants share, such as
-// "tenants/acme/models/tuned.bin". The name is a path as in [fs.ValidPath] and not ".",
-// so that it cannot leave the directory of the tenant.
+// "tenants/acme/models/tuned.bin". name must be a path as in [fs.ValidPath] other than
+// ".", so that it cannot leave the directory of the tenant.
 func (n Namespace) Blob(name string) (string, error) {
 	n.check()
 	if !fs.ValidPath(name) || name == "." || !text.IsClean(name, 512) || strings.Contains(name, `\`) {
@@ -143,7 +143,7 @@ func (n Namespace) Blob(name string) (string, error) {
 
 // Index returns the name of a vector index or a collection of the tenant: 45 lower-case
 // letters, digits and "-", which all products accept. It is a hash, because products
-// limit names and fold their case, so that two tenants could share one.
+// limit the length of names and ignore their case: two tenants could share a name.
 func (n Namespace) Index(name string) string {
 	sum := sha256.Sum256([]byte(n.Key("index", name)))
 	return "t-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:27]))[:43]

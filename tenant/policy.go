@@ -35,7 +35,7 @@ func FromPath(name string) gatehouse.Policy {
 // FromHeader allows callers whose tenant is the value of a header, such as
 // "X-Tenant". It denies requests that have the header more than once.
 //
-// The header is client-supplied. Behind the policy it equals the proved tenant;
+// The header is client-supplied. Behind the policy it equals the tenant of the caller;
 // handlers and middleware in front of the policy must not rely on it.
 //
 // It panics if name is empty.
@@ -56,7 +56,7 @@ func FromHeader(name string) gatehouse.Policy {
 	})
 }
 
-// The refusals hold nothing of the request, so all requests share them.
+// The refusals contain nothing from the request, so all requests share them.
 var (
 	errNotNamed = denied("tenant: the request names no tenant")
 	errSeveral  = denied("tenant: the request has several tenant headers")

@@ -44,7 +44,7 @@ func CheckRows(ctx context.Context, db *sql.DB, shared ...string) error {
 	return errors.Join(errs...)
 }
 
-// findings yields objects, and what is wrong with them.
+// findings selects objects, and the problem of each.
 const findings = `
 WITH objects AS (
 	SELECT c.*, n.nspname || '.' || c.relname AS object

@@ -12,19 +12,19 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// Setting is the run-time parameter of PostgreSQL that has the tenant of a transaction.
-// The policies of [Protect] compare with it.
+// Setting is the run-time parameter of PostgreSQL with the tenant of a transaction. The
+// policies of [Protect] compare with it.
 const Setting = "gatehouse.tenant"
 
 // Tx runs f in a transaction of PostgreSQL that sees only the rows of the tenant of the
-// context, see [Of] and [Protect]. It commits if f returns nil, and rolls back if f
-// returns an error or panics, and if ctx ends. The error of f is returned as it is; if the
-// database does not begin or commit, the error wraps a [*gatehouse.Error] of status 503.
+// context, see [Of] and [Protect]. It commits if f returns nil. It rolls back if f returns
+// an error or panics, or if ctx ends. It returns the error of f unchanged; if the database
+// does not begin or commit, the error wraps a [*gatehouse.Error] of status 503.
 //
 // The tenant is set for this transaction only (SET LOCAL), so that the next user of the
-// connection does not have it, also behind a pooler such as PgBouncer in transaction
-// mode. There, pgx needs default_query_exec_mode=exec. Queries of f need no condition for
-// the tenant; an index that begins with the tenant makes them quick.
+// connection does not have it. This also holds behind a pooler such as PgBouncer in
+// transaction mode; there, pgx needs default_query_exec_mode=exec. Queries of f need no
+// condition for the tenant; an index that begins with the tenant makes them quick.
 //
 // The role of db must be one that [CheckRows] accepts. f must not set [Setting] and must
 // not end the transaction. Tx costs one round trip more than a transaction without it.
@@ -69,7 +69,7 @@ func within(ctx context.Context, tx *sql.Tx, n Namespace, f func(tx *sql.Tx) err
 	return f(tx)
 }
 
-// unavailable returns the error of a step that the database did not make.
+// unavailable returns the error for a failed step of the database.
 func unavailable(step string, err error) error {
 	return fmt.Errorf("tenant: %s: %w: %w", step, &gatehouse.Error{
 		Code: gatehouse.CodeTemporarilyUnavailable, Reason: ReasonDatabaseUnavailable, Cause: err,
@@ -77,12 +77,12 @@ func unavailable(step string, err error) error {
 }
 
 // Protect returns the statements that separate the tenants in a table, for a migration.
-// column is the column with the tenant, of type text. From then on a row can be read,
-// changed and added in a [Tx] of its tenant only, even by the owner of the table. The
-// column is NOT NULL and gets the tenant of the transaction by default.
+// column is the column with the tenant, of type text. Then a row can be read, changed and
+// added only in a [Tx] of its tenant, even by the owner of the table. The column is NOT
+// NULL and gets the tenant of the transaction by default.
 //
-// A unique key without the column tells one tenant which keys another one has, and a
-// foreign key without it can refer to a foreign row: put the tenant into every key.
+// Put the tenant into every key: a unique key without the column reveals the keys of
+// other tenants, and a foreign key without it can refer to a row of another tenant.
 // Protect panics if a name is empty or has a NUL. A table may have a schema, "app.notes".
 func Protect(table, column string) string {
 	var quoted []string
@@ -90,7 +90,8 @@ func Protect(table, column string) string {
 		quoted = append(quoted, quote(part))
 	}
 	name, column := strings.Join(quoted, "."), quote(column)
-	// As a subquery the setting is read once for each statement, and not for each row.
+	// As a subquery, the setting is read once for each statement instead of once for each
+	// row.
 	current := "(SELECT nullif(current_setting('" + Setting + "', true), ''))"
 	return fmt.Sprintf(`ALTER TABLE %[1]s ALTER COLUMN %[2]s SET NOT NULL;
 ALTER TABLE %[1]s ALTER COLUMN %[2]s SET DEFAULT nullif(current_setting('%[4]s', true), '');

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,7 +36,6 @@ func (c *cards) init(config Config) error {
 	c.keys = config.Keys
 	c.card.SupportsAuthenticatedExtendedCard = true
 	c.card.SecuritySchemes = schemes(config.Authenticators, config.OAuth)
-	c.card.Skills = slices.Clone(c.card.Skills)
 	c.extended = slices.Clone(config.Skills)
 	for _, skills := range [][]sdk.AgentSkill{c.card.Skills, c.extended} {
 		for i := range skills {
@@ -92,14 +92,10 @@ func (c *cards) security(scopes []string) []sdk.SecurityRequirements {
 	return requirements
 }
 
-// sign returns a card with a signature over its canonical JSON without signatures, RFC
+// sign returns a card, which has no signatures, with one over its canonical JSON, RFC
 // 8785, by the key that signs now.
 func (c *cards) sign(card sdk.AgentCard) (*sdk.AgentCard, error) {
-	card.Signatures = nil
-	text, err := json.Marshal(card)
-	if err != nil {
-		return nil, err
-	}
+	text, _ := json.Marshal(card) // init has encoded what can fail
 	canonical, err := approval.Canonical(text)
 	if err != nil {
 		return nil, err
@@ -126,10 +122,10 @@ func (h *Handler) Card() http.Handler {
 			http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "max-age=60")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Access-Control-Allow-Origin", "*")
+		maps.Copy(w.Header(), http.Header{
+			"Content-Type": {"application/json"}, "Cache-Control": {"max-age=60"},
+			"X-Content-Type-Options": {"nosniff"}, "Access-Control-Allow-Origin": {"*"},
+		})
 		_ = json.NewEncoder(w).Encode(card) // a client that has hung up needs no answer
 	})
 }

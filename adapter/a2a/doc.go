@@ -15,7 +15,7 @@
 //     does not exist;
 //   - the cards name the security schemes of the gate and are signed; clients verify them
 //     with [VerifyCard];
-//   - a response stream ends with the credential. The task continues, because its
+//   - a response stream ends when the credential ends. The task continues, because its
 //     message was authorized.
 //
 // # Wiring
@@ -29,10 +29,10 @@
 //
 // Protocol 0.3 has no member for the skill. By default the metadata member "skill" of a
 // message names it, and the message has one part: a data part, whose object is the
-// arguments of the skill, or a text part, whose text is the argument "text". The
-// executor gets the authorized skill and arguments from [CallFrom], and must use
-// nothing else of the message. Contexts (contextId) are chosen by the client: keep what
-// the agent remembers under the key of the principal and the context.
+// arguments of the skill, or a text part, whose text is the argument "text". The executor
+// gets the authorized skill and arguments from [CallFrom], and must use nothing else of
+// the message. The client chooses the contextId: store data of a conversation under both
+// the key of the principal and the contextId.
 //
 // # Refusals
 //

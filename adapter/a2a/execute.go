@@ -20,7 +20,7 @@ import (
 
 var errMessage = errors.New("the message must name a skill and have one data or text part")
 
-// skillOf is the default of Config.Skill.
+// skillOf is the default for Config.Skill.
 func skillOf(m *sdk.Message) (id string, arguments []byte, err error) {
 	id, _ = m.Metadata["skill"].(string)
 	if id == "" || len(m.Parts) != 1 {
@@ -51,10 +51,7 @@ func refused(err error) error {
 	if errors.Is(err, tool.ErrUnlisted) {
 		return refusal{gatehouse.CodeAccessDenied.String() + ": unknown skill", sdk.ErrUnsupportedOperation}
 	}
-	e, ok := errors.AsType[*gatehouse.Error](err)
-	if !ok { // the observer could not record the call
-		return refusal{gatehouse.CodeTemporarilyUnavailable.String(), sdk.ErrServerError}
-	}
+	e, _ := errors.AsType[*gatehouse.Error](err) // a table returns no other
 	r := refusal{e.Code.String(), sdk.ErrServerError}
 	if e.Code == tool.CodeArguments {
 		r.kind = sdk.ErrInvalidParams
@@ -65,8 +62,8 @@ func refused(err error) error {
 	return r
 }
 
-// interceptor checks the owner of tasks, and refuses a message that must be refused
-// whatever its arguments are, before it becomes a part of a task.
+// interceptor checks the owner of tasks. It also refuses a message that must be refused
+// for any arguments, before it becomes a part of a task.
 type interceptor struct{ *Handler }
 
 // Before implements [a2asrv.CallInterceptor].
@@ -75,8 +72,6 @@ func (i interceptor) Before(ctx context.Context, call *a2asrv.CallContext, reque
 	call.User = &a2asrv.AuthenticatedUser{UserName: p.Key().String()}
 	var tasks []sdk.TaskID
 	switch params := request.Payload.(type) {
-	case *sdk.TaskQueryParams:
-		tasks = append(tasks, params.ID)
 	case *sdk.TaskIDParams:
 		tasks = append(tasks, params.ID)
 	case *sdk.MessageSendParams:
@@ -97,7 +92,7 @@ func (i interceptor) Before(ctx context.Context, call *a2asrv.CallContext, reque
 		}
 	}
 	for _, id := range tasks {
-		// The SDK finds running tasks without the store.
+		// The SDK finds running tasks without the store, except for tasks/get.
 		if _, err := i.tasks.Get(ctx, id); err != nil {
 			return ctx, err
 		}

@@ -32,8 +32,8 @@ type Config struct {
 	// has a tool and each tool a skill. Required.
 	Table *tool.Table
 
-	// Tasks stores the tasks. The IDs that it gets begin with a hash of the owner. Get
-	// must return an error that is [sdk.ErrTaskNotFound] for an unknown task. Required.
+	// Tasks stores the tasks. The IDs that it gets begin with a hash of the owner. For an
+	// unknown task, Get must return an error that wraps [sdk.ErrTaskNotFound]. Required.
 	Tasks a2asrv.TaskStore
 
 	// Card is the public card. Its URL is required. The handler sets Security,
@@ -41,12 +41,12 @@ type Config struct {
 	// of each skill; they must be empty.
 	Card sdk.AgentCard
 
-	// Skills are more skills, only in the extended card of callers that can call them.
-	// Optional.
+	// Skills are additional skills. Only the extended card of a caller that can call them
+	// contains them. Optional.
 	Skills []sdk.AgentSkill
 
-	// Authenticators are those of the gate: the security schemes of the cards come from
-	// what they read. Required.
+	// Authenticators are the authenticators of the gate. The security schemes of the
+	// cards come from their Reads. Required.
 	Authenticators []gatehouse.Authenticator
 
 	// OAuth describes how a client gets a token. In the cards it replaces the Bearer
@@ -57,10 +57,10 @@ type Config struct {
 	// them. Required.
 	Keys *jwtauth.KeyRing
 
-	// Skill returns the ID of the skill that a message is for, and the JSON object of
-	// its arguments. The default is described at the package. An error is
-	// [sdk.ErrInvalidParams] for the caller, which does not see its text. Optional. It
-	// must be safe for concurrent use.
+	// Skill returns the ID of the skill that a message is for, and the JSON object of its
+	// arguments. The package comment describes the default. If it returns an error, the
+	// caller gets [sdk.ErrInvalidParams] without the text of the error. It must be safe
+	// for concurrent use. Optional.
 	Skill func(*sdk.Message) (id string, arguments []byte, err error)
 }
 
@@ -81,10 +81,10 @@ func New(config Config) (*Handler, error) {
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("gatea2a: Config."+format, args...))
 	}
-	if config.Executor == nil || typednil.Is(config.Executor) {
+	if typednil.Is(config.Executor) {
 		fail("Executor: required")
 	}
-	if config.Tasks == nil || typednil.Is(config.Tasks) {
+	if typednil.Is(config.Tasks) {
 		fail("Tasks: required")
 	}
 	if config.Keys == nil {
@@ -94,7 +94,7 @@ func New(config Config) (*Handler, error) {
 		fail("Authenticators: required")
 	}
 	for i, authenticator := range config.Authenticators {
-		if authenticator == nil || typednil.Is(authenticator) {
+		if typednil.Is(authenticator) {
 			fail("Authenticators[%d]: required", i)
 		}
 	}
@@ -163,7 +163,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		gatehouse.Refuse(w, r, &gatehouse.Error{Code: codeLarge, Reason: ReasonMessage, Cause: err})
 		return
 	}
-	// The SDK takes the last of two members with one name, in any case of letters.
+	// The SDK uses the last of two members with one name, and ignores case.
 	method := ""
 	err = strictjson.Object(string(body), strictjson.Limits{Depth: 64, Members: 100_000}, func(name, value string) error {
 		if name == "method" {
@@ -171,8 +171,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return nil
 	})
-	// A page of another site can send any other type without asking the browser.
-	if media, _, mediaErr := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && (mediaErr != nil || media != "application/json") {
+	// A page of another site can send some other types without a CORS preflight request.
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && media != "application/json" {
 		err = errors.New("gatea2a: Content-Type: must be application/json")
 	}
 	if err != nil {
@@ -183,8 +183,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// The stream ends with the credential, not at the timeout of the server.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
+	maps.Copy(w.Header(), http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}})
 	inner := r.Clone(r.Context())
 	inner.Body = io.NopCloser(bytes.NewReader(body))
 	h.next.ServeHTTP(w, inner)

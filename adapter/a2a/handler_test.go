@@ -9,9 +9,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	sdk "github.com/a2aproject/a2a-go/a2a"
 	"github.com/a2aproject/a2a-go/a2aclient/agentcard"
@@ -27,7 +29,7 @@ import (
 func TestMessages(t *testing.T) {
 	noPart := message("read", topic("x"))
 	noPart.Message.Parts = nil
-	file := message("read", nil)
+	file := message("talk", nil)
 	file.Message.Parts = sdk.ContentParts{sdk.FilePart{File: sdk.FileURI{URI: "https://example.com"}}}
 	push := message("read", topic("x"))
 	push.Config = &sdk.MessageSendConfig{PushConfig: &sdk.PushConfig{URL: "http://127.0.0.1"}}
@@ -45,6 +47,7 @@ func TestMessages(t *testing.T) {
 		{"no skill", "alice", message("", nil), sdk.ErrInvalidParams, "", ""},
 		{"no part", "alice", noPart, sdk.ErrInvalidParams, "", ""},
 		{"file", "alice", file, sdk.ErrInvalidParams, "", ""},
+		{"agent fails", "alice", message("read", topic("fail")), sdk.ErrInternalError, "", `read {"topic":"fail"}`},
 		{"no message", "alice", &sdk.MessageSendParams{}, sdk.ErrInvalidParams, "", ""},
 		{"other arguments", "alice", message("read", map[string]any{"topic": 1}), sdk.ErrInvalidParams, "invalid_arguments", ""},
 		{"weak proof", "key", message("watch", nil), sdk.ErrServerError, "access_denied", ""},
@@ -58,6 +61,12 @@ func TestMessages(t *testing.T) {
 			_, err := s.client(t, test.caller).SendMessage(s.ctx, test.send)
 			if !errors.Is(err, test.want) || err != nil && (!strings.Contains(err.Error(), test.text) || strings.Contains(err.Error(), "registry")) {
 				t.Errorf("SendMessage = %v, want %v with %q", err, test.want, test.text)
+			}
+			if err != nil && strings.Contains(err.Error(), "scope") != (test.name == "scope missing") {
+				t.Errorf("SendMessage = %v, want scopes only if they are missing", err)
+			}
+			if last := s.Last(); test.text != "" && (last.Type != tool.EventCall || last.Decision == gatehouse.Allowed) {
+				t.Errorf("the last event is %+v, want the refusal", last)
 			}
 			s.WantRan(t, slices.DeleteFunc([]string{test.ran}, func(s string) bool { return s == "" })...)
 		})
@@ -95,6 +104,9 @@ func TestApproval(t *testing.T) {
 		t.Fatalf("SendMessage = %+v, want state auth-required", task)
 	}
 	data := task.Status.Message.Parts[0].(sdk.DataPart).Data
+	if expires, err := time.Parse(time.RFC3339, data["expires"].(string)); err != nil || !expires.After(time.Now()) {
+		t.Errorf("the task says expires %v, want a time to come", data["expires"])
+	}
 	id, _ := data["approval"].(string)
 	if data["error"] != "approval_required" || !strings.HasPrefix(data["url"].(string), "https://agent.example.com/approvals") || id == "" {
 		t.Errorf("the task says %v, want approval_required with its URL and ID", data)
@@ -143,7 +155,7 @@ func TestTasksBelongToCaller(t *testing.T) {
 	send := message("watch", nil)
 	send.Config = &sdk.MessageSendConfig{Blocking: &blocking}
 	task := s.send(t, alice, send)
-	for _, name := range []string{"bob", "globex"} {
+	for _, name := range []string{"bob", "globex", "cousin"} {
 		other := s.client(t, name)
 		_, get := other.GetTask(s.ctx, &sdk.TaskQueryParams{ID: task.ID})
 		_, cancel := other.CancelTask(s.ctx, &sdk.TaskIDParams{ID: task.ID})
@@ -164,16 +176,46 @@ func TestTasksBelongToCaller(t *testing.T) {
 	if got, err := alice.GetTask(s.ctx, &sdk.TaskQueryParams{ID: task.ID}); err != nil || got.ID != task.ID {
 		t.Errorf("GetTask by the owner = %+v, %v, want the task", got, err)
 	}
+	refer := message("read", topic("x"))
+	for _, unknown := range [][]sdk.TaskID{{"unknown"}, nil} {
+		refer.Message.ReferenceTasks = append([]sdk.TaskID{task.ID}, unknown...)
+		if _, err := alice.SendMessage(s.ctx, refer); (unknown != nil) != errors.Is(err, sdk.ErrTaskNotFound) {
+			t.Errorf("SendMessage(references %v) = %v, want %v only for an unknown task", refer.Message.ReferenceTasks, err, sdk.ErrTaskNotFound)
+		}
+	}
 	if got, err := alice.CancelTask(s.ctx, &sdk.TaskIDParams{ID: task.ID}); err != nil || got.Status.State != sdk.TaskStateCanceled {
 		t.Errorf("CancelTask by the owner = %+v, %v, want a canceled task", got, err)
+	}
+}
+
+// An error of the store is not an unknown task, and a task that is not stored no answer.
+func TestTasksUnavailable(t *testing.T) {
+	s := start(t)
+	client := s.client(t, "alice")
+	blocking := false
+	send := message("watch", nil)
+	send.Config = &sdk.MessageSendConfig{Blocking: &blocking}
+	task := s.send(t, client, send)
+	s.stuck.Store(true)
+	if got, err := client.CancelTask(s.ctx, &sdk.TaskIDParams{ID: task.ID}); err == nil {
+		t.Errorf("CancelTask(stuck) = %+v, nil, want an error", got)
+	}
+	for _, fault := range []error{nil, errors.New("the database is down")} {
+		s.tasks.fail(fault)
+		if _, err := client.GetTask(s.ctx, &sdk.TaskQueryParams{ID: task.ID}); err == nil || errors.Is(err, sdk.ErrTaskNotFound) != (fault == nil) {
+			t.Errorf("GetTask(store answers nil, %v) error = %v, want %v only without an error", fault, err, sdk.ErrTaskNotFound)
+		}
+	}
+	if got, err := client.SendMessage(s.ctx, message("talk", nil)); err == nil {
+		t.Errorf("SendMessage(store fails) = %+v, nil, want an error", got)
 	}
 }
 
 func TestStreamEndsWithCredential(t *testing.T) {
 	s := start(t)
 	var task sdk.TaskID
-	for task == "" && s.ctx.Err() == nil { // the credential can expire before the first event
-		for event, err := range s.client(t, "short:alice").SendStreamingMessage(s.ctx, message("watch", nil)) {
+	for lifetime := time.Second; task == "" && s.ctx.Err() == nil; lifetime *= 2 { // the credential can expire before the first event
+		for event, err := range s.client(t, lifetime.String()+":alice").SendStreamingMessage(s.ctx, message("watch", nil)) {
 			if err != nil {
 				break
 			}
@@ -191,6 +233,30 @@ func TestStreamEndsWithCredential(t *testing.T) {
 	}
 }
 
+// A stream may be longer than the write timeout of the server, another call may not.
+func TestWriteDeadline(t *testing.T) {
+	s := start(t)
+	for method, want := range map[string]bool{"message/stream": true, "tasks/resubscribe": true, "message/send": false} {
+		w := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequestWithContext(s.ctx, http.MethodPost, "/a2a", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"`+method+`"}`))
+		r.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer alice"}}
+		s.Config.Handler.ServeHTTP(w, r)
+		if w.removed != want {
+			t.Errorf("%s removed the write deadline: %t, want %t", method, w.removed, want)
+		}
+	}
+}
+
+type deadlineRecorder struct {
+	*httptest.ResponseRecorder
+	removed bool
+}
+
+func (w *deadlineRecorder) SetWriteDeadline(deadline time.Time) error {
+	w.removed = deadline.IsZero()
+	return nil
+}
+
 func TestStreamedRefusal(t *testing.T) {
 	s := start(t)
 	for _, err := range s.client(t, "bob").SendStreamingMessage(s.ctx, message("run", topic("x"))) {
@@ -202,14 +268,14 @@ func TestStreamedRefusal(t *testing.T) {
 }
 
 // post sends a body as alice.
-func post(t *testing.T, s *service, method, path, contentType, body string) (int, string) {
+func post(t *testing.T, s *service, method, path, contentType, body string) (*http.Response, string) {
 	t.Helper()
 	r := must(http.NewRequestWithContext(s.ctx, method, s.URL+path, strings.NewReader(body)))
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("Authorization", "Bearer alice")
 	response := must(s.Client().Do(r))
 	defer func() { _ = response.Body.Close() }()
-	return response.StatusCode, string(must(io.ReadAll(response.Body)))
+	return response, string(must(io.ReadAll(response.Body)))
 }
 
 func TestMalformedRequests(t *testing.T) {
@@ -218,18 +284,27 @@ func TestMalformedRequests(t *testing.T) {
 	for _, test := range []struct {
 		name, method, path, contentType, body string
 		want                                  int
+		allow                                 string
 	}{
-		{"valid", "POST", "/a2a", "application/json; charset=utf-8", call, 200},
-		{"form", "POST", "/a2a", "text/plain", call, 400},
-		{"batch", "POST", "/a2a", "application/json", "[" + call + "]", 400},
-		{"name twice", "POST", "/a2a", "application/json", `{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"id":"x","ID":"y"}}`, 400},
-		{"large", "POST", "/a2a", "application/json", strings.Repeat(" ", 5<<20), 413},
-		{"GET", "GET", "/a2a", "", "", 405},
-		{"no gate", "POST", "/open", "application/json", call, 401},
-		{"POST of the card", "POST", "/.well-known/agent-card.json", "", "", 405},
+		{"valid", "POST", "/a2a", "application/json; charset=utf-8", call, 200, ""},
+		{"form", "POST", "/a2a", "text/plain", call, 400, ""},
+		{"malformed type", "POST", "/a2a", "application/json; charset", call, 200, ""},
+		{"batch", "POST", "/a2a", "application/json", "[" + call + "]", 400, ""},
+		{"name twice", "POST", "/a2a", "application/json", `{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"id":"x","ID":"y"}}`, 400, ""},
+		{"large", "POST", "/a2a", "application/json", strings.Repeat(" ", 5<<20), 413, ""},
+		{"GET", "GET", "/a2a", "", "", 405, "POST"},
+		{"no gate", "POST", "/open", "application/json", call, 401, ""},
+		{"POST of the card", "POST", "/.well-known/agent-card.json", "", "", 405, "GET, HEAD"},
 	} {
-		if got, body := post(t, s, test.method, test.path, test.contentType, test.body); got != test.want {
-			t.Errorf("%s: status %d %s, want %d", test.name, got, body, test.want)
+		got, body := post(t, s, test.method, test.path, test.contentType, test.body)
+		if got.StatusCode != test.want {
+			t.Errorf("%s: status %d %s, want %d", test.name, got.StatusCode, body, test.want)
+		}
+		if want := test.allow; got.Header.Get("Allow") != want {
+			t.Errorf("%s: Allow = %q, want %q", test.name, got.Header.Get("Allow"), want)
+		}
+		if test.want == 200 && (got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("Content-Type") != "application/json") {
+			t.Errorf("%s: headers %v, want those of JSON that is not for caches", test.name, got.Header)
 		}
 	}
 }
@@ -259,20 +334,30 @@ func verify(t *testing.T, s *service, text string) {
 
 func TestPublicCard(t *testing.T) {
 	s := start(t)
-	status, text := post(t, s, "GET", "/.well-known/agent-card.json", "", "")
-	if status != 200 {
-		t.Fatalf("GET card = %d %s, want 200", status, text)
+	get, text := post(t, s, "GET", "/.well-known/agent-card.json", "", "")
+	if get.StatusCode != 200 {
+		t.Fatalf("GET card = %d %s, want 200", get.StatusCode, text)
 	}
 	verify(t, s, text)
+	head, _ := post(t, s, "HEAD", "/.well-known/agent-card.json", "", "")
+	for name, want := range map[string]string{"Content-Type": "application/json", "Cache-Control": "max-age=60", "X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "*"} {
+		if got := head.Header.Get(name); got != want {
+			t.Errorf("%s of the card = %q, want %q", name, got, want)
+		}
+	}
 	card := must(agentcard.NewResolver(s.Client()).Resolve(s.ctx, s.URL))
 	encoded := string(must(json.Marshal(card.SecuritySchemes)))
-	want := `{"cookie-sid":{"type":"apiKey","in":"cookie","name":"sid"},"header-x-api-key":{"type":"apiKey","in":"header","name":"X-Api-Key"},"mtls":{"type":"mutualTLS"},` +
+	want := `{"basic":{"type":"http","scheme":"Basic"},"cookie-sid":{"type":"apiKey","in":"cookie","name":"sid"},"header-x-api-key":{"type":"apiKey","in":"header","name":"X-Api-Key"},"mtls":{"type":"mutualTLS"},` +
 		`"oauth2":{"type":"oauth2","flows":{},"oauth2MetadataUrl":"https://login.example.com/.well-known/oauth-authorization-server"}}`
 	if encoded != want {
 		t.Errorf("the schemes are %s, want %s", encoded, want)
 	}
-	if got, want := string(must(json.Marshal(card.Skills[0].Security))), `[{"cookie-sid":[]},{"header-x-api-key":[]},{"mtls":[]},{"oauth2":["data:read"]}]`; got != want {
+	const other = `[{"basic":[]},{"cookie-sid":[]},{"header-x-api-key":[]},{"mtls":[]},`
+	if got, want := string(must(json.Marshal(card.Skills[0].Security))), other+`{"oauth2":["data:read"]}]`; got != want {
 		t.Errorf("the security of a skill is %s, want %s", got, want)
+	}
+	if got, want := string(must(json.Marshal(card.Security))), other+`{"oauth2":[]}]`; got != want {
+		t.Errorf("the security of the agent is %s, want %s", got, want)
 	}
 	if len(card.Skills) != 3 || !card.SupportsAuthenticatedExtendedCard {
 		t.Errorf("the card is %+v, want the three public skills and an extended card", card)
@@ -307,15 +392,27 @@ func TestExtendedCard(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	s := start(t)
+	config := s.config()
+	for range 2 { // New leaves it as it is
+		if _, err := gatea2a.New(config); err != nil {
+			t.Errorf("New = %v, want nil", err)
+		}
+	}
 	for name, change := range map[string]func(*gatea2a.Config){
-		"Executor: required":          func(c *gatea2a.Config) { c.Executor = (*service)(nil) },
-		"Tasks: required":             func(c *gatea2a.Config) { c.Tasks = (*memory)(nil) },
-		"Keys: required":              func(c *gatea2a.Config) { c.Keys = nil },
-		"Table: required":             func(c *gatea2a.Config) { c.Table = nil },
-		"Authenticators: required":    func(c *gatea2a.Config) { c.Authenticators = nil },
-		"Authenticators[0]: required": func(c *gatea2a.Config) { c.Authenticators[0] = (*toy)(nil) },
-		"Card.URL: required":          func(c *gatea2a.Config) { c.Card.URL = "" },
-		"Card: Security":              func(c *gatea2a.Config) { c.Card.Security = []sdk.SecurityRequirements{} },
+		"Executor: required":                func(c *gatea2a.Config) { c.Executor = (*service)(nil) },
+		"Tasks: required":                   func(c *gatea2a.Config) { c.Tasks = (*memory)(nil) },
+		"Keys: required":                    func(c *gatea2a.Config) { c.Keys = nil },
+		"Table: required":                   func(c *gatea2a.Config) { c.Table = nil },
+		"Authenticators: required":          func(c *gatea2a.Config) { c.Authenticators = nil },
+		"Authenticators[0]: required":       func(c *gatea2a.Config) { c.Authenticators[0] = (*toy)(nil) },
+		"Card.URL: required":                func(c *gatea2a.Config) { c.Card.URL = "" },
+		"Card: Security":                    func(c *gatea2a.Config) { c.Card.Security = []sdk.SecurityRequirements{} },
+		"Card: Security, SecuritySchemes":   func(c *gatea2a.Config) { c.Card.SecuritySchemes = sdk.NamedSecuritySchemes{} },
+		"Card: Security, SecuritySchemes, ": func(c *gatea2a.Config) { c.Card.Signatures = []sdk.AgentCardSignature{} },
+		"SupportsAuthenticatedExtendedCard": func(c *gatea2a.Config) { c.Card.SupportsAuthenticatedExtendedCard = true },
+		"Config.Card: json": func(c *gatea2a.Config) {
+			c.Card.Capabilities.Extensions = []sdk.AgentExtension{{Params: map[string]any{"f": func() {}}}}
+		},
 		"PushNotifications":           func(c *gatea2a.Config) { c.Card.Capabilities.PushNotifications = true },
 		`Skills: "else": not in the`:  func(c *gatea2a.Config) { c.Skills[0].ID = "else" },
 		`Skills: "read": not in the`:  func(c *gatea2a.Config) { c.Skills[0].ID = "read" },
@@ -331,6 +428,26 @@ func TestConfig(t *testing.T) {
 			t.Errorf("New = %v, want %s", err, name)
 		}
 	}
+}
+
+// The application may name the skill, and may fail to.
+func TestSkill(t *testing.T) {
+	s := start(t)
+	config, calls := s.config(), 0
+	config.Skill = func(*sdk.Message) (string, []byte, error) {
+		if calls++; calls == 4 { // of the second message, when the agent would run
+			return "read", []byte(`{"topic":"own"}`), errors.New("no such skill")
+		}
+		return "read", []byte(`{"topic":"own"}`), nil
+	}
+	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{callers}, Realm: "agent"}))
+	s.Config.Handler = gate.Handler(must(gatea2a.New(config)))
+	client := s.client(t, "alice")
+	s.send(t, client, message("", nil))
+	if _, err := client.SendMessage(s.ctx, message("", nil)); !errors.Is(err, sdk.ErrInvalidParams) {
+		t.Errorf("SendMessage = %v, want %v", err, sdk.ErrInvalidParams)
+	}
+	s.WantRan(t, `read {"topic":"own"}`)
 }
 
 func TestCallFromWithoutCall(t *testing.T) {

@@ -11,7 +11,9 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,13 +38,14 @@ func scopes(names ...string) gatehouse.Scopes { return agentkit.Scopes(names...)
 var callers = toy{agentkit.With(agentkit.Callers{
 	"alice":  agentkit.Caller("alice", "data:read", "exec:run"),
 	"bob":    agentkit.Caller("bob", "data:read"),
+	"cousin": {Kind: gatehouse.KindAgent, Subject: "alice", Issuer: "others", Tenant: "acme", Method: "jwt", Scopes: scopes("data:read")},
 	"globex": {Kind: gatehouse.KindAgent, Subject: "alice", Issuer: "agents", Tenant: "globex", Method: "jwt", Scopes: scopes("data:read")},
 })}
 
 type toy struct{ agentkit.Callers }
 
 func (toy) Reads() gatehouse.Reads {
-	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer", Always: true}, {Name: "Hidden", Silent: true}}, Headers: []gatehouse.Header{{Name: "X-Api-Key"}}}
+	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer", Always: true}, {Name: "Basic"}, {Name: "Hidden", Silent: true}}, Headers: []gatehouse.Header{{Name: "X-Api-Key"}}}
 }
 
 // ambient reads the connection and a cookie.
@@ -60,19 +63,33 @@ func (ambient) Authenticate(*http.Request) (gatehouse.Proof, error) {
 type memory struct {
 	mu    sync.Mutex
 	tasks map[sdk.TaskID][]byte
+	fails bool
+	err   error // of all calls, if it fails
 }
 
 func (m *memory) Save(_ context.Context, task *sdk.Task) error {
 	text, err := json.Marshal(task)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.fails {
+		return m.err
+	}
 	m.tasks[task.ID] = text
 	return err
+}
+
+func (m *memory) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fails, m.err = true, err
 }
 
 func (m *memory) Get(_ context.Context, id sdk.TaskID) (*sdk.Task, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.fails {
+		return nil, m.err
+	}
 	text, ok := m.tasks[id]
 	if !ok {
 		return nil, sdk.ErrTaskNotFound
@@ -86,7 +103,7 @@ type readArguments struct {
 }
 
 type textArguments struct {
-	Text string `json:"text"`
+	Text string `json:"text,omitempty"`
 }
 
 // service is an agent behind a gate.
@@ -96,6 +113,8 @@ type service struct {
 	ctx       context.Context // of the calls: what hangs fails after 30 s
 	approvals *approval.Approvals
 	key       *ecdsa.PrivateKey
+	tasks     *memory
+	stuck     atomic.Bool // it cannot be canceled
 }
 
 // Execute answers with a task: completed, or waiting for input.
@@ -104,7 +123,13 @@ func (s *service) Execute(ctx context.Context, request *a2asrv.RequestContext, q
 	if !ok {
 		return errors.New("no call")
 	}
+	if c, ok := a2asrv.CallContextFrom(ctx); !ok || !c.User.Authenticated() || c.User.Name() != call.Principal.Key().String() {
+		return errors.New("another user")
+	}
 	s.Ran(call.Tool + " " + call.Canonical)
+	if strings.Contains(call.Canonical, "fail") {
+		return errors.New("the agent fails")
+	}
 	state := sdk.TaskStateCompleted
 	if call.Tool == "talk" {
 		state = sdk.TaskStateInputRequired
@@ -123,6 +148,9 @@ func (s *service) Execute(ctx context.Context, request *a2asrv.RequestContext, q
 
 // Cancel cancels a task.
 func (s *service) Cancel(ctx context.Context, request *a2asrv.RequestContext, queue eventqueue.Queue) error {
+	if s.stuck.Load() {
+		return errors.New("the agent is stuck")
+	}
 	event := sdk.NewStatusUpdateEvent(request, sdk.TaskStateCanceled, nil)
 	event.Final = true
 	return queue.Write(ctx, event)
@@ -147,7 +175,7 @@ func (s *service) config() gatea2a.Config {
 		Approvals: s.approvals, Facts: agentkit.Facts, Observer: s,
 	}))
 	return gatea2a.Config{
-		Executor: s, Table: table, Tasks: &memory{tasks: make(map[sdk.TaskID][]byte)},
+		Executor: s, Table: table, Tasks: s.tasks,
 		Card: sdk.AgentCard{
 			Name: "tester", URL: s.URL + "/a2a?a=1&b=<2>", PreferredTransport: sdk.TransportProtocolJSONRPC, Capabilities: sdk.AgentCapabilities{Streaming: true},
 			Skills: []sdk.AgentSkill{{ID: "read"}, {ID: "talk"}, {ID: "watch"}},
@@ -161,7 +189,7 @@ func (s *service) config() gatea2a.Config {
 // start starts an agent behind a gate.
 func start(t *testing.T) *service {
 	t.Helper()
-	s := &service{key: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), approvals: agentkit.Approvals("https://agent.example.com/approvals")}
+	s := &service{tasks: &memory{tasks: make(map[sdk.TaskID][]byte)}, key: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), approvals: agentkit.Approvals("https://agent.example.com/approvals")}
 	mux := http.NewServeMux()
 	s.Server = httptest.NewServer(mux)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

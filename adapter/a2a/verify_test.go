@@ -57,6 +57,16 @@ func TestVerifyCard(t *testing.T) {
 	signed := func(header string) string {
 		return with(map[string]any{"signatures": []any{signature(s.key, header)}})
 	}
+	// odd returns a signed card that is not one of the SDK.
+	odd := func() string {
+		members := maps.Clone(unsigned)
+		members["name"] = 5
+		canonical := must(approval.Canonical(must(json.Marshal(members))))
+		protected := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"card","typ":"JOSE"}`))
+		signed := must(jose.Sign("ES256", s.key, protected+"."+base64.RawURLEncoding.EncodeToString([]byte(canonical))))
+		members["signatures"] = []any{map[string]any{"protected": protected, "signature": base64.RawURLEncoding.EncodeToString(signed)}}
+		return string(must(json.Marshal(members)))
+	}
 	stranger := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	keys := keySet(s.key, nil)
 	for _, test := range []struct {
@@ -79,8 +89,8 @@ func TestVerifyCard(t *testing.T) {
 		{"alg none", signed(`{"alg":"none","kid":"card","typ":"JOSE"}`), keys, "no signature"},
 		{"a token", signed(`{"alg":"ES256","kid":"card","typ":"at+jwt"}`), keys, "no signature"},
 		{"no typ", signed(`{"alg":"ES256","kid":"card"}`), keys, "no signature"},
-		{"crit", signed(`{"alg":"ES256","crit":"b64","kid":"card","typ":"JOSE"}`), keys, "no signature"},
-		{"alg twice", signed(`{"alg":"ES256","alg":"ES256","kid":"card","typ":"JOSE"}`), keys, "no signature"},
+		{"crit", signed(`{"alg":"ES256","kid":"card","typ":"JOSE","crit":"b64"}`), keys, "no signature"},
+		{"alg twice", signed(`{"alg":"ES256","kid":"card","typ":"JOSE","alg":"ES256"}`), keys, "no signature"},
 		{"padding", strings.Replace(text, `"signature":"`, `"signature":"=`, 1), keys, "no signature"},
 		{"padded header", strings.Replace(text, `"protected":"`, `"protected":"=`, 1), keys, "no signature"},
 		{"no signatures", string(must(json.Marshal(unsigned))), keys, "1 to 8 signatures"},
@@ -92,6 +102,11 @@ func TestVerifyCard(t *testing.T) {
 		{"a name twice in the key set", text, strings.Replace(keys, "{", `{"keys":[],`, 1), "the key set"},
 		{"large key set", text, keys + strings.Repeat(" ", 1<<20), "the key set"},
 		{"many keys", text, `{"keys":[{}` + strings.Repeat(",{}", 100) + `]}`, "the key set"},
+		{"eight signatures", with(map[string]any{"signatures": []any{served, served, served, served, served, served, served, served}}), keys, ""},
+		{"largest card", text + strings.Repeat(" ", 1<<20-len(text)), keys, ""},
+		{"largest key set", text, keys + strings.Repeat(" ", 1<<20-len(keys)), ""},
+		{"another type of a member", odd(), keys, "cannot unmarshal"},
+		{"a hundred keys", text, strings.Replace(keys, "[", "["+strings.Repeat(`{"kty":"unknown"},`, 98), 1), ""},
 		{"no keys", text, "{}", "no signature"},
 	} {
 		got, err := gatea2a.VerifyCard([]byte(test.card), []byte(test.keys))

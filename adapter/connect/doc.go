@@ -39,9 +39,9 @@
 // # Streams
 //
 // A stream ends with unauthenticated when the credential of its caller ends, see
-// [gatehouse.UntilCredentialEnds], with permission_denied when the caller has lost a
-// scope or a role, and with unavailable when the credential cannot be checked, also if the
+// [gatehouse.UntilCredentialEnds], with permission_denied when the caller has lost a scope
+// or a role, and with unavailable when the credential cannot be checked, also if the
 // handler waits for a message: its context is canceled and Receive returns an error.
-// Without the interceptor unary calls end at that time, too, and streams end with another
-// code. A DPoP proof is checked once, when the stream begins.
+// Without the interceptor, unary calls also end then, and streams end with another code. A
+// DPoP proof is checked once, when the stream begins.
 package gateconnect

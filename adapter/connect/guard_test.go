@@ -87,6 +87,9 @@ func TestRefusalsAreErrorsOfTheProtocol(t *testing.T) {
 					if got := strings.Join(a.header.Values("WWW-Authenticate"), "\n"); got != test.challenge {
 						t.Errorf("%s: WWW-Authenticate = %q, want %q", what, got, test.challenge)
 					}
+					if got := a.header.Get("X-Content-Type-Options"); got != "" {
+						t.Errorf("%s: X-Content-Type-Options = %q, want none", what, got)
+					}
 					if reason, retryAfter := a.details(); reason != test.reason || retryAfter != test.retryAfter {
 						t.Errorf("%s: details = %q, %v, want %q, %v", what, reason, retryAfter, test.reason, test.retryAfter)
 					}

@@ -144,7 +144,9 @@ func (a answer) details() (reason string, retryAfter time.Duration) {
 	for _, detail := range a.err.Details() {
 		switch message := must(detail.Value()).(type) {
 		case *errdetails.ErrorInfo:
-			reason = message.GetReason()
+			if message.GetDomain() == "gatehouse" {
+				reason = message.GetReason()
+			}
 		case *errdetails.RetryInfo:
 			retryAfter = message.GetRetryDelay().AsDuration()
 		}

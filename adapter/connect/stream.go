@@ -20,10 +20,10 @@ var errOutside = errors.New("This resource requires authentication.") //nolint:r
 // call is an admitted call on its way from Handler to the interceptor.
 type call struct {
 	mu      sync.Mutex
-	endless bool // it does not end when the credential expires: it is unary, or has ended
+	endless bool // expiry does not end it: it is unary, or has ended
 }
 
-// keep lets the call go on when the credential expires.
+// keep lets the call continue when the credential expires.
 func (c *call) keep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,7 +47,7 @@ func serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			return
 		}
 		cancel(context.Cause(credential))
-		// Receive does not end with the context. A connection without deadlines,
+		// Receive does not return when the context ends. A connection without deadlines,
 		// such as one in a test, ends with the response.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
 	})()
@@ -119,7 +119,7 @@ type stream struct {
 
 func (s stream) Receive(message any) error {
 	err := s.StreamingHandlerConn.Receive(message)
-	if e := ended(s.ctx); e != nil { // also if the message was received before, and read only now
+	if e := ended(s.ctx); e != nil { // also for a message that was received before and is read now
 		return e
 	}
 	return err

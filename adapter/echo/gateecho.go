@@ -19,15 +19,14 @@ import (
 	"github.com/labstack/echo/v5"
 )
 
-// Wrap returns an echo middleware that is the middleware of net/http, such as
-// gatehouse.Gate.Handler, gatehouse.Gate.Optional and the result of
-// gatehouse.Require. The parameters of the route become path values,
-// [http.Request.PathValue], and its path becomes [http.Request.Pattern]. The request
-// that middleware passes on replaces that of the context, so that no handler behind it
-// has the credential.
+// Wrap converts a middleware of net/http to one of echo, such as gatehouse.Gate.Handler,
+// gatehouse.Gate.Optional and the result of gatehouse.Require. The parameters of the
+// route become path values, [http.Request.PathValue], and its path becomes
+// [http.Request.Pattern]. The request that middleware passes on replaces that of the
+// context, so that no handler behind it has the credential.
 //
-// Unlike [echo.WrapMiddleware], Wrap calls middleware once and not for each request, so
-// that it may have a state.
+// Unlike [echo.WrapMiddleware], Wrap calls middleware once instead of for each request,
+// so middleware may have state.
 //
 // If middleware does not call the next handler, no further handler runs. It must not
 // call the next handler after it has returned or in another goroutine, as

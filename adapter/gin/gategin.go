@@ -22,12 +22,12 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Wrap returns a gin middleware that is the middleware of net/http, such as
-// gatehouse.Gate.Handler, gatehouse.Gate.Optional and the result of
-// gatehouse.Require. The parameters of the route become path values,
-// [http.Request.PathValue], and its path becomes [http.Request.Pattern]. The request
-// that middleware passes on replaces that of the context, so that later handlers, and
-// earlier ones after their Next, have no credential.
+// Wrap converts a middleware of net/http to one of gin, such as gatehouse.Gate.Handler,
+// gatehouse.Gate.Optional and the result of gatehouse.Require. The parameters of the
+// route become path values, [http.Request.PathValue], and its path becomes
+// [http.Request.Pattern]. The request that middleware passes on replaces that of the
+// context, so that neither later handlers, nor earlier ones after Next, have the
+// credential.
 //
 // If middleware does not call the next handler, the chain is aborted: no further
 // handler runs. It must not call the next handler after it has returned or in another

@@ -21,7 +21,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/adapter/internal/rpc"
 )
 
-// newRequest returns the request that a call is for the gate.
+// newRequest returns the HTTP request for the gate that represents a call.
 func newRequest(ctx context.Context, method string) *http.Request {
 	r := (&http.Request{
 		Method: http.MethodPost, URL: &url.URL{Path: method}, RequestURI: method,
@@ -47,13 +47,13 @@ func newRequest(ctx context.Context, method string) *http.Request {
 	return r
 }
 
-// isHeader reports whether the metadata of a name are a header for the gate.
+// isHeader reports whether metadata with this name become a header for the gate.
 func isHeader(name string) bool {
 	return !strings.HasPrefix(name, ":") && !strings.HasSuffix(name, "-bin")
 }
 
-// withoutCredentials returns the context of an admitted call, with the metadata
-// that the gate has left.
+// withoutCredentials returns the context of an admitted call, with metadata without
+// credentials.
 func withoutCredentials(r *http.Request) context.Context {
 	incoming, _ := metadata.FromIncomingContext(r.Context())
 	left := make(metadata.MD, len(incoming))

@@ -17,12 +17,12 @@
 //	reports.Register(server)
 //	err = interceptor.Check(server) // every registered method is in the configuration
 //
-// For the gate, a call is a request with the method POST, the full name of the method
+// The gate treats a call as a request with the method POST, the full name of the method
 // as its path, the metadata as its headers, and the TLS state of its connection. All
-// authenticators and policies work as they do for HTTP. The URL in a DPoP proof is
-// that of the method, such as "https://api.example.com/acme.Reports/List". The
-// handler gets metadata without credentials, and [gatehouse.FromContext] returns the
-// caller. Binary metadata, whose names end in "-bin", are no headers.
+// authenticators and policies work as for HTTP. The URL in a DPoP proof is that of the
+// method, such as "https://api.example.com/acme.Reports/List". The handler gets metadata
+// without credentials, and [gatehouse.FromContext] returns the caller. Binary metadata,
+// whose names end in "-bin", are no headers.
 //
 // The gate decides on a unary call after the message was received and decoded:
 // limit its size with grpc.MaxRecvMsgSize.
@@ -44,8 +44,8 @@
 // # Streams
 //
 // A stream ends with Unauthenticated when the credential of its caller ends, see
-// [gatehouse.UntilCredentialEnds], with PermissionDenied when the caller has lost a
-// scope or a role, and with Unavailable when the credential cannot be checked, also if the
-// handler waits for a message. The handler then gets the same error from RecvMsg and SendMsg, its context is done, and
+// [gatehouse.UntilCredentialEnds], with PermissionDenied when the caller has lost a scope or a
+// role, and with Unavailable when the credential cannot be checked, even if the handler waits for a
+// message. The handler then gets the same error from RecvMsg and SendMsg, its context is done, and
 // its result is discarded. A DPoP proof is checked once, when the stream begins.
 package gategrpc

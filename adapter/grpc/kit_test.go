@@ -130,7 +130,7 @@ func invoke(t *testing.T, client *grpc.ClientConn, method string, pairs ...strin
 // reason returns the reason of the ErrorInfo, "" if there is none.
 func (a answer) reason() string {
 	for _, detail := range a.status.Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.Domain == "gatehouse" {
 			return info.Reason
 		}
 	}

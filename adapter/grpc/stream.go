@@ -24,7 +24,7 @@ func (s stream) Context() context.Context { return s.ctx }
 
 func (s stream) RecvMsg(m any) error {
 	err := s.ServerStream.RecvMsg(m)
-	if e := ended(s.ctx); e != nil { // also if the message was received before, and read only now
+	if e := ended(s.ctx); e != nil { // also for a message that was received before and is read now
 		return e
 	}
 	return err
@@ -47,8 +47,8 @@ func ended(ctx context.Context) error {
 func serveStream(ctx context.Context, s grpc.ServerStream, handler func(grpc.ServerStream) error) error {
 	ctx, cancel := gatehouse.UntilCredentialEnds(ctx)
 	defer cancel()
-	// RecvMsg does not end with this context, but with the stream, which ends when the
-	// interceptor returns. So the handler has a goroutine of its own.
+	// RecvMsg does not return when this context ends, but only when the stream ends,
+	// after the interceptor has returned. So the handler runs in its own goroutine.
 	done := make(chan result, 1)
 	go func() {
 		r := result{panicked: true}
@@ -79,8 +79,8 @@ type result struct {
 	value    any // of the panic
 }
 
-// unwrap continues a panic on the goroutine of the interceptor, where the recovery of
-// the application is.
+// unwrap continues a panic in the goroutine of the interceptor, where the application can
+// recover it.
 func (r result) unwrap() error {
 	if r.panicked {
 		panic(r.value)

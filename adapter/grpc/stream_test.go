@@ -4,6 +4,7 @@ package gategrpc_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -82,14 +83,22 @@ func TestStreamWithinLifetime(t *testing.T) {
 		expires time.Time
 	}{{"no expiry", time.Time{}}, {"an hour left", time.Now().Add(time.Hour)}} {
 		t.Run(test.name, func(t *testing.T) {
-			canceled := make(chan error, 1)
-			server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(rpctest.Caller{Expires: test.expires})))...)
+			canceled, end := make(chan error, 2), errors.New("the end")
+			interceptor := newInterceptor(rpctest.Gate(rpctest.Caller{Expires: test.expires}))
+			server := grpc.NewServer(grpc.StreamInterceptor(func(server any, s grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+				err := interceptor.Stream(server, s, info, handler)
+				canceled <- err
+				return err
+			}))
 			reports{hello, func(s grpc.ServerStream) error {
 				for {
 					message := new(wrapperspb.StringValue)
 					if err := s.RecvMsg(message); err != nil {
+						if s.SendMsg(message) == nil {
+							t.Error("SendMsg() of the handler after the client hung up error = nil")
+						}
 						canceled <- err
-						return err
+						return end
 					}
 					if err := s.SendMsg(message); err != nil {
 						return err
@@ -111,6 +120,9 @@ func TestStreamWithinLifetime(t *testing.T) {
 			cancel()
 			if err := <-canceled; status.Code(err) != codes.Canceled {
 				t.Errorf("RecvMsg() of the handler after the client hung up error = %v, want Canceled", err)
+			}
+			if err := <-canceled; !errors.Is(err, end) {
+				t.Errorf("Stream() error = %v, want that of the handler", err)
 			}
 		})
 	}

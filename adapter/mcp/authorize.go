@@ -18,8 +18,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/tool"
 )
 
-// authorize is the middleware of the server: it authorizes a call immediately before
-// the tool runs, and removes the tools from a list that the caller can never call.
+// authorize is the middleware of the server. It authorizes a call immediately before the
+// tool runs, and removes tools from a list that the caller can never call.
 func (h *Handler) authorize(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, request sdk.Request) (sdk.Result, error) {
 		e := exchangeOf(ctx)

@@ -8,16 +8,16 @@
 //   - a call is authorized immediately before the tool runs, by name and arguments;
 //   - a missing scope is 403 insufficient_scope, with all scopes of the tool and the
 //     address of the metadata of the protected resource (step-up);
-//   - a call that needs an approval is answered with a tool result that names it;
-//   - a caller does not see tools that it can never call;
+//   - the response to a call that needs an approval is a tool result with the approval;
+//   - the list of tools contains no tool that the caller can never call;
 //   - the body of each refusal is a JSON-RPC error with the ID of the request: after
 //     any other body the client of the SDK ends the connection;
 //   - a request from a page of another origin is 403;
-//   - a response stream ends with the credential.
+//   - a response stream ends when the credential ends.
 //
 // The server is stateless: it has no sessions, so any node can answer, and an attacker
 // cannot take over a session. It supports all protocol versions of the SDK, up to
-// 2026-07-28. It refuses batches, which this version does not have.
+// 2026-07-28. It refuses batches, which MCP 2026-07-28 does not have.
 //
 // # Wiring
 //

@@ -108,8 +108,7 @@ func ErrorBody(r *http.Request, refusal gatehouse.Refusal) gatehouse.Body {
 	return gatehouse.Body{ContentType: "application/json", Content: e.encode(refusal)}
 }
 
-// maxRefused is how much is read of the message of a caller that the gate refuses, for
-// its ID.
+// maxRefused limits the bytes that are read of a refused message to find its ID.
 const maxRefused = 64 << 10
 
 func (e *exchange) encode(refusal gatehouse.Refusal) []byte {

@@ -23,9 +23,8 @@ import (
 
 // Config configures a [Handler].
 type Config struct {
-	// Server is the MCP server with its tools. One handler serves it, and it must not
-	// be connected to another transport: its tools refuse calls that do not come from
-	// the handler. Required.
+	// Server is the MCP server with its tools. Use it with one handler and no other
+	// transport: its tools refuse calls that do not come from the handler. Required.
 	Server *sdk.Server
 
 	// Table decides on the calls. A tool that it does not list cannot be called.
@@ -98,18 +97,18 @@ func New(config Config) (*Handler, error) {
 		Stateless: true,
 		// A response stream is the request: when it ends, so does the call.
 		PropagateRequestCancellation: true,
-		// The gate has authenticated the caller and Front has checked the Origin, so a
-		// page that rebinds its name to this address gets nothing. A reverse proxy on the
-		// same machine sends the public host.
+		// The gate has authenticated the caller and Front has checked the Origin, so DNS
+		// rebinding gains nothing. A reverse proxy on the same machine sends the public
+		// host.
 		DisableLocalhostProtection: true,
 		MaxRequestBodyBytes:        h.maxBody,
 	}))
 	return h, nil
 }
 
-// Front returns the outermost handler of the endpoint: it refuses requests from pages
-// of other origins, and lets [ErrorBody] answer with the ID of the JSON-RPC request.
-// next leads to the gate.
+// Front returns the outermost handler of the endpoint. It refuses requests from pages of
+// other origins, and stores the JSON-RPC request for [ErrorBody]. next is the handler
+// with the gate.
 //
 // MCP 2026-07-28, Streamable HTTP: "Servers MUST validate the Origin header".
 func (h *Handler) Front(next http.Handler) http.Handler {

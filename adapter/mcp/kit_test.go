@@ -125,7 +125,7 @@ func start(t *testing.T) *service {
 	})
 	listener := httptest.NewUnstartedServer(nil)
 	origin := "http://" + listener.Listener.Addr().String()
-	handler, err := mcp.New(mcp.Config{Server: server, Table: table, Origin: origin, Origins: []string{"https://console.example.com", "https://Mixed.Example.com/", "HTTPS://ascii.example.com"}, Observer: s})
+	handler, err := mcp.New(mcp.Config{Server: server, Table: table, Origin: origin, Origins: []string{"https://console.example.com", "https://Mixed.Example.com/", "HTTPS://ascii.example.com"}, MaxBody: 1 << 20, Observer: s})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
-// Budgets returns a store that does what s does and records how long its calls take.
+// Budgets returns a store that calls s and records the duration of each call.
 func (t *Telemetry) Budgets(s budget.Store) budget.Store {
 	if _, ok := s.(*budget.Memory); ok || typednil.Is(s) {
 		return s
@@ -56,7 +56,7 @@ func (w budgets) Sweep(ctx context.Context, limit int) (_ int, err error) {
 	return w.store.Sweep(ctx, limit)
 }
 
-// Approvals returns a store that does what s does and records how long its calls take.
+// Approvals returns a store that calls s and records the duration of each call.
 func (t *Telemetry) Approvals(s approval.Store) approval.Store {
 	if _, ok := s.(*approval.Memory); ok || typednil.Is(s) {
 		return s
@@ -94,7 +94,7 @@ func (w approvals) List(ctx context.Context, f approval.Filter, limit, maxBytes 
 	return w.store.List(ctx, f, limit, maxBytes)
 }
 
-// Agents returns a store that does what s does and records how long its calls take.
+// Agents returns a store that calls s and records the duration of each call.
 func (t *Telemetry) Agents(s agent.Store) agent.Store {
 	if _, ok := s.(*agent.Memory); ok || typednil.Is(s) {
 		return s
@@ -127,7 +127,7 @@ func (w agents) List(ctx context.Context, tenant, after string, limit int) (_ []
 	return w.store.List(ctx, tenant, after, limit)
 }
 
-// Upstreams returns a store that does what s does and records how long its calls take.
+// Upstreams returns a store that calls s and records the duration of each call.
 func (t *Telemetry) Upstreams(s upstream.Store) upstream.Store {
 	if _, ok := s.(*upstream.Memory); ok || typednil.Is(s) {
 		return s

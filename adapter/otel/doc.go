@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package gateotel makes OpenTelemetry metrics and span attributes of the decisions of
-// gatehouse, and of its stores, caches and key sets.
+// Package gateotel reports the decisions, stores, caches and key sets of gatehouse as
+// OpenTelemetry metrics and span attributes.
 //
 //	telemetry, err := gateotel.New(gateotel.Config{MeterProvider: provider, Observer: gatehouse.Log(logger)})
 //	tokens, err := jwtauth.New(jwtauth.Config{Observer: telemetry, ...})
@@ -10,8 +10,8 @@
 //	telemetry.WatchKeys(keys)
 //	gate, err := gatehouse.New(gatehouse.Config{Observer: telemetry, ...})
 //
-// The metrics, with the names that Prometheus gives them, all attributes with the
-// prefix gatehouse:
+// The metrics, their names in Prometheus, and their attributes, which have the prefix
+// gatehouse:
 //
 //	gatehouse.decisions           counter         gatehouse_decisions_total            event.type, decision, reason, level
 //	gatehouse.decision.duration   histogram, s    gatehouse_decision_duration_seconds  event.type, decision
@@ -27,10 +27,9 @@
 // attribute event.type is "decision" for requests; packages such as agent/tool have
 // other values.
 //
-// No attribute has a value that a caller chooses: reasons and types are constants of
-// the program, and the issuers are those of the configuration. If a program uses other
-// texts as reasons, its metrics have at most 1,000 combinations; the others count as
-// "_OTHER".
+// Callers cannot choose the value of an attribute: reasons and types are constants of the
+// program, and issuers come from the configuration. If a program uses other texts as
+// reasons, there are at most 1,000 combinations; further ones count as "_OTHER".
 //
 // A span that records, such as that of otelhttp around the gate, gets the decision as
 // attributes and each other event as a span event: see [Telemetry.Observe].

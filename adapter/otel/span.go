@@ -12,7 +12,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// maxText is the size in bytes at which texts of callers are cut, as gatehouse.Log does.
+// maxText limits client-supplied text, in bytes, like gatehouse.Log.
 const maxText = 128
 
 // annotate records an event in the span of ctx.

@@ -15,7 +15,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// APIKeys returns a store that does what s does and records how long its calls take.
+// APIKeys returns a store that calls s and records the duration of each call.
 func (t *Telemetry) APIKeys(s apikey.Store) apikey.Store {
 	if _, ok := s.(*apikey.Memory); ok || typednil.Is(s) {
 		return s
@@ -78,7 +78,7 @@ func (w apiKeys) List(ctx context.Context, q apikey.Query) (_ []apikey.Record, e
 	return w.store.List(ctx, q)
 }
 
-// Sessions returns a store that does what s does and records how long its calls take.
+// Sessions returns a store that calls s and records the duration of each call.
 func (t *Telemetry) Sessions(s session.Store) session.Store {
 	if _, ok := s.(*session.Memory); ok || typednil.Is(s) {
 		return s
@@ -126,7 +126,7 @@ func (w sessions) List(ctx context.Context, s session.Selector, limit int) (_ []
 	return w.store.List(ctx, s, limit)
 }
 
-// Families returns a store that does what s does and records how long its calls take.
+// Families returns a store that calls s and records the duration of each call.
 func (t *Telemetry) Families(s refresh.Store) refresh.Store {
 	if _, ok := s.(*refresh.Memory); ok || typednil.Is(s) {
 		return s
@@ -169,7 +169,7 @@ func (w families) List(ctx context.Context, f refresh.Filter, limit int) (_ []re
 	return w.store.List(ctx, f, limit)
 }
 
-// Revocations returns a store that does what s does and records how long its calls take.
+// Revocations returns a store that calls s and records the duration of each call.
 func (t *Telemetry) Revocations(s revocation.Store) revocation.Store {
 	if _, ok := s.(*revocation.Memory); ok || typednil.Is(s) {
 		return s
@@ -192,7 +192,7 @@ func (w revocations) Find(ctx context.Context, targets []revocation.Target) (_ [
 	return w.store.Find(ctx, targets)
 }
 
-// Replays returns a store that does what s does and records how long its calls take.
+// Replays returns a store that calls s and records the duration of each call.
 func (t *Telemetry) Replays(s dpop.ReplayStore) dpop.ReplayStore {
 	if _, ok := s.(*dpop.Memory); ok || typednil.Is(s) {
 		return s

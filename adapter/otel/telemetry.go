@@ -31,17 +31,17 @@ const (
 
 // Config configures a [Telemetry].
 type Config struct {
-	// MeterProvider makes the instruments: otel.GetMeterProvider() by default.
+	// MeterProvider creates the instruments: otel.GetMeterProvider() by default.
 	MeterProvider metric.MeterProvider
 
 	// Observer receives each event before it is counted, such as
-	// gatehouse.Observers(gatehouse.Log(logger), log). If it returns an error, the
-	// event is counted with the reason observer_failed, and a decision as unavailable,
-	// which is how the gate answers the request. Optional.
+	// gatehouse.Observers(gatehouse.Log(logger), log). If it returns an error, the event
+	// is counted with the reason observer_failed, and a decision as unavailable, like the
+	// response of the gate. Optional.
 	Observer gatehouse.Observer
 
-	// SpanIdentities adds who the caller is to spans: enduser.id, the tenant, the
-	// client and the public ID of the credential. Metrics never have them.
+	// SpanIdentities adds the identity of the caller to spans: enduser.id, the tenant,
+	// the client and the public ID of the credential. Metrics never have them.
 	SpanIdentities bool
 }
 
@@ -70,7 +70,7 @@ type labels struct {
 	level    string
 }
 
-// options are labels in the form that costs no allocation.
+// options are labels in a form that needs no allocation.
 type options struct {
 	count    []metric.AddOption
 	duration []metric.RecordOption
@@ -113,8 +113,9 @@ func (t *Telemetry) Close() error { return t.registration.Unregister() }
 //
 // If the context has a span that records, a decision sets its attributes
 // gatehouse.decision, gatehouse.reason, gatehouse.code, gatehouse.kind, gatehouse.method
-// and gatehouse.binding; the last decision on a request stands. Another event becomes an
-// event of the span, with its type as name, gatehouse.reason and gatehouse.level.
+// and gatehouse.binding; the last decision on a request replaces earlier ones. Another
+// event becomes an event of the span, with its type as name, gatehouse.reason and
+// gatehouse.level.
 func (t *Telemetry) Observe(ctx context.Context, e gatehouse.Event) error {
 	var err error
 	if t.observer != nil {

@@ -11,16 +11,15 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// A store of this package is one of another package with its calls timed. The time is
-// that of the caller: it includes the wait for a connection. In-memory stores are
-// returned as they are: their calls take no time, and the packages that use them report
-// them as such. So is a nil store, which these packages refuse.
+// A store of this package wraps a store and times its calls. The duration includes the
+// wait for a connection. In-memory stores are returned unchanged, because their calls
+// take no time, and so are nil stores, which New of the other packages rejects.
 
 // timer records the duration of the calls of one store.
 type timer struct {
 	duration metric.Float64Histogram
 	store    attribute.KeyValue
-	results  []error // that are an answer of the store, and no failure
+	results  []error // that are results of the store, not failures
 }
 
 func (t *Telemetry) timer(store string, results ...error) timer {
@@ -36,7 +35,7 @@ func (t timer) record(ctx context.Context, operation string, start time.Time, er
 	t.duration.Record(ctx, time.Since(start).Seconds(), metric.WithAttributes(attributes...))
 }
 
-// failure returns the value of error.type, "" if the store has answered.
+// failure returns the value of error.type, "" if the call did not fail.
 func (t timer) failure(err error) string {
 	for _, result := range t.results {
 		if errors.Is(err, result) {

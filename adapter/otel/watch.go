@@ -16,8 +16,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
-// sources are what the metrics of caches and key sets are read from when they are
-// collected.
+// sources are the caches and key sets that are read when metrics are collected.
 type sources struct {
 	mu     sync.Mutex
 	tokens []*jwtauth.Authenticator
@@ -71,7 +70,7 @@ func (s *sources) observe(_ context.Context, o metric.Observer) error {
 	defer s.mu.Unlock()
 	lookups := func(cache string, hits, misses uint64) {
 		if hits+misses == 0 {
-			return // also where the cache is off
+			return // also if there is no cache
 		}
 		name := attribute.String("gatehouse.cache", cache)
 		o.ObserveInt64(s.lookups, int64(hits), metric.WithAttributes(name, result("hit")))    //nolint:gosec // far from the limit

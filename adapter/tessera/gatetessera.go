@@ -4,7 +4,7 @@
 // [github.com/transparency-dev/tessera], which serves them as C2SP tlog-tiles from
 // files, object storage or a database, to auditors and witnesses on other machines.
 //
-// Create a Tessera appender with the driver of the storage, without antispam: it would
+// Create a Tessera appender with the driver of the storage, without antispam, which would
 // discard a record that equals an earlier one. Pass [New] its Add function, and the
 // result to audit.NewRecorder. The index of the entry is the number of the record.
 package gatetessera
@@ -63,7 +63,7 @@ func (a *Appender) Append(ctx context.Context, record []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, a.config.Timeout)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- a.add(ctx, record) }() // a future does not end with the context
+	go func() { done <- a.add(ctx, record) }() // waiting for a future ignores the context
 	var err error
 	select {
 	case err = <-done:
@@ -77,7 +77,8 @@ func (a *Appender) Append(ctx context.Context, record []byte) error {
 }
 
 func (a *Appender) add(ctx context.Context, record []byte) error {
-	// Tessera batches entries of many requests: the first one must not end the others.
+	// Tessera batches entries of many requests: the end of the first request must not
+	// cancel the others.
 	future := a.config.Add(context.WithoutCancel(ctx), tessera.NewEntry(record))
 	if a.config.Published == nil {
 		_, err := future()

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package agenttest is the contract of [agent.Store] as tests: [TestStore] runs them
-// for an implementation.
+// Package agenttest contains the contract of [agent.Store] as tests: [TestStore] runs
+// them for an implementation.
 //
-// The tests run in real time, and each failure quotes the rule of the contract that it
-// breaks. They do not cover what one process cannot see: that changes survive the end
-// of the process and of the database, and that several processes agree.
+// The tests run in real time. Each failure quotes the broken rule of the contract. The
+// implementation must also test durability (changes survive the end of the process and of
+// the database) and several processes.
 package agenttest
 
 import (
@@ -145,8 +145,10 @@ var rules = []rule{
 				_, err = s.store.Decommission(s.Context(), tenant, "a")
 				s.fails("Decommission for another tenant", err, agent.ErrNotFound)
 			}
-			_, err = s.store.Decommission(s.Context(), "acme", "b")
-			s.fails("Decommission of another ID", err, agent.ErrNotFound)
+			for _, tenant := range []string{"acme", ""} {
+				_, err = s.store.Decommission(s.Context(), tenant, "b")
+				s.fails("Decommission of another ID", err, agent.ErrNotFound)
+			}
 			s.same("Find", s.find("a"), first)
 			s.decommission("acme", "a")
 			_, err = s.store.Register(s.Context(), "a", "globex", []byte("y"))
@@ -267,5 +269,6 @@ var rules = []rule{
 				}
 			}
 			s.same("Find", s.find("a"), first)
+			s.register("b", "acme", "x") // no lock is left
 		}),
 }

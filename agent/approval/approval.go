@@ -21,13 +21,13 @@ type Approval struct {
 	Call
 	Rule
 
-	// Created is the time of the request and Expires the time from which the approval
-	// can be neither decided nor used.
+	// Created is the time of the request. From Expires on the approval can be neither
+	// decided nor used.
 	Created, Expires time.Time
-	// Used is the time at which it was claimed, zero before.
+	// Used is the time of the claim, zero before.
 	Used time.Time
 
-	// Decisions are those of different persons, in order.
+	// Decisions are the decisions in order, at most one for each person.
 	Decisions []Decision
 
 	// AsOf is the store's time at which the approval was read.
@@ -38,8 +38,8 @@ type Approval struct {
 type Digest [sha256.Size]byte
 
 // Digest returns the digest that binds the approval to its Call and Rule: an approval
-// under one rule is void under another rule. Approvals that differ in any of their
-// fields have different digests.
+// under one rule is void under another rule. Approvals with different Calls or Rules have
+// different digests.
 func (a Approval) Digest() Digest {
 	// The members are in the order of RFC 8785, and Arguments are canonical.
 	b := make([]byte, 0, 512)
@@ -69,7 +69,7 @@ func (a Approval) Digest() Digest {
 type Decision struct {
 	Decider gatehouse.Key
 	Approve bool
-	Comment string // the reason as the person wrote it, "" for none: untrusted text with any character
+	Comment string // the reason that the person gave, "" for none: untrusted text with any character
 	Time    time.Time
 }
 
@@ -105,9 +105,9 @@ func (a Approval) Decided(person gatehouse.Key) bool {
 	return slices.ContainsFunc(a.Decisions, func(d Decision) bool { return d.Decider == person })
 }
 
-// MarshalJSON returns the form of the JSON API: an object with the members id,
-// tool, arguments, subject, actor, tenant, status and expires. The arguments that a list
-// leaves out are null.
+// MarshalJSON returns the form of the JSON API: an object with the members id, tool,
+// arguments, subject, actor, tenant, status and expires. Arguments that a list omits are
+// null.
 func (a Approval) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		ID        string          `json:"id"`

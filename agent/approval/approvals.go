@@ -3,20 +3,19 @@
 // Package approval lets people decide on single calls of tools by AI agents:
 // request, decide, claim.
 //
-// [Approvals.Request] asks for an approval of a [Call]. It is bound to all of the call:
-// tenant, subject, actor, tool, version, and the arguments in their canonical form, RFC
-// 8785. [Approvals.Decide] records the decision of a person; the [Rule] says which
-// persons, and how many of them. [Approvals.Claim] uses the approval, once, immediately
-// before the call is dispatched: of any number of concurrent claims, on any number of
-// servers, exactly one succeeds. An approval expires by the clock of the store.
+// [Approvals.Request] requests an approval of a [Call]. The approval is bound to the
+// whole call: tenant, subject, actor, tool, version, and the arguments in canonical form,
+// RFC 8785. [Approvals.Decide] records the decision of a person; the [Rule] says which
+// persons, and how many of them. [Approvals.Claim] uses the approval immediately before
+// the call is dispatched. Of any number of concurrent claims, on any number of servers,
+// exactly one succeeds. An approval expires by the clock of the store.
 //
-// A decider is a user of the same tenant who acts in person: never an agent, never a
-// user with a delegated token, and never the subject or the actor of the call. The
-// exception is consent, which the subject gives. See [Rule].
+// A decider is a user of the same tenant who acts in person: never an agent, a user with
+// a delegated token, or the subject or actor of the call. Only consent is given by the
+// subject: see [Rule].
 //
-// Approvals is also an [http.Handler], with a page for people and JSON for programs.
-// The agent learns of the decision by [Approvals.Wait], by polling, or by
-// Config.Decided.
+// Approvals is also an [http.Handler], with a page for people and JSON for programs. The
+// agent gets the decision by [Approvals.Wait], by polling, or by Config.Decided.
 //
 // [Memory] serves one process; the store module has stores for several. Package
 // approvaltest tests implementations of [Store]. Package tool requests and claims
@@ -28,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -46,9 +46,9 @@ const (
 	defaultPendingBytes = 16 << 20
 	maxText             = 255       // bytes of a tenant, tool or version, and of an issuer or subject
 	maxReason           = 2000      // bytes of the reason of a decision
-	maxCount            = 16        // persons who decide on one approval
+	maxCount            = 16        // persons who must approve one call
 	maxListed           = 100       // approvals of a list
-	maxListedArguments  = 128 << 10 // bytes of the arguments that a list has
+	maxListedArguments  = 128 << 10 // bytes of the arguments of an approval in a list
 	hookTimeout         = 10 * time.Second
 )
 
@@ -60,8 +60,8 @@ type Config struct {
 	// URL is the address of the page, such as "https://tools.example.com/approvals":
 	// https, or http on a loopback address, without a query. Required. The page of an
 	// approval is URL, a slash and its ID. Mount the handler at the path of URL and
-	// below. A post of a browser must come from a page of URL's origin or of the
-	// host that the request names.
+	// below. A POST of a browser must come from a page of the origin of URL, or of the
+	// Host of the request.
 	URL string
 
 	// Lifetime is the time after which an approval expires, counted from its request
@@ -72,26 +72,25 @@ type Config struct {
 	// MiB, 256 KiB if zero.
 	MaxArguments int
 
-	// MaxPending is the number of approvals of one actor in a tenant that may wait for
-	// a decision at the same time, 100 if zero. Concurrent requests can exceed it by
-	// their number. Further requests are refused with [CodeTooMany].
+	// MaxPending is the maximum number of approvals of one actor in a tenant that wait
+	// for a decision, 100 if zero. Concurrent requests can exceed it by their number.
+	// Requests above it are refused with [CodeTooMany].
 	MaxPending int
 
-	// MaxPendingBytes is the size of the arguments of those approvals together, in bytes:
-	// at least MaxArguments and at most 1 GiB, 16 MiB if zero.
+	// MaxPendingBytes is the maximum size of the arguments of these approvals together,
+	// in bytes: at least MaxArguments and at most 1 GiB, 16 MiB if zero.
 	MaxPendingBytes int
 
-	// AllowAskingAgain lets a call whose approval was denied request another approval
-	// at once. Without it the same call is refused until the denied approval expires,
-	// so that an agent cannot repeat a request until a tired person approves. Set it
-	// where people correct their decisions.
+	// AllowAskingAgain lets a call request another approval at once after a denial.
+	// Without it the same call is refused until the denied approval expires, so that an
+	// agent cannot repeat a request until a tired person approves. Set it if people need
+	// to correct their decisions.
 	AllowAskingAgain bool
 
-	// Requested is called after an approval was requested, to notify the deciders, and
-	// Decided after an approval was approved or denied, to notify the agent. Both are
-	// called before the method returns, with a context of at most 10 seconds. An error
-	// is reported as an [EventHookFailed] and changes nothing. This package sends
-	// nothing itself and takes no address from an agent. Optional.
+	// Requested is called after an approval was requested, to notify the deciders.
+	// Decided is called after an approval was approved or denied, to notify the agent.
+	// Both are called before the method returns, with a context of at most 10 s. An error
+	// is reported as an [EventHookFailed] and has no other effect. Optional.
 	Requested, Decided func(ctx context.Context, a Approval) error
 
 	// Observer receives the events of this package. If Observe fails, the method
@@ -102,9 +101,10 @@ type Config struct {
 // Approvals requests, decides and claims approvals. It is safe for concurrent use
 // by any number of processes that share a store.
 type Approvals struct {
-	config Config
-	path   string // of the page
-	origin string
+	config     Config
+	path       string // of the page
+	origin     string
+	protection http.CrossOriginProtection
 }
 
 // New returns Approvals. It reports all configuration errors at once, and an
@@ -124,7 +124,6 @@ func New(c Config) (*Approvals, error) {
 	switch {
 	case err != nil:
 		fail("URL: %w", err)
-		u = new(url.URL)
 	case u.RawQuery != "" || u.ForceQuery || u.Path == "" || strings.HasSuffix(u.Path, "/") || u.EscapedPath() != u.Path:
 		fail("URL: must have a plain path without a slash at the end, and no query")
 	}
@@ -152,7 +151,9 @@ func New(c Config) (*Approvals, error) {
 			return nil, err
 		}
 	}
-	return &Approvals{config: c, path: u.Path, origin: u.Scheme + "://" + u.Host}, nil
+	s := &Approvals{config: c, path: u.Path, origin: u.Scheme + "://" + u.Host}
+	_ = s.protection.AddTrustedOrigin(s.origin) // it is valid
+	return s, nil
 }
 
 // URL returns the address of the page of an approval.

@@ -30,6 +30,9 @@ func TestNewReportsAllErrors(t *testing.T) {
 			t.Errorf("New error = %v, want one that names %s", err, field)
 		}
 	}
+	if want := "Lifetime: 1000000 is not within 1000000000 and 86400000000000"; !strings.Contains(err.Error(), want) {
+		t.Errorf("New error = %v, want %q", err, want)
+	}
 	for _, url := range []string{
 		"", "/approvals", "https://a.example", "https://a.example/", "https://a.example/approvals/", "https://a.example/a?b", "https://a.example/a?",
 		"https://a.example/a#b", "https://u@a.example/a", "https://a.example/%61",
@@ -45,7 +48,7 @@ func TestNewReportsAllErrors(t *testing.T) {
 		}
 	}
 	var seen events
-	newApprovals(t, func(c *approval.Config) { c.Observer = &seen })
+	newApprovals(t, func(c *approval.Config) { c.Observer, c.Store = &seen, approval.NewMemory(0) })
 	if e, _ := seen.last(""); e.Type != approval.EventMemoryStore {
 		t.Errorf("event of New with a Memory = %q, want %q", e.Type, approval.EventMemoryStore)
 	}
@@ -85,6 +88,9 @@ func TestOnlyPersonsOfTheRuleDecide(t *testing.T) {
 		{"no tenant", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Tenant = "" }), "access_denied"},
 		{"the subject of the call", profile(), operators, person(t, "alice", "operator"), "access_denied"},
 		{"the subject at another issuer", profile(), operators, with(person(t, "alice", "operator"), func(p *gatehouse.Principal) { p.Issuer = "https://b.example" }), ""},
+		{"no subject", pay(`{}`), operators, person(t, "", "operator"), "access_denied"},
+		{"no proof", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Method = "" }), "access_denied"},
+		{"no issuer", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Issuer = "" }), ""},
 		{"consent", profile(), consent, person(t, "alice"), ""},
 		{"consent of another person", profile(), consent, person(t, "bob", "admin", "operator"), "access_denied"},
 		{"consent of another issuer", profile(), consent, with(person(t, "alice"), func(p *gatehouse.Principal) { p.Issuer = "https://b.example" }), "access_denied"},
@@ -121,7 +127,9 @@ func TestOnlyPersonsOfTheRuleDecide(t *testing.T) {
 
 func TestSeveralAdmins(t *testing.T) {
 	var decided []approval.Status
+	var seen events
 	a := newApprovals(t, func(c *approval.Config) {
+		c.Observer = &seen
 		c.Decided = func(_ context.Context, a approval.Approval) error { decided = append(decided, a.Status()); return nil }
 	})
 	rule := approval.Rule{Roles: roles(t, "admin"), Count: 2}
@@ -236,24 +244,33 @@ func TestStatus(t *testing.T) {
 func TestRequestRefusesMalformedCalls(t *testing.T) {
 	a := newApprovals(t, func(c *approval.Config) { c.MaxArguments = 16 })
 	rule := approval.Rule{Consent: true}
-	for name, change := range map[string]func(c *approval.Call){
-		"no tenant":     func(c *approval.Call) { c.Tenant = "" },
-		"no subject":    func(c *approval.Call) { c.Subject.Subject = "" },
-		"no actor":      func(c *approval.Call) { c.Actor = gatehouse.Key{} },
-		"no tool":       func(c *approval.Call) { c.Tool = "" },
-		"control":       func(c *approval.Call) { c.Tool = "a\nb" },
-		"long":          func(c *approval.Call) { c.Version = strings.Repeat("v", 256) },
-		"no arguments":  func(c *approval.Call) { c.Arguments = "" },
-		"not canonical": func(c *approval.Call) { c.Arguments = `{"b":1,"a":2}` },
-		"too large":     func(c *approval.Call) { c.Arguments = `{"a":"0123456789"}` },
+	for _, test := range []struct {
+		want   string // in the cause
+		change func(c *approval.Call)
+	}{
+		{"Call.Tenant: must", func(c *approval.Call) { c.Tenant = "" }},
+		{"Call.Subject.Issuer: must", func(c *approval.Call) { c.Subject.Issuer = "a\nb" }},
+		{"Call.Subject.Subject: must", func(c *approval.Call) { c.Subject.Subject = "" }},
+		{"Call.Actor.Issuer: must", func(c *approval.Call) { c.Actor.Issuer = "a\nb" }},
+		{"Call.Actor.Subject: must", func(c *approval.Call) { c.Actor.Subject = "" }},
+		{"Call.Tool: must", func(c *approval.Call) { c.Tool = "" }},
+		{"Call.Version: must", func(c *approval.Call) { c.Version = strings.Repeat("v", 256) }},
+		{"Call.Arguments: not canonical", func(c *approval.Call) { c.Arguments = "" }},
+		{"Call.Arguments: not canonical", func(c *approval.Call) { c.Arguments = `{"b":1,"a":2}` }},
+		{"Call.Arguments: 18 bytes", func(c *approval.Call) { c.Arguments = `{"a":"0123456789"}` }},
 	} {
 		call := pay(`{}`)
-		change(&call)
-		if _, err := a.Request(t.Context(), call, rule); codeOf(err) != "invalid_request" {
-			t.Errorf("%s: Request error = %v, want invalid_request", name, err)
+		test.change(&call)
+		_, err := a.Request(t.Context(), call, rule)
+		if e, _ := errors.AsType[*gatehouse.Error](err); codeOf(err) != "invalid_request" || strings.TrimPrefix(e.Cause.Error(), "approval: ")[:len(test.want)] != test.want {
+			t.Errorf("Request error = %v, want invalid_request for %s", err, test.want)
 		}
 	}
+	if got := a.MaxArguments(); got != 16 {
+		t.Errorf("MaxArguments() = %d, want 16", got)
+	}
 	request(t, a, pay(`{"a":"12345678"}`), approval.Rule{Roles: roles(t, "admin"), Count: 16}) // the largest
+	request(t, a, pay(`{}`), approval.Rule{Consent: true, Count: 1})
 	for _, wrong := range []approval.Rule{
 		{}, {Consent: true, Count: 2}, {Consent: true, Roles: roles(t, "admin")}, {Roles: roles(t, "admin"), Count: 17}, {Roles: roles(t, "admin"), Count: -1},
 	} {

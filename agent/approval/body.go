@@ -46,12 +46,15 @@ func readDecision(w http.ResponseWriter, r *http.Request) (approve bool, reason 
 func parseJSON(body string) (decision, reason string, err error) {
 	err = strictjson.Object(body, strictjson.Limits{Depth: 1, Members: 2}, func(name, value string) error {
 		text, ok := strictjson.String(value)
-		switch {
-		case ok && name == "decision":
+		switch name {
+		case "decision":
 			decision = text
-		case ok && name == "reason":
+		case "reason":
 			reason = text
 		default:
+			ok = false
+		}
+		if !ok {
 			return errBody
 		}
 		return nil

@@ -59,8 +59,8 @@ func (c Call) check(maxArguments int) error {
 	return errors.Join(errs...)
 }
 
-// Rule says who decides on an approval. A decider is always a user of the same
-// tenant, without actors. The zero Rule has no decider.
+// Rule defines who decides on an approval. A decider is always a user of the same tenant,
+// without actors. The zero Rule has no decider.
 type Rule struct {
 	// Consent means that the subject of the call decides, and no other person. Roles
 	// must then be empty, and Count at most 1.
@@ -75,7 +75,7 @@ type Rule struct {
 	Count int
 }
 
-// Check returns an error for a rule by which no approval can be decided.
+// Check returns an error if nothing can be decided by the rule.
 func (r Rule) Check() error {
 	switch {
 	case r.Consent && (r.Roles.Len() > 0 || r.Count > 1):

@@ -23,14 +23,14 @@ var limits = strictjson.Limits{Depth: 32, Members: 1 << 17}
 // as a different one.
 var ErrNumber = errors.New("approval: number is not exact as a double: use a string, or fewer digits")
 
-// Canonical returns a JSON object in the canonical form of RFC 8785, in which two
-// texts with the same meaning are equal.
+// Canonical returns a JSON object in the canonical form of RFC 8785: two objects with the
+// same meaning have the same text.
 //
-// It refuses text that parsers read differently: duplicate member names, also if only
-// their case differs, invalid UTF-8, lone surrogates, text after the object, and
-// numbers that are not exact as IEEE 754 doubles: those beyond ±(2^53-1), with more
-// digits than a double has, underflow and -0. The object may be nested 32 deep and have
-// 131,072 members and elements in total.
+// It rejects text that parsers read differently: duplicate member names, even if they
+// differ in case; invalid UTF-8; lone surrogates; text after the object; and numbers that
+// are not exact as IEEE 754 doubles, which are integers beyond ±(2^53-1), numbers with
+// more digits than a double has, underflow and -0. The object may be nested 32 deep and
+// have 131,072 members and elements in total.
 //
 // Implements RFC 8785 §3.1 (I-JSON), §3.2.1, §3.2.2 (strings), §3.2.2 (numbers),
 // §3.2.3 (sort), §3.2.4.
@@ -39,13 +39,11 @@ func Canonical(object []byte) (string, error) {
 	if err := strictjson.Object(s, limits, nil); err != nil {
 		return "", err
 	}
-	// The text is valid and has one meaning, so that encoding/json reads it as meant.
+	// The text is valid and unambiguous, so encoding/json reads it correctly.
 	decoder := json.NewDecoder(strings.NewReader(s))
 	decoder.UseNumber()
 	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return "", err
-	}
+	_ = decoder.Decode(&value)
 	canonical, err := appendValue(make([]byte, 0, len(object)), value)
 	return string(canonical), err
 }
@@ -87,7 +85,7 @@ func appendValue(b []byte, value any) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// compareUTF16 orders names by their UTF-16 code units, whose order is not that of UTF-8.
+// compareUTF16 orders names by UTF-16 code units, which differs from the order of UTF-8.
 func compareUTF16(a, b string) int {
 	for a != "" && b != "" {
 		x, n := utf8.DecodeRuneInString(a)
@@ -121,10 +119,7 @@ func appendString(b []byte, s string) []byte {
 
 // appendNumber appends a number as ECMAScript writes it.
 func appendNumber(b []byte, literal string) ([]byte, error) {
-	f, err := strconv.ParseFloat(literal, 64)
-	if err != nil { // overflow
-		return nil, ErrNumber
-	}
+	f, _ := strconv.ParseFloat(literal, 64) // infinite after an overflow
 	if math.Abs(f) > 1<<53-1 || f == 0 && math.Signbit(f) {
 		return nil, ErrNumber
 	}
@@ -133,18 +128,14 @@ func appendNumber(b []byte, literal string) ([]byte, error) {
 		format = 'e'
 	}
 	text := strconv.FormatFloat(f, format, -1, 64)
-	// e-09 is e-9 in ECMAScript.
-	if mantissa, exponent, ok := strings.Cut(text, "e"); ok && len(exponent) == 3 && exponent[1] == '0' {
-		text = mantissa + "e" + exponent[:1] + exponent[2:]
-	}
+	text = strings.Replace(text, "e-0", "e-", 1) // e-09 is e-9 in ECMAScript
 	if decimalOf(text) != decimalOf(literal) {
 		return nil, ErrNumber
 	}
 	return append(b, text...), nil
 }
 
-// decimal is a number as its digits and the power of ten of the last one, so that
-// equal numbers are equal.
+// decimal is a number in unique form: its digits, and the power of ten of the last digit.
 type decimal struct {
 	negative bool
 	digits   string
@@ -156,7 +147,7 @@ func decimalOf(literal string) decimal {
 	literal, d.negative = strings.CutPrefix(literal, "-")
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(literal), "e")
 	whole, fraction, _ := strings.Cut(mantissa, ".")
-	d.exponent, _ = strconv.Atoi(exponent) // one that is out of range is an overflow, or 0
+	d.exponent, _ = strconv.Atoi(exponent) // out of range: an overflow, or 0
 	d.exponent -= len(fraction)
 	d.digits = strings.TrimLeft(whole+fraction, "0")
 	trimmed := strings.TrimRight(d.digits, "0")

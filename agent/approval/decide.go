@@ -20,9 +20,9 @@ var (
 	errReason    = errors.New("approval: reason: at most 2000 bytes of UTF-8")
 )
 
-// Decide records the decision of a person on an approval of its tenant. reason is at
-// most 2,000 bytes of UTF-8, and may be empty. It returns the approval after the
-// decision: it is still pending if more persons must approve.
+// Decide records the decision of a person on an approval of its tenant. reason is at most
+// 2,000 bytes of UTF-8, and may be empty. It returns the approval after the decision,
+// which is still pending if more persons must approve.
 //
 // The error is a [*gatehouse.Error]: [gatehouse.CodeAccessDenied] for a caller who
 // may not decide, [CodeNotFound], [CodeEnded] if the approval is not pending or the
@@ -40,7 +40,7 @@ func (s *Approvals) Decide(ctx context.Context, decider gatehouse.Principal, id 
 			event.Level, event.Decision = slog.LevelError, gatehouse.Unavailable
 		}
 		a.ID = id
-		_ = s.report(ctx, a, event) // it is refused, recorded or not
+		_ = s.report(ctx, a, event) // the decision is refused even if the observer fails
 		return Approval{}, err
 	}
 	if err := s.report(ctx, a, event); err != nil {
@@ -52,7 +52,7 @@ func (s *Approvals) Decide(ctx context.Context, decider gatehouse.Principal, id 
 	return a, s.hook(ctx, "decided", s.config.Decided, a)
 }
 
-// decide returns the approval as far as it is known, also with an error.
+// decide also returns the approval with an error, if it is known.
 func (s *Approvals) decide(ctx context.Context, p gatehouse.Principal, id string, d Decision) (Approval, *gatehouse.Error) {
 	refuse := func(code gatehouse.Code, reason gatehouse.Reason, err error) *gatehouse.Error {
 		return &gatehouse.Error{Code: code, Reason: reason, Cause: err}
@@ -91,18 +91,18 @@ func isPerson(p gatehouse.Principal) bool {
 
 func filter(p gatehouse.Principal) Filter { return Filter{p.Tenant, p.Key(), p.Roles} }
 
-// MayDecide reports whether p may decide on a: it is a user who acts in person, the
-// rule of a names it, and it has not decided. The approval may have ended.
+// MayDecide reports whether p may decide on a: p is a user who acts in person, satisfies
+// the rule of a, and has not decided. It does not check whether the approval is pending.
 func MayDecide(p gatehouse.Principal, a Approval) bool {
 	return isPerson(p) && filter(p).Matches(a)
 }
 
 // List returns the pending approvals that p may decide on, at most 100. Arguments of more
-// than 128 KiB are left out: they are empty, and [Approvals.Find] returns them. The list
-// begins with the latest approval of each actor, followed by the second latest of each,
-// and so on, so that one agent cannot hide the approvals of another. It returns none for
-// a caller who may not decide. The error is a [*gatehouse.Error] of status 503 if the
-// store is unavailable.
+// than 128 KiB are empty in the list; [Approvals.Find] returns them. The list begins with
+// the latest approval of each actor, followed by the second latest of each, and so on, so
+// that one agent cannot hide the approvals of another. It returns no approvals for a
+// caller who may not decide. The error is a [*gatehouse.Error] of status 503 if the store
+// is unavailable.
 func (s *Approvals) List(ctx context.Context, p gatehouse.Principal) ([]Approval, error) {
 	if !isPerson(p) {
 		return nil, nil

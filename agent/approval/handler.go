@@ -20,25 +20,29 @@ import (
 //
 //   - GET URL lists the approvals that the caller may decide on: {"approvals": […]}.
 //     Arguments of more than 128 KiB are null.
-//   - GET URL/ID returns one approval, to those who may decide on it and to its caller.
+//   - GET URL/ID returns one approval, for its deciders and for the caller of the tool.
 //   - POST URL/ID decides: {"decision": "approve" or "deny", "reason": text} as
-//     application/json, whose answer is the approval, or the form of the page, whose
-//     answer is a redirect. See [Approvals.Decide] for the refusals.
+//     application/json, with the approval as the response; or the form of the page, with
+//     a redirect as the response. See [Approvals.Decide] for the refusals.
 //
-// The answer to GET is JSON if Accept names application/json and not text/html, and a
-// page otherwise. A POST that a page of another origin causes is refused with 403,
-// whatever its credential. Pages have no script, are not cached and not framed, and
-// show control, format and other invisible characters as escapes.
+// The response to GET is JSON if Accept contains application/json and not text/html, and
+// otherwise a page. A cross-origin POST of a browser is refused with 403, with any
+// credential. Pages have no script, are not cached and not framed, and show control,
+// format and other invisible characters as escapes.
 func (s *Approvals) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{s, w, r, gatehouse.Principal{}, time.Now()}
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", contentSecurityPolicy)
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "same-origin") // with no-referrer, browsers send Origin: null
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	for _, field := range [][2]string{
+		{"Cache-Control", "no-store"},
+		{"Content-Security-Policy", contentSecurityPolicy},
+		{"X-Frame-Options", "DENY"},
+		{"X-Content-Type-Options", "nosniff"},
+		{"Referrer-Policy", "same-origin"}, // with no-referrer, browsers send Origin: null
+		{"Cross-Origin-Opener-Policy", "same-origin"},
+		{"Cross-Origin-Resource-Policy", "same-origin"},
+	} {
+		h.Set(field[0], field[1])
+	}
 	h.Add("Vary", "Accept")
 	var ok bool
 	if x.caller, ok = gatehouse.FromContext(r.Context()); !ok {
@@ -105,14 +109,14 @@ func (x *exchange) show(id string) {
 	}
 }
 
-// mayRead reports whether p may decide on a, has asked for it, or is the agent that
-// has asked for it on behalf of its subject.
+// mayRead reports whether p may decide on a, requested a, or is the agent that requested
+// a on behalf of its subject.
 func mayRead(p gatehouse.Principal, a Approval) bool {
 	if isPerson(p) && filter(p).entitled(a) || p.Key() == a.Subject || p.Key() == a.Actor {
 		return true
 	}
-	actor, ok := p.Actors.Current()
-	return ok && actor.Subject == a.Actor.Subject && p.Subject == a.Subject.Subject
+	actor, _ := p.Actors.Current()
+	return actor.Subject == a.Actor.Subject && p.Subject == a.Subject.Subject
 }
 
 func (x *exchange) decide(id string) {
@@ -128,10 +132,7 @@ func (x *exchange) decide(id string) {
 	a, err := x.Decide(x.r.Context(), x.caller, id, approve, reason)
 	switch {
 	case err != nil: // reported
-		refusal, ok := errors.AsType[*gatehouse.Error](err)
-		if !ok {
-			refusal = &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable}
-		}
+		refusal, _ := errors.AsType[*gatehouse.Error](err) // Decide returns no other
 		x.write(refusal.Code, form)
 	case form:
 		x.w.Header().Set("Location", x.path+"/"+url.PathEscape(a.ID))
@@ -141,14 +142,9 @@ func (x *exchange) decide(id string) {
 	}
 }
 
-// checkOrigin rejects requests that pages of other origins cause, whatever their
-// credential.
+// checkOrigin rejects cross-origin requests of browsers, with any credential.
 func (x *exchange) checkOrigin() error {
-	protection := http.NewCrossOriginProtection()
-	if err := protection.AddTrustedOrigin(x.origin); err != nil {
-		return err
-	}
-	if err := protection.Check(x.r); err != nil {
+	if err := x.protection.Check(x.r); err != nil {
 		return err
 	}
 	origins := x.r.Header["Origin"]
@@ -158,7 +154,8 @@ func (x *exchange) checkOrigin() error {
 	if len(origins) == 0 || origins[0] == x.origin {
 		return nil
 	}
-	// net/http does not look at Origin beside Sec-Fetch-Site, nor at its scheme.
+	// net/http ignores Origin if there is a Sec-Fetch-Site header, and always ignores its
+	// scheme.
 	u, err := url.Parse(origins[0])
 	if err != nil || u.Host == "" || !strings.EqualFold(u.Host, x.r.Host) || x.r.TLS != nil && u.Scheme != "https" {
 		return errors.New("approval: Origin is neither that of Config.URL nor the host of the request")
@@ -190,7 +187,7 @@ func (x *exchange) body(status int, contentType string, body []byte) {
 	x.w.Header().Set("Content-Type", contentType)
 	x.w.WriteHeader(status)
 	if x.r.Method != http.MethodHead {
-		_, _ = x.w.Write(body) // a client that has hung up needs no answer
+		_, _ = x.w.Write(body) // fails only if the client has disconnected
 	}
 }
 

@@ -36,6 +36,9 @@ func (x exchange) do(h http.Handler) *httptest.ResponseRecorder {
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
+	if diff := cmp.Diff(w.Header(), w.Result().Header); diff != "" {
+		panic("header after WriteHeader: " + diff)
+	}
 	return w
 }
 
@@ -80,7 +83,10 @@ func TestJSON(t *testing.T) {
 	another := delegated
 	another.Subject = "bob"
 	stranger := agent()
-	stranger.Subject = "helper-2"
+	stranger.Subject, stranger.Roles = "helper-2", roles(t, "operator")
+	through := delegated
+	through.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "helper-2"})
+	third := request(t, a, profile(), operators)
 	foreign := oscar
 	foreign.Tenant = "umbrella"
 	for _, test := range []struct {
@@ -100,6 +106,8 @@ func TestJSON(t *testing.T) {
 		{"the subject", second.ID, alice, 200},
 		{"the agent polls with the delegated token", second.ID, delegated, 200},
 		{"the agent with the token of another person", second.ID, another, 403},
+		{"another agent of the subject", second.ID, through, 403},
+		{"the subject of a call on which others decide", third.ID, alice, 200},
 		{"an operator and consent", second.ID, oscar, 403},
 	} {
 		w := getJSON("/approvals/"+test.id, test.caller).do(a)
@@ -110,7 +118,7 @@ func TestJSON(t *testing.T) {
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || (got.ID != "") != (test.want == 200) || (got.Error != "") != (test.want != 200) {
 			t.Errorf("%s: GET = %s, want the approval or an error", test.name, w.Body)
 		}
-		if got.ID == second.ID && (got.Subject != "alice" || got.Actor != "helper-1") {
+		if got.ID != "" && got.ID != first.ID && (got.Subject != "alice" || got.Actor != "helper-1") {
 			t.Errorf("%s: GET = %s, want the subject alice and the actor helper-1", test.name, w.Body)
 		}
 	}
@@ -135,8 +143,15 @@ func TestJSON(t *testing.T) {
 		{"list", postJSON("/approvals", oscar, `{"decision":"approve"}`), 405},
 		{"PUT", exchange{method: "PUT", path: "/approvals/" + second.ID, caller: alice}, 405},
 	} {
-		if w := test.x.do(a); w.Code != test.want {
+		w := test.x.do(a)
+		if w.Code != test.want {
 			t.Errorf("%s: POST = %d %s, want %d", test.name, w.Code, w.Body, test.want)
+		}
+		if got := w.Header().Get("Content-Type"); test.name != "PUT" && got != "application/json" {
+			t.Errorf("%s: Content-Type = %q, want application/json", test.name, got)
+		}
+		if allow := w.Header().Get("Allow"); allow != map[string]string{"list": "GET, HEAD", "PUT": "GET, HEAD, POST"}[test.name] {
+			t.Errorf("%s: Allow = %q", test.name, allow)
 		}
 	}
 }
@@ -154,11 +169,11 @@ func TestMalformedDecisions(t *testing.T) {
 		if w := postJSON(path, alice, body).do(a); w.Code != 400 {
 			t.Errorf("POST %.80s = %d, want 400", body, w.Code)
 		}
-		if e, _ := seen.last(""); e.Decision != gatehouse.Denied {
-			t.Errorf("POST %.80s: decision = %s, want %s", body, e.Decision, gatehouse.Denied)
+		if e, _ := seen.last(""); e.Decision != gatehouse.Denied || e.Principal != alice || e.Duration > time.Hour || strings.Contains(body, "deny") && !strings.Contains(e.Cause.Error(), "duplicate") {
+			t.Errorf("POST %.80s: decision = %s, %v, want %s with the cause", body, e.Decision, e.Cause, gatehouse.Denied)
 		}
 	}
-	for _, form := range []string{"", "reason=x", "decision=approve&decision=deny", "decision=approve&access_token=x", "decision=yes", "decision=approve;reason=x", "decision=%zz"} {
+	for _, form := range []string{"", "reason=x", "decision=approve&decision=deny", "decision=approve&access_token=x", "decision=yes", "decision=approve;reason=x", "decision=approve&%zz"} {
 		x := postForm(path, alice, nil)
 		x.body = form
 		if w := x.do(a); w.Code != 400 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
@@ -168,8 +183,9 @@ func TestMalformedDecisions(t *testing.T) {
 	for _, contentType := range []string{"", "text/plain", "multipart/form-data; boundary=x", "application/json; charset"} {
 		x := postJSON(path, alice, `{"decision":"approve"}`)
 		x.header["Content-Type"] = contentType
-		if w := x.do(a); w.Code != 400 {
-			t.Errorf("POST as %q = %d, want 400", contentType, w.Code)
+		w := x.do(a)
+		if e, _ := seen.last(""); w.Code != 400 || !strings.Contains(e.Cause.Error(), "Content-Type") {
+			t.Errorf("POST as %q = %d, %v, want 400 with the cause", contentType, w.Code, e.Cause)
 		}
 	}
 	if w := postJSON(path+"?decision=approve", alice, `{"decision":"deny","reason":"with\u0000"}`).do(a); w.Code != 200 || !strings.Contains(w.Body.String(), "denied") {
@@ -188,6 +204,9 @@ func TestCrossSite(t *testing.T) {
 		{"own page", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": server}, 200},
 		{"own page, old browser", map[string]string{"Origin": server}, 200},
 		{"the host of the request", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:8080"}, 200},
+		{"own page behind a proxy", map[string]string{"Origin": server}, 200},
+		{"the host of the request with TLS", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "https://127.0.0.1:8080"}, 200},
+		{"malformed", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "https://%"}, 403},
 		{"other site", map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, 403},
 		{"other site without Origin", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
 		{"same site", map[string]string{"Sec-Fetch-Site": "same-site", "Origin": "https://other.example.com"}, 403},
@@ -215,11 +234,14 @@ func TestCrossSite(t *testing.T) {
 				}
 			}
 			r := httptest.NewRequest(x.method, server+x.path, strings.NewReader(x.body))
-			if strings.Contains(test.header["Origin"], "127.0.0.1") {
-				r = httptest.NewRequest(x.method, "http://127.0.0.1:8080"+x.path, strings.NewReader(x.body))
+			if origin := test.header["Origin"]; strings.Contains(origin, "127.0.0.1") {
+				r = httptest.NewRequest(x.method, origin+x.path, strings.NewReader(x.body))
 			}
 			if strings.HasSuffix(test.name, "without a host") {
-				r.Host = ""
+				r.Host, r.TLS = "", nil
+			}
+			if strings.HasSuffix(test.name, "behind a proxy") {
+				r.Host = "127.0.0.1"
 			}
 			for _, headers := range []map[string]string{x.header, test.header} {
 				for name, value := range headers {
@@ -258,6 +280,7 @@ func TestPages(t *testing.T) {
 		h := w.Header()
 		want := http.Header{
 			"Cache-Control": {"no-store"}, "X-Frame-Options": {"DENY"}, "X-Content-Type-Options": {"nosniff"}, "Referrer-Policy": {"same-origin"},
+			"Cross-Origin-Opener-Policy": {"same-origin"}, "Cross-Origin-Resource-Policy": {"same-origin"}, "Vary": {"Accept"},
 			"Content-Type": {"text/html; charset=utf-8"},
 		}
 		got := http.Header{}
@@ -321,7 +344,7 @@ func TestUnavailable(t *testing.T) {
 		}
 	}
 	seen.fail = http.ErrAbortHandler
-	if w := getJSON("/approvals/x/y", person(t, "alice")).do(a); w.Code != 503 {
+	if w := getJSON("/reports", person(t, "alice")).do(a); w.Code != 503 {
 		t.Errorf("GET of an unknown path with an observer that fails = %d, want 503", w.Code)
 	}
 }

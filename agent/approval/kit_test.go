@@ -5,6 +5,7 @@ package approval_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -49,7 +50,7 @@ func (e *events) last(attr string) (gatehouse.Event, string) {
 
 func newApprovals(t *testing.T, change func(c *approval.Config)) *approval.Approvals {
 	t.Helper()
-	config := approval.Config{Store: approval.NewMemory(0), URL: server + "/approvals"}
+	config := approval.Config{Store: wrapping{approval.NewMemory(0)}, URL: server + "/approvals"}
 	if change != nil {
 		change(&config)
 	}
@@ -58,6 +59,31 @@ func newApprovals(t *testing.T, change func(c *approval.Config)) *approval.Appro
 		t.Fatal(err)
 	}
 	return a
+}
+
+// wrapping is a store whose errors have others as their cause.
+type wrapping struct{ approval.Store }
+
+func wrap(err error) error {
+	if err != nil {
+		err = fmt.Errorf("store: %w", err)
+	}
+	return err
+}
+
+func (w wrapping) Request(ctx context.Context, a approval.Approval, limits approval.Limits, again bool) (approval.Approval, bool, error) {
+	a, added, err := w.Store.Request(ctx, a, limits, again)
+	return a, added, wrap(err)
+}
+
+func (w wrapping) Find(ctx context.Context, tenant, id string) (approval.Approval, error) {
+	a, err := w.Store.Find(ctx, tenant, id)
+	return a, wrap(err)
+}
+
+func (w wrapping) Claim(ctx context.Context, tenant string, digest approval.Digest) (approval.Approval, error) {
+	a, err := w.Store.Claim(ctx, tenant, digest)
+	return a, wrap(err)
 }
 
 func roles(t testing.TB, names ...string) gatehouse.Roles {

@@ -28,8 +28,8 @@ type Memory struct {
 var _ Store = (*Memory)(nil)
 
 // NewMemory returns a store of at most maxApprovals approvals, 1,000 if it is not
-// positive. If it is full of approvals that have not expired, Request returns an
-// error. The memory it needs is at most that many times Config.MaxArguments.
+// positive. If it is full of approvals that have not expired, Request returns an error.
+// It uses at most maxApprovals times Config.MaxArguments of memory.
 func NewMemory(maxApprovals int) *Memory {
 	if maxApprovals <= 0 {
 		maxApprovals = defaultMemoryApprovals
@@ -115,7 +115,7 @@ func (m *Memory) Decide(ctx context.Context, tenant, id string, d Decision) (App
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a, err := m.find(tenant, id)
-	if err != nil || a.Status() != Pending || a.Decided(d.Decider) {
+	if a.Status() != Pending || a.Decided(d.Decider) { // the zero approval is expired
 		return a, false, err
 	}
 	d.Time = a.AsOf

@@ -44,7 +44,7 @@ var (
 	}()
 )
 
-// view is the content of a page: of the list, of one approval or of a refusal.
+// view is the content of a page: the list, one approval or a refusal.
 type view struct {
 	Style   template.CSS
 	Path    string // of the list
@@ -146,7 +146,7 @@ func (x *exchange) refusalPage(code gatehouse.Code) view {
 	return view{Title: "This request was not understood", Message: "Nothing was changed. Go back and try again."}
 }
 
-// entry returns what both pages show.
+// entry returns the data of an approval for both pages.
 func (x *exchange) entry(a Approval) entry {
 	left := a.Expires.Sub(a.AsOf)
 	e := entry{
@@ -176,7 +176,7 @@ func (x *exchange) entry(a Approval) entry {
 
 func clock(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") }
 
-// argument is the value of one member of canonical arguments: a string as it is, or
+// argument is the value of one member of canonical arguments: the text of a string, or
 // indented JSON.
 type argument struct {
 	name, value string
@@ -211,8 +211,8 @@ func indented(value string) string {
 	return b.String()
 }
 
-// window returns the values within a range of bytes of all values, each cut at a
-// character.
+// window returns the parts of the values within a range of bytes. It cuts between
+// characters.
 func window(all []argument, from, to int) []member {
 	var members []member
 	offset := 0
@@ -220,7 +220,7 @@ func window(all []argument, from, to int) []member {
 		start, end := boundary(a.value, from-offset), boundary(a.value, to-offset)
 		if start < end {
 			m := member{Name: visible(a.name, false), IsJSON: a.isJSON}
-			if a.isJSON { // its line feeds are those of the indentation
+			if a.isJSON { // its line feeds come from the indentation
 				lines := strings.Split(a.value[start:end], "\n")
 				for i, line := range lines {
 					lines[i] = string(visible(line, false))

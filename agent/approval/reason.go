@@ -16,8 +16,8 @@ const (
 	EventClaimed gatehouse.EventType = "approval_claimed"
 	// EventHookFailed: Config.Requested or Config.Decided returned an error.
 	EventHookFailed gatehouse.EventType = "approval_hook_failed"
-	// EventMemoryStore: [New] was called with a [Memory]. It is for development: another
-	// process does not know its approvals, and they end with the process.
+	// EventMemoryStore: [New] was called with a [Memory]. Use it in development only: its
+	// approvals exist in one process, and are lost when the process ends.
 	EventMemoryStore gatehouse.EventType = "approval_memory_store"
 )
 
@@ -39,7 +39,8 @@ var (
 
 // The reasons why a request is refused.
 const (
-	// ReasonRequired: the call needs an approval that it does not have. Status: 403. Operator: nothing, a person decides.
+	// ReasonRequired: the call needs an approval that it does not have. Status: 403. Operator:
+	// nothing; a person decides.
 	ReasonRequired gatehouse.Reason = "approval_required"
 	// ReasonDenied: an approval of the same call was denied and has not expired. Status: 403. Operator: nothing, unless the agent repeats the call.
 	ReasonDenied gatehouse.Reason = "approval_denied"

@@ -16,7 +16,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// RequiredError says that a call needs an approval. It is the cause of a
+// RequiredError means that a call needs an approval. It is the cause of a
 // [*gatehouse.Error] with [CodeRequired].
 type RequiredError struct {
 	Approval Approval // pending, or denied
@@ -41,10 +41,10 @@ func (s *Approvals) Required(a Approval) *gatehouse.Error {
 	}}
 }
 
-// Request returns the approval of a call, and requests one if there is none: a second
-// request of the same call, by any server, returns the same approval until it is used,
-// denied or expired. A denied one is returned until it expires, see
-// Config.AllowAskingAgain.
+// Request returns the approval of a call, and requests one if there is none. A second
+// request of the same call, on any server, returns the same approval until it is used or
+// expires. A denied approval is also returned until it expires, unless
+// Config.AllowAskingAgain is set.
 //
 // The errors are a [*gatehouse.Error] with [CodeTooMany], with
 // [gatehouse.CodeInvalidRequest] for a call that cannot be approved, or with
@@ -75,18 +75,18 @@ func (s *Approvals) Request(ctx context.Context, c Call, r Rule) (Approval, erro
 	return a, s.hook(ctx, "requested", s.config.Requested, a)
 }
 
-// Claim uses the approval of a call. Call it immediately before the call is
-// dispatched, with the arguments that will run: of any number of claims exactly one
-// returns nil. If the process ends between the claim and the dispatch, the call is
-// not dispatched, and needs another approval.
+// Claim uses the approval of a call. Call it immediately before the call is dispatched,
+// with the arguments that will run. Of any number of claims exactly one returns nil. If
+// the process ends between the claim and the dispatch, the approval is used: the call
+// needs another one.
 //
 // The rule must be that of the request. The error is [ErrNotFound] if the call has no
-// approval that can be used, and
-// otherwise a [*gatehouse.Error] with [gatehouse.CodeTemporarilyUnavailable]. The
-// approval may be used then, and the call must not be dispatched.
+// approval that can be used, and otherwise a [*gatehouse.Error] with
+// [gatehouse.CodeTemporarilyUnavailable]; the approval may then be used. After an error
+// the call must not be dispatched.
 func (s *Approvals) Claim(ctx context.Context, c Call, r Rule) (Approval, error) {
 	if err := c.check(s.config.MaxArguments); err != nil {
-		return Approval{}, ErrNotFound // it was never requested
+		return Approval{}, ErrNotFound // the approval was never requested
 	}
 	digest := Approval{Call: c, Rule: r}.Digest()
 	a, err := s.config.Store.Claim(ctx, c.Tenant, digest)
@@ -122,9 +122,9 @@ func (s *Approvals) find(ctx context.Context, tenant, id string) (Approval, erro
 	return s.config.Store.Find(ctx, tenant, id)
 }
 
-// Wait returns an approval of a tenant as soon as it is not pending. It asks the store
-// every second until ctx is done, and then returns the error of ctx. An approval
-// expires, so Wait ends even without a deadline. The other errors are those of Find.
+// Wait returns an approval of a tenant as soon as it is not pending. It reads the store
+// every second until ctx is done, and then returns the error of ctx. Because an approval
+// expires, Wait returns even without a deadline. Other errors are those of Find.
 func (s *Approvals) Wait(ctx context.Context, tenant, id string) (Approval, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -155,7 +155,7 @@ func (s *Approvals) report(ctx context.Context, a Approval, e gatehouse.Event) e
 		slog.String("actor", a.Actor.String()),
 		slog.String("tenant", a.Tenant),
 	}, e.Attrs...)
-	// The store has changed, whether the caller waits for the answer or not.
+	// Report the change even if the client has disconnected.
 	return gatehouse.Report(context.WithoutCancel(ctx), s.config.Observer, e)
 }
 
@@ -164,7 +164,7 @@ func sum(s string) string {
 	return hex.EncodeToString(h[:])
 }
 
-// hook calls a function of the application, whose error is reported only.
+// hook calls a function of the application. It only reports the error of that function.
 func (s *Approvals) hook(ctx context.Context, name string, f func(context.Context, Approval) error, a Approval) error {
 	if f == nil {
 		return nil

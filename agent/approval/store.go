@@ -51,7 +51,7 @@ type Store interface {
 	// If the ID exists, Request returns an error.
 	Request(ctx context.Context, a Approval, limits Limits, again bool) (_ Approval, added bool, _ error)
 
-	// Find returns an approval, whatever its status.
+	// Find returns an approval of any status.
 	Find(ctx context.Context, tenant, id string) (Approval, error)
 
 	// Decide appends d, with the Time now, if the approval is pending and d.Decider has
@@ -73,7 +73,7 @@ type Store interface {
 	List(ctx context.Context, f Filter, limit, maxBytes int) ([]Approval, error)
 }
 
-// Limits are what Request allows.
+// Limits are the limits of Request.
 type Limits struct {
 	Lifetime time.Duration // of the approval
 	Pending  int           // approvals of the tenant and the actor that are pending, with the new one

@@ -10,16 +10,16 @@ import (
 	"unicode/utf8"
 )
 
-// maxMarks is the number of combining marks that one character may have: more of them
-// cover the lines above and below.
+// maxMarks is the maximum number of combining marks of one character: more of them cover
+// the lines above and below.
 const maxMarks = 3
 
-// visible returns text from outside as HTML in which every character can be seen: what
-// has no shape of its own, or changes the shape or the order of others, is written as
-// an escape that looks different from text: control, format and bidirectional
-// characters, line and paragraph separators, spaces other than U+0020, unassigned
-// characters, variation selectors and piles of combining marks. Line feeds are escapes
-// that also begin a line if lines is true.
+// visible returns untrusted text as HTML in which every character can be seen. It writes
+// characters that are invisible, or change the shape or order of others, as escapes that
+// look different from text: control, format and bidirectional characters, line and
+// paragraph separators, spaces other than U+0020, unassigned characters, variation
+// selectors, and more than maxMarks combining marks. Line feeds are escapes that also
+// begin a line if lines is true.
 func visible(s string, lines bool) template.HTML {
 	var b strings.Builder
 	plain, marks := 0, 0
@@ -50,7 +50,7 @@ func visible(s string, lines bool) template.HTML {
 	return template.HTML(b.String()) //nolint:gosec // all text in it is escaped
 }
 
-// isInvisible reports whether a character has no shape of its own.
+// isInvisible reports whether a character has no visible shape.
 func isInvisible(r rune) bool {
 	const braille = '\u2800' // is blank
 	return r != ' ' && (!unicode.IsGraphic(r) || unicode.Is(unicode.Zs, r)) || r == braille ||

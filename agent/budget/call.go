@@ -14,10 +14,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
-// Call is what a request costs at most, and who pays.
+// Call describes the maximum cost of a request and the budgets that pay for it.
 type Call struct {
-	// ID identifies the call within its tenant. Random if empty. A request with the ID
-	// of another call is refused with 409.
+	// ID identifies the call within its tenant. Random if empty. A request with an ID
+	// that was used before is refused with 409.
 	ID string
 
 	// Model is the resolved name of the model, for [MeterConfig.Price].
@@ -32,38 +32,38 @@ type Call struct {
 	// Input is an upper bound of the input tokens.
 	Input int64
 
-	// Output is the most output tokens of one choice: the smaller of what the request
-	// asks for and what the model can. MinOutput is the least that makes sense, 1 if
-	// zero. A call of [model.Embeddings] may have no Output.
+	// Output is the maximum number of output tokens of one choice: the limit of the
+	// request or of the model, whichever is smaller. MinOutput is the smallest useful
+	// number, 1 if zero. For [model.Embeddings] Output may be zero.
 	Output, MinOutput int64
 
-	// Choices is the number of answers, 1 if zero.
+	// Choices is the number of choices in the response, 1 if zero.
 	Choices int64
 
 	// Cap is the caller's limit of tokens for one request, nil for none: see [Caps].
 	Cap *int64
 
-	// Rewrite changes the body of r, which is a copy of the request: it sets the output
-	// limit on which the worst case is based, and makes a stream report its usage.
-	// Optional, but without it the upstream may use more than the hold.
+	// Rewrite changes the body of r, a copy of the request. It must set the output limit
+	// of each choice to limit, and make a stream report its usage. Optional, but without
+	// it the upstream may use more than the hold.
 	Rewrite func(r *http.Request, limit int64) error
 
-	// HideUsage removes the event of a stream of [model.ChatCompletions] that only reports the
-	// usage: Rewrite has asked for it and the client has not.
+	// HideUsage removes the event of a [model.ChatCompletions] stream that reports only the
+	// usage. Set it if Rewrite requested the event and the client did not.
 	HideUsage bool
 
-	// Step is the number of output tokens that a stream holds at first; the hold grows by
-	// it, up to the whole limit, while Count says that the stream comes near. A stream
-	// that cannot grow is cut. Count returns an upper bound of the output tokens of one
-	// event, with all tokens that it does not show, such as those of reasoning. Optional:
-	// without both, the whole limit is held from the beginning.
+	// Step is the number of output tokens that a stream holds at first. When the sum of
+	// Count comes near the hold, the hold grows by Step, up to the whole limit; if it
+	// cannot grow, the stream is cut. Count returns an upper bound of the output tokens
+	// of one event, including tokens that the event does not show, such as reasoning.
+	// Optional: unless both are set, the whole limit is held from the beginning.
 	Step  int64
 	Count func(data []byte) int64
 }
 
-// ForModel describes a call that m answers: its body is rewritten to name m, to have
-// the output limit on which the worst case is based, and to report the usage of a
-// stream. perRequest is the caller's limit for one request, see [Caps], nil for none.
+// ForModel returns the Call for a request that m serves. Its Rewrite sets the model to m,
+// sets the output limit of the worst case, and makes a stream report its usage.
+// perRequest is the caller's limit for one request, nil for none: see [Caps].
 func ForModel(c *model.Call, m model.Model, lines []Line, perRequest *int64) Call {
 	call := Call{
 		Model: m.Name, Shape: c.Shape, Lines: lines, Input: c.InputBound(m), Choices: c.Choices, Cap: perRequest,
@@ -82,7 +82,7 @@ func ForModel(c *model.Call, m model.Model, lines []Line, perRequest *int64) Cal
 	return call
 }
 
-// setBody replaces the body of a request that is to be sent.
+// setBody replaces the body of an outgoing request.
 func setBody(r *http.Request, body []byte) {
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	r.Body, _ = r.GetBody() // returns no error
@@ -91,8 +91,8 @@ func setBody(r *http.Request, body []byte) {
 	r.TransferEncoding = nil
 }
 
-// admit completes the call and finds its output limit. It refuses a call that is above
-// the cap, before the store is asked.
+// admit sets the defaults of the call and its output limit. It refuses a call above the
+// cap, without calling the store.
 func (f *flow) admit() error {
 	c := &f.call
 	if c.Choices == 0 {
@@ -152,7 +152,7 @@ func overCap(need, limit int64) *gatehouse.Error {
 	}
 }
 
-// charges returns what the call holds.
+// charges returns the charges that the call must hold.
 func (f *flow) charges() ([]Charge, error) {
 	amounts, err := f.amounts(bound(f.call.Input, f.held))
 	if err != nil {
@@ -165,7 +165,7 @@ func (f *flow) charges() ([]Charge, error) {
 	return charges, nil
 }
 
-// amounts returns what a usage costs each budget.
+// amounts returns the cost of a usage for each budget.
 func (f *flow) amounts(u Usage) ([]int64, error) {
 	amounts := make([]int64, len(f.call.Lines))
 	for i := range amounts {

@@ -21,9 +21,9 @@ type Caps struct {
 // methodKey is the [gatehouse.Method] of package apikey.
 const methodKey gatehouse.Method = "api_key"
 
-// CapsOf returns the limits in the claims of a token, or in the metadata of an API
-// key. The error is a [*gatehouse.Error] of [gatehouse.CodeAccessDenied]: a limit that
-// is no integer from 0 to [MaxAmount] is not treated as missing.
+// CapsOf returns the limits in the claims of a token, or in the metadata of an API key.
+// It returns a [*gatehouse.Error] of [gatehouse.CodeAccessDenied] if a limit is not an
+// integer from 0 to [MaxAmount]: an invalid limit is never treated as missing.
 func CapsOf(p gatehouse.Principal) (Caps, error) {
 	var claims struct {
 		PerRequest json.RawMessage `json:"max_tokens_per_request"`
@@ -65,7 +65,7 @@ func badClaims(p gatehouse.Principal, cause error) *gatehouse.Error {
 	}
 }
 
-// Smallest returns the smaller of each limit.
+// Smallest returns the smaller value of each limit.
 func (c Caps) Smallest(other Caps) Caps {
 	return Caps{smaller(c.PerRequest, other.PerRequest), smaller(c.PerDay, other.PerDay), smaller(c.PerToken, other.PerToken)}
 }
@@ -77,10 +77,10 @@ func smaller(a, b *int64) *int64 {
 	return a
 }
 
-// Lines returns the budgets of the limits for a caller: PerDay is that of the API key,
-// or of the token's subject, in UTC; PerToken that of the token, by its jti. Copies of
-// a token share their budgets. The other limits of the same account and window count
-// as well: the smallest wins.
+// Lines returns a budget for PerDay and one for PerToken. PerDay limits the API key or
+// the subject of the token, for each day in UTC. PerToken limits the token, identified by
+// its jti, so copies of a token share it. If the application adds a line for the same
+// account and window, the smallest limit applies.
 func (c Caps) Lines(p gatehouse.Principal) []Line {
 	var lines []Line
 	if c.PerDay != nil {
@@ -109,9 +109,9 @@ func SubjectAccount(p gatehouse.Principal) Account {
 	return Account{Tenant: p.Tenant, Per: "subject", Name: p.Key().String()}
 }
 
-// AgentAccount is the account of the agent that makes the call, in its tenant: the
-// current actor, or the subject if it is an agent itself. It returns false for a call
-// without an agent.
+// AgentAccount is the account of the agent that makes the call, in its tenant. The agent
+// is the current actor, or the subject if the subject is an agent. It returns false if
+// there is no agent.
 func AgentAccount(p gatehouse.Principal) (Account, bool) {
 	agent := p.Key()
 	if actor, ok := p.Actors.Current(); ok {

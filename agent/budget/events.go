@@ -8,8 +8,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
-// maxEvent limits the size of an event that is read. Larger ones are forwarded unread:
-// no report has this size.
+// maxEvent limits the size of an event that is read, in bytes. Larger events are
+// forwarded unread: no report is so large.
 const maxEvent = 1 << 20
 
 // events reads a stream of server-sent events and finds the reports in it.
@@ -19,22 +19,22 @@ type events struct {
 	hide   bool              // drop the event that only reports the usage
 	each   func(data []byte) // called with the data of each event; optional
 	ended  func()            // called before the last event is forwarded
-	fields fields            // of the reports, the newest of each
+	fields fields            // of the reports, the newest value of each
 	bad    bool              // a report was malformed
-	fresh  bool              // a report has arrived that grow has not seen
-	final  bool              // the last report is that of the whole call
-	last   bool              // the event after which nothing follows has arrived
+	fresh  bool              // a report has arrived since the last grow
+	final  bool              // the last report covers the whole call
+	last   bool              // the last event of the stream has arrived
 
-	started []byte // the message_start, which read leaves until the client has it
+	started []byte // the message_start, parsed after it was forwarded
 
-	rest     []byte // of the last line break, an unfinished event
-	unread   bool   // rest is the end of an event that is too large to be read
-	searched int    // the part of rest that has no end of an event
+	rest     []byte // the beginning of an unfinished event
+	unread   bool   // rest belongs to an event that is too large to be read
+	searched int    // the length of the part of rest without the end of an event
 }
 
-// feed reads the next piece and appends to out what may be forwarded: all whole
-// events, and what cannot be a report. It never writes ahead of what it has read, so that
-// out may be the beginning of piece.
+// feed reads the next piece and appends the bytes that may be forwarded to out: all whole
+// events, and bytes that cannot be a report. It never writes beyond the bytes that it has
+// read, so out and piece may share their memory.
 func (e *events) feed(out, piece []byte) []byte {
 	data := piece
 	if len(e.rest) > 0 {
@@ -46,8 +46,8 @@ func (e *events) feed(out, piece []byte) []byte {
 	if end := lastEnd(data[searched:]); end > 0 {
 		whole = data[:searched+end]
 	}
-	begin, from := 0, 0 // of the next event, and of what is not yet in out
-	report := -1        // the next one, once it has been searched
+	begin, from := 0, 0 // of the next event, and of the bytes that are not yet in out
+	report := -1        // the position of the next one, -1 before the search
 	for begin < len(whole) {
 		if e.each == nil && !e.unread {
 			if begin > report {
@@ -83,8 +83,8 @@ func lastEnd(data []byte) int {
 	return 0
 }
 
-// nextReport returns where the next report may be, or the length of data. The events
-// before it need not be read, unless one ends the stream.
+// nextReport returns the position where the next report may be, or the length of data.
+// Events before it need not be read, unless one ends the stream.
 func (e *events) nextReport(data []byte) int {
 	switch e.shape {
 	case model.ChatCompletions:
@@ -96,7 +96,7 @@ func (e *events) nextReport(data []byte) int {
 	return 0
 }
 
-// nextEnd returns where the end of the stream may be, or the length of data.
+// nextEnd returns the position where the stream may end, or the length of data.
 func (e *events) nextEnd(data []byte) int {
 	if e.shape == model.Messages {
 		return indexOr(data, "message_stop")
@@ -104,7 +104,7 @@ func (e *events) nextEnd(data []byte) int {
 	return indexOr(data, "DONE]")
 }
 
-// indexOr returns where text is in data, or the length of data.
+// indexOr returns the index of text in data, or the length of data.
 func indexOr(data []byte, text string) int {
 	if at := bytes.Index(data, []byte(text)); at >= 0 {
 		return at
@@ -115,9 +115,9 @@ func indexOr(data []byte, text string) int {
 // close returns the unfinished event at the end of a stream.
 func (e *events) close(out []byte) []byte { return append(out, e.rest...) }
 
-// eventEnd returns the length of the first event of data, which has a whole one, with the
-// empty line after it. The first bytes have been searched before. Lines end with LF or
-// CRLF; no upstream and no official client uses CR alone.
+// eventEnd returns the length of the first event of data, including the empty line after
+// it. data must contain a whole event. The search begins at searched. Lines end with LF
+// or CRLF; no upstream and no official client uses CR alone.
 func eventEnd(data []byte, searched int) int {
 	for i := searched; ; i++ {
 		n := bytes.IndexByte(data[i:], '\n')
@@ -134,13 +134,13 @@ func eventEnd(data []byte, searched int) int {
 	}
 }
 
-// usageMember is the end of the name of a report. It is found in a quarter of the time
-// that its first quote would take, because quotes are frequent.
+// usageMember is the end of the name of a report, without the first quote: quotes are so
+// frequent that searching with it takes four times as long.
 const usageMember = `usage"`
 
-// indexReport returns where data may have a usage record, or the length of data. All
-// chunks of a stream of chat completions but the last one have the value null. White
-// space may be the border of two lines of one event.
+// indexReport returns the position where data may contain a usage record, or the length
+// of data. It skips the value null, which all chunks of a chat completions stream have
+// except the last. White space may include the border of two lines of one event.
 func indexReport(data []byte) int {
 	for from := 0; ; {
 		at := from + indexOr(data[from:], usageMember)
@@ -155,7 +155,7 @@ func indexReport(data []byte) int {
 	}
 }
 
-// read reads one event and reports whether it is to be dropped.
+// read reads one event and reports whether the client must not receive it.
 func (e *events) read(event []byte) (drop bool) {
 	var name, data []byte
 	for rest := event; len(rest) > 0; {

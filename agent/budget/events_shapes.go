@@ -10,7 +10,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
-// report takes the newest value of each field.
+// report stores the newest value of each field.
 func (e *events) report(raw json.RawMessage) bool {
 	if len(raw) == 0 || string(raw) == "null" {
 		return false
@@ -49,7 +49,7 @@ func (e *events) chat(data []byte) (onlyUsage bool) {
 		return true
 	}
 	for _, choice := range chunk.Choices {
-		e.final = e.final || e.single && choice.FinishReason != nil // other choices may go on
+		e.final = e.final || e.single && choice.FinishReason != nil // other choices may continue
 	}
 	return false
 }
@@ -82,8 +82,9 @@ func (e *events) responses(name, data []byte) {
 	}
 }
 
-// anthropic reads an event. The first one reports the input, which nothing needs before the
-// next report or the end: the client need not wait until it is parsed.
+// anthropic reads an event. It does not parse the first one, message_start, at once: its
+// input tokens are not needed before the next report or the end, and the client should not
+// wait.
 func (e *events) anthropic(name, data []byte) {
 	if !bytes.Contains(data, []byte(usageMember)) && !bytes.Contains(data, []byte(`"message_stop"`)) {
 		return
@@ -126,8 +127,7 @@ func (e *events) message(data []byte) {
 	}
 }
 
-// usage returns what the events have reported, and whether that is what the whole call
-// has used.
+// usage returns the reported usage, and whether it covers the whole call.
 func (e *events) usage() (u Usage, whole bool) {
 	e.begin()
 	f := &e.fields

@@ -18,9 +18,9 @@ type ExceededError struct {
 	Balance Balance // zero Spent and Held if Never
 	Amount  int64   // what the call may cost
 
-	// Never is true if the call does not fit into an empty budget. Busy is true if the
-	// call would fit if calls in progress used nothing of their holds. If both are
-	// false, the budget is exhausted until Until; a zero Until means permanently.
+	// Never is true if the call does not fit even into an empty budget. Busy is true if
+	// the call would fit without the holds of calls in progress. If both are false, the
+	// budget is exhausted until Until, permanently if Until is zero.
 	Never, Busy bool
 	Until       time.Time
 }
@@ -32,7 +32,7 @@ func (e *ExceededError) Error() string {
 		b.Account.Per, b.Account.Name, b.Window, e.Amount, b.Max, b.Spent, b.Held)
 }
 
-// exceeded returns the refusal of a call that a budget has no capacity for.
+// exceeded returns the refusal of a call for which a budget has no capacity.
 func (l *Ledger) exceeded(ctx context.Context, c *Charge, result Result) error {
 	if len(result.Counts) != 1 {
 		return errors.New("budget: store: no count of the budget without capacity")
@@ -62,7 +62,7 @@ func (l *Ledger) exceeded(ctx context.Context, c *Charge, result Result) error {
 	return e
 }
 
-// freed returns when enough of a rolling window has passed for a call.
+// freed returns the time at which a rolling window has capacity for the call again.
 func (l *Ledger) freed(ctx context.Context, c *Charge, at time.Time) time.Time {
 	start, end := c.Line.Window.Span(at)
 	counters, _, _ := l.store.Read(ctx, c.Line.Account.Tenant, c.Line.account(), c.Line.Window.String(), start)

@@ -14,16 +14,16 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
-// The causes with which a call ends before its response does. They are errors of
-// [Meter.Transport], and causes of the context of the request that [Meter.Handler]
-// passes on.
+// The causes for which a meter ends a call before its response ends. [Meter.Transport]
+// returns them as errors. With [Meter.Handler] they are causes of the context of the
+// request that next receives.
 var (
-	// ErrStalled: the upstream has made no progress until the hold was about to expire.
+	// ErrStalled: the upstream made no progress, and the hold is about to expire.
 	ErrStalled = errors.New("budget: the upstream makes no progress")
 	// ErrCut: the stream has used its hold, and the budget has no capacity to extend
 	// it.
 	ErrCut = errors.New("budget: the stream has reached its hold")
-	// ErrUnmetered: the response cannot be metered, because it is compressed or is no
+	// ErrUnmetered: the response cannot be metered, because it is compressed or not an
 	// HTTP response.
 	ErrUnmetered = errors.New("budget: the response cannot be metered")
 )
@@ -36,7 +36,7 @@ type flow struct {
 	start  time.Time
 	ctx    context.Context // of the request that is served
 	cancel context.CancelCauseFunc
-	direct bool // status is that of the upstream, not of a handler
+	direct bool // status comes from the upstream, not from a handler
 	hold   *Hold
 	timer  *time.Timer
 
@@ -51,13 +51,13 @@ type flow struct {
 	ended   bool
 }
 
-// watch ends the call before its hold expires, and extends the hold while the response
-// makes progress.
+// watch extends the hold while the response makes progress, and otherwise ends the call
+// before the hold expires.
 func (f *flow) watch() {
 	ttl := f.meter.ledger.ttl
 	interval, margin := ttl/4, min(ttl/8, 2*time.Second)
 	seen := int64(0)
-	f.mu.Lock() // until the timer is known
+	f.mu.Lock() // until timer is set
 	defer f.mu.Unlock()
 	f.timer = time.AfterFunc(interval, func() {
 		f.mu.Lock()
@@ -108,8 +108,8 @@ func (f *flow) read(piece []byte) {
 	}
 }
 
-// feed meters the next piece of a stream, and appends to out what the client gets now;
-// out may be the beginning of piece. The error is [ErrCut].
+// feed meters the next piece of a stream, and appends the bytes for the client to out.
+// out and piece may share their memory. The error is [ErrCut].
 func (f *flow) feed(out, piece []byte) ([]byte, error) {
 	f.progress.Add(int64(len(piece)))
 	out = f.events.feed(out, piece)
@@ -119,8 +119,8 @@ func (f *flow) feed(out, piece []byte) ([]byte, error) {
 	return out, nil
 }
 
-// grow extends the hold of a stream that comes near it, and cuts a stream that is
-// above it.
+// grow extends the hold if the stream comes near it, and cuts the stream if it is above
+// it.
 func (f *flow) grow() error {
 	if !f.events.fresh && f.call.Count == nil {
 		return nil
@@ -144,8 +144,8 @@ func (f *flow) grow() error {
 	return nil
 }
 
-// end ends the call: it settles the hold by what the response has reported. failed
-// says that there was no response.
+// end ends the call: it settles the hold with the reported usage. failed is true if there
+// was no response.
 func (f *flow) end(failed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -156,11 +156,11 @@ func (f *flow) end(failed bool) {
 	f.timer.Stop()
 	u, ok := f.used(failed)
 	if !ok {
-		_ = f.hold.SettleAll(f.ctx) // the ledger reports an error, and tries again
+		_ = f.hold.SettleAll(f.ctx) // the ledger reports an error and retries
 		return
 	}
 	amounts, err := f.amounts(u)
-	if err != nil { // a model that had a price for the hold
+	if err != nil { // Price failed, although it succeeded for the hold
 		_ = f.hold.SettleAll(f.ctx)
 		return
 	}
@@ -170,15 +170,16 @@ func (f *flow) end(failed bool) {
 	_ = f.hold.Settle(f.ctx, amounts...)
 }
 
-// used returns what the call has used. It is not ok if that is unknown.
+// used returns the usage of the call. ok is false if it is unknown.
 func (f *flow) used(failed bool) (Usage, bool) {
 	if f.events == nil {
 		if u, ok := f.plain.usage(f.call.Shape); ok {
 			return u, true
 		}
-		// Nothing is charged for a failure before the response and for an error of the
-		// upstream. If the client or the meter has ended the call before, the upstream may
-		// have worked on it, and a handler answers with an error of its own.
+		// A failure before the response, and an error response of the upstream, cost
+		// nothing. If the client or the meter ended the call, the usage is unknown: the
+		// upstream may have worked on the call, and the error response may be that of a
+		// handler.
 		refused := f.status >= http.StatusMultipleChoices
 		return Usage{}, refused && f.direct || (failed || refused) && f.ctx.Err() == nil
 	}
@@ -194,16 +195,16 @@ func (f *flow) used(failed bool) (Usage, bool) {
 	return Usage{}, false
 }
 
-// tail returns what the client gets after the last piece of a stream: an event that
-// says so if the upstream has not ended it.
+// tail returns the bytes for the client after the last piece of a stream: an error event
+// if the upstream has not ended the stream.
 func (f *flow) tail() []byte {
 	if f.events.last || f.events.final && f.call.Shape != model.Messages {
-		return nil // some upstreams leave out [DONE]
+		return nil // some upstreams omit [DONE]
 	}
 	return f.failure()
 }
 
-// failure returns the event with which a stream ends that was cut.
+// failure returns the last event of a stream that was cut.
 func (f *flow) failure() []byte {
 	if f.call.Shape == model.Messages {
 		return []byte("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"The stream ended early.\"}}\n\n")

@@ -9,14 +9,13 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// Handler returns a handler that meters the responses of next: a handler that makes
-// the call by itself, or a [httputil.ReverseProxy]. A refused request does not reach
-// next; [gatehouse.Refuse] answers it. Responses have the header fields
+// Handler returns a handler that meters the responses of next. next is a handler that
+// makes the call itself, or a [httputil.ReverseProxy]. A refused request does not reach
+// next: the response is that of [gatehouse.Refuse]. Responses have the header fields
 // RateLimit-Policy and RateLimit.
 //
-// The context of the request that next gets is canceled, with a cause such as
-// [ErrStalled], when the call has to end; next must return then. Handler panics if
-// next is nil.
+// If the meter ends the call, it cancels the context of the request of next, with a cause
+// such as [ErrStalled]; next must then return. Handler panics if next is nil.
 func (m *Meter) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		panic("budget: Meter.Handler: nil handler")
@@ -57,7 +56,7 @@ func (w *writer) WriteHeader(status int) {
 	w.opened = true
 	if w.err = w.flow.open(status, w.Header()); w.err != nil {
 		w.flow.end(false)
-		// The client gets the whole answer now, before the handler fails.
+		// The client must receive the whole response before the handler fails.
 		clear(w.Header())
 		w.Header().Set("Content-Length", "0")
 		w.ResponseWriter.WriteHeader(http.StatusBadGateway)
@@ -90,7 +89,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// FlushError implements what [http.ResponseController] uses.
+// FlushError is called by [http.ResponseController].
 func (w *writer) FlushError() error {
 	if !w.opened {
 		w.WriteHeader(http.StatusOK)
@@ -101,8 +100,8 @@ func (w *writer) FlushError() error {
 // Flush implements [http.Flusher].
 func (w *writer) Flush() { _ = w.FlushError() }
 
-// The next three methods are what [http.ResponseController] uses. The writer has no
-// Unwrap, so that a handler cannot hijack the connection.
+// [http.ResponseController] calls the next three methods. The writer has no Unwrap, so
+// that a handler cannot hijack the connection.
 
 // SetReadDeadline sets the read deadline of the connection.
 func (w *writer) SetReadDeadline(t time.Time) error {

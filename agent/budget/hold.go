@@ -13,30 +13,31 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// Hold is what a call in progress may use. It is safe for concurrent use.
+// Hold is the amount of each budget that a call in progress may use. It is safe for
+// concurrent use.
 type Hold struct {
 	// ID is the ID of the call.
 	ID string
 
-	// Replayed is true if an earlier Reserve made this hold: another request with the
-	// ID may be in progress.
+	// Replayed is true if an earlier Reserve created this hold: another request with the
+	// same ID may be in progress.
 	Replayed bool
 
 	// Balances are the budgets after Reserve, in the order of account and window. It is
 	// empty if the state is unknown: after a replay, and without the store.
 	Balances []Balance
 
-	random  bool // the ID is known to this call only
+	random  bool // no other call can have the ID
 	ledger  *Ledger
 	plan    *plan
-	parts   []*part // for each charge of plan, its part of a lease, nil for the others
-	direct  *plan   // those others
+	parts   []*part // for each charge of plan, its part of a lease; nil if it has none
+	direct  *plan   // the charges without a part
 	entries []Entry // of direct
 	at      time.Time
 	counts  []Count
 
 	mu         sync.Mutex
-	deadline   time.Time // by the clock of this process, and not later than that of the store
+	deadline   time.Time // by the clock of this process, not later than the deadline in the store
 	unrecorded bool
 	settled    bool
 }
@@ -51,14 +52,15 @@ func (h *Hold) balances() {
 	}
 }
 
-// Deadline returns when the hold expires unless it is extended.
+// Deadline returns the time at which the hold expires unless it is extended.
 func (h *Hold) Deadline() time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.deadline
 }
 
-// merge returns amounts in the order of the charges of the plan.
+// merge returns one amount for each charge of the plan, from the amounts for the charges
+// of the call.
 func (h *Hold) merge(amounts []int64) ([]int64, error) {
 	if len(amounts) != len(h.plan.index) {
 		return nil, fmt.Errorf("budget: the call has %d charges and %d amounts", len(h.plan.index), len(amounts))
@@ -73,10 +75,11 @@ func (h *Hold) merge(amounts []int64) ([]int64, error) {
 	return merged, nil
 }
 
-// Extend sets the deadline of the hold to [Config.Hold] from now, and its amounts to
-// the given ones, in the order of the charges; without amounts they are unchanged.
-// Unlike Reserve it may use [Line.Spare]. The errors are those of [Ledger.Reserve];
-// after an error only the deadline may have changed.
+// Extend sets the deadline of the hold to [Config.Hold] from now, and the amounts of the
+// hold to amounts, in the order of the charges. Without amounts it changes only the
+// deadline. Unlike Reserve it may use [Line.Spare]. The errors are those of
+// [Ledger.Reserve]; after an error the amounts are unchanged, but the deadline may have
+// changed.
 func (h *Hold) Extend(ctx context.Context, amounts ...int64) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -146,13 +149,12 @@ func (h *Hold) extend(ctx context.Context, charges []Charge) error {
 	return nil
 }
 
-// Settle charges what the call has used, in the order of the charges, and ends the
-// hold. Amounts above those of the hold are charged in full. A second Settle does
-// nothing.
+// Settle ends the hold and charges the amounts that the call has used, in the order of
+// the charges. Amounts above the hold are charged in full. A second Settle does nothing.
 //
-// It is not canceled with ctx, so that it can run when a client has disconnected. If
-// the store is unavailable, Settle returns an error and [Ledger.Run] tries again;
-// until then, or until the hold expires, the whole hold counts.
+// It continues if ctx is canceled, so it can run after the client has disconnected. If
+// the store is unavailable, Settle returns an error and [Ledger.Run] retries; until the
+// retry succeeds or the hold expires, the whole hold counts.
 func (h *Hold) Settle(ctx context.Context, amounts ...int64) error {
 	return h.settle(ctx, func() ([]int64, error) { return h.merge(amounts) })
 }
@@ -168,13 +170,13 @@ func (h *Hold) SettleAll(ctx context.Context) error {
 	})
 }
 
-// settle settles the hold by what amounts returns, which is called with the lock: Extend
-// changes the charges.
+// settle settles the hold with the result of amounts. It calls amounts with the lock
+// held, because Extend changes the charges.
 func (h *Hold) settle(ctx context.Context, amounts func() ([]int64, error)) error {
 	h.mu.Lock()
 	used, err := amounts()
 	settled := h.settled
-	h.settled = settled || err == nil // from now on nothing else changes the hold
+	h.settled = settled || err == nil // later calls do not change the hold
 	h.mu.Unlock()
 	if err != nil {
 		return invalid(err)
@@ -183,7 +185,7 @@ func (h *Hold) settle(ctx context.Context, amounts func() ([]int64, error)) erro
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	defer h.overrun(ctx, used) // after the settlement, which an observer that blocks must not delay
+	defer h.overrun(ctx, used) // after the settlement: an observer that blocks must not delay it
 	if h.unrecorded {
 		h.ledger.recordLater(h.plan, used)
 		return nil
@@ -213,7 +215,7 @@ func (h *Hold) settle(ctx context.Context, amounts func() ([]int64, error)) erro
 	return nil
 }
 
-// overrun reports the charges of which more was used than held.
+// overrun reports each charge whose use exceeds the hold.
 func (h *Hold) overrun(ctx context.Context, used []int64) {
 	for i := range used {
 		if c := &h.plan.charges[i]; used[i] > c.Amount {

@@ -10,28 +10,29 @@ import (
 	"time"
 )
 
-// leases are the chunks that this process has reserved and divides between its calls.
+// leases are the chunks that this process has reserved in the store. It divides them
+// between its calls.
 type leases struct {
 	mu     sync.Mutex
 	byName map[leaseKey]*lease
 }
 
-// leaseKey is a counter and the limit of a line: calls with different limits do not
-// share chunks, because each must be compared with its own.
+// leaseKey is a counter and the limit of a line. Calls with different limits do not share
+// chunks, because the store compares each with its own limit.
 type leaseKey struct {
 	tenant, account, window string
 	start                   time.Time
 	max                     int64
 }
 
-// lease has the chunks of one counter. Its turn is taken during calls of the store, so
-// that one call fetches a chunk for all that wait.
+// lease holds the chunks of one counter. A call takes the turn while it calls the store,
+// so that it fetches a chunk for all waiting calls.
 type lease struct {
 	turn   chan struct{} // holds one element while a call has its turn
 	charge Charge
-	chunks []*chunk // the last one is in use, the others wait for the end of their calls
+	chunks []*chunk // the last one is in use; the others are settled when their calls end
 	gone   bool     // no longer in the map
-	events []func() // what is to be reported after the turn, which an observer must not prolong
+	events []func() // reports to make after the turn, so that an observer does not prolong it
 }
 
 // lock waits for the turn until ctx is done.
@@ -53,7 +54,7 @@ func (s *lease) unlock() {
 	}
 }
 
-// chunk is one hold in the store. Its parts end before it does.
+// chunk is one hold in the store. It expires after its parts.
 type chunk struct {
 	lease    *lease
 	id       string
@@ -65,7 +66,7 @@ type chunk struct {
 	touched  time.Time
 }
 
-// part is what a call holds of a chunk.
+// part is the amount that a call holds of a chunk.
 type part struct {
 	chunk  *chunk
 	amount int64
@@ -80,10 +81,10 @@ func partOf(parts []*part, i int) *part {
 
 func (c *chunk) idle() int64 { return max(c.entry.Amount-c.used-c.taken, 0) }
 
-// chunkHolds is the lifetime of a chunk in lifetimes of a hold.
+// chunkHolds is the lifetime of a chunk, as a multiple of Config.Hold.
 const chunkHolds = 3
 
-// take takes the parts of a plan that come from chunks. It returns nil if there are
+// take takes a part of a chunk for each charge with chunks. It returns nil if there are
 // none.
 func (s *leases) take(ctx context.Context, l *Ledger, p *plan) ([]*part, error) {
 	var parts []*part
@@ -107,7 +108,7 @@ func (s *leases) take(ctx context.Context, l *Ledger, p *plan) ([]*part, error) 
 	return parts, nil
 }
 
-// lease returns the lease of a charge at the present time.
+// lease returns the lease of a charge in the current window.
 func (s *leases) lease(l *Ledger, c *Charge, tenant string) *lease {
 	e := c.entry(l.clock(time.Now()))
 	key := leaseKey{tenant, e.Account, e.Window, e.Start, e.Limit}
@@ -124,8 +125,8 @@ func (s *leases) lease(l *Ledger, c *Charge, tenant string) *lease {
 	return held
 }
 
-// take takes a part of the current chunk, or of a new one. It returns nil if the lease
-// has left the map.
+// take takes a part of the current chunk, or of a new one. It returns nil if the lease is
+// no longer in the map.
 func (s *lease) take(ctx context.Context, l *Ledger, c *Charge) (*part, error) {
 	if err := s.lock(ctx); err != nil {
 		return nil, err
@@ -157,8 +158,8 @@ func (c *chunk) part(amount int64, now time.Time) *part {
 	return &part{c, amount}
 }
 
-// fetch reserves a new chunk: as much as makes the unused rest of all chunks Chunk,
-// and near the limit less, so that the nodes can use what is left together.
+// fetch reserves a new chunk, so that the unused rest of all chunks is Line.Chunk. Near
+// the limit it reserves less, so that other nodes can also use the rest of the budget.
 func (s *lease) fetch(ctx context.Context, l *Ledger, c *Charge, now time.Time) (*chunk, error) {
 	want := min(c.Line.Chunk, (c.Line.Max-c.Line.Spare)/(2*l.nodes))
 	for _, old := range s.chunks {
@@ -192,7 +193,7 @@ func (s *lease) fetch(ctx context.Context, l *Ledger, c *Charge, now time.Time) 
 	return nil, fmt.Errorf("budget: store: no chunk of %s", c.Line.account())
 }
 
-// extend extends a part, and its chunk if it would end first.
+// extend extends a part, and its chunk if the chunk would expire first.
 func (p *part) extend(ctx context.Context, l *Ledger, c *Charge) error {
 	s := p.chunk.lease
 	if err := s.lock(ctx); err != nil {
@@ -225,11 +226,11 @@ func (p *part) extend(ctx context.Context, l *Ledger, c *Charge) error {
 	return nil
 }
 
-// settle returns a part, of which used was used.
+// settle ends a part and adds used to the use of its chunk.
 func (p *part) settle(ctx context.Context, l *Ledger, used int64) {
 	s := p.chunk.lease
 	ctx = context.WithoutCancel(ctx)
-	_ = s.lock(ctx) // is never done
+	_ = s.lock(ctx) // s.lock cannot fail: this context is never done
 	defer s.unlock()
 	p.chunk.taken -= p.amount
 	p.chunk.used += used
@@ -239,8 +240,7 @@ func (p *part) settle(ctx context.Context, l *Ledger, used int64) {
 	}
 }
 
-// drain settles the chunks without calls in progress, but for the one in use if it
-// stays.
+// drain settles the chunks without calls in progress, except the one in use if it stays.
 func (s *lease) drain(ctx context.Context, l *Ledger, stays bool) {
 	kept := s.chunks[:0]
 	for i, c := range s.chunks {
@@ -261,9 +261,9 @@ func (s *lease) drain(ctx context.Context, l *Ledger, stays bool) {
 	s.chunks = kept
 }
 
-// idle settles the chunks that no call has used for a while, and those that end before
-// the next call would end. If all is set, it settles all chunks. It also removes the
-// leases without chunks.
+// idle settles the chunks that no call has used for a while, and those that would expire
+// before a new call ends. If all is true, it settles all chunks. It removes leases
+// without chunks.
 func (s *leases) idle(ctx context.Context, l *Ledger, all bool) {
 	s.mu.Lock()
 	var every []*lease

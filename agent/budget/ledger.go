@@ -20,7 +20,7 @@ const (
 	minHold     = 10 * time.Millisecond
 	maxHold     = 24 * time.Hour
 
-	// retryBusy is when a caller may try again whom calls in progress leave no capacity.
+	// retryBusy is the Retry-After of a refusal because of calls in progress.
 	retryBusy = 2 * time.Second
 )
 
@@ -36,12 +36,12 @@ type Config struct {
 	// Nodes is the number of processes that use the store: see [Line.Chunk]. 1 if zero.
 	Nodes int
 
-	// AllowUnrecorded is the amount that this process admits to each budget while the
-	// store is unavailable; an event [EventUnrecorded] reports each such call. Zero
-	// refuses them with 503. Every process admits this much, so that a budget can be
-	// exceeded by AllowUnrecorded times the number of processes in one outage. The
-	// ledger records the calls when the store is available again, unless the process
-	// ends before.
+	// AllowUnrecorded is the amount that this process admits for each budget while the
+	// store is unavailable. The event [EventUnrecorded] reports each such call. Zero
+	// refuses such calls with 503. Every process admits this amount, so in one outage a
+	// budget can be exceeded by AllowUnrecorded times the number of processes. The ledger
+	// records the calls when the store is available again; if the process ends before,
+	// they are lost.
 	AllowUnrecorded int64
 
 	// Observer receives the events. Optional. Its errors have no effect on the calls.
@@ -50,9 +50,9 @@ type Config struct {
 
 // Ledger divides budgets between calls. It is safe for concurrent use.
 //
-// For every budget and window the sum of what is spent and held is at most its limit
-// whenever a call is admitted, with any number of processes. Only calls that use more
-// than their hold exceed it, by exactly the difference. For two more cases see
+// Whenever a call is admitted, the spent and held amounts of every budget and window are
+// together at most the limit, with any number of processes. A call that uses more than
+// its hold can exceed the limit, by at most the difference. For two more cases see
 // [Charge.Floor] and [Config.AllowUnrecorded].
 type Ledger struct {
 	store    Store
@@ -62,10 +62,10 @@ type Ledger struct {
 	outage   outage
 	leases   leases
 	running  atomic.Int64 // calls of Run
-	skew     atomic.Int64 // of the clock of the store, nanoseconds, as far as it is known
+	skew     atomic.Int64 // of the clock of the store, in nanoseconds, by its last response
 
 	mu      sync.Mutex
-	pending []func(context.Context) error // changes that the store has not taken
+	pending []func(context.Context) error // changes that the store has not accepted
 }
 
 // New returns a ledger, or an error that names every invalid field. It does not call
@@ -103,14 +103,14 @@ func New(config Config) (*Ledger, error) {
 }
 
 // Reserve holds the worst case of a call in all its budgets, or in none of them, and
-// returns the hold. Every hold must be settled; if it is not, for example because
-// the process dies, it expires after [Config.Hold] and its budgets are charged the
-// Floor.
+// returns the hold. Every hold must be settled. If a hold is not settled, for example
+// because the process dies, it expires after [Config.Hold], and its budgets are charged
+// the Floor.
 //
-// The id identifies the call within its tenant, and has 1 to 256 bytes. A second
-// Reserve with an id and the same charges returns the hold of the first one, with
-// Replayed set. Charges are at most 64, all of one tenant; two of one account, unit
-// and window count once, with the smaller limit.
+// The id identifies the call within its tenant, and has 1 to 256 bytes. A second Reserve
+// with an id and the same charges returns the hold of the first one, with Replayed set. A
+// call can have up to 64 charges, all of one tenant. Two charges to the same account,
+// unit and window count once, with the smaller limit.
 //
 // The error is a [*gatehouse.Error]: of [CodeExceeded] or [CodeExhausted] with an
 // [*ExceededError] as its Cause; of [CodeReplayed] if the call has ended or had
@@ -119,7 +119,7 @@ func (l *Ledger) Reserve(ctx context.Context, id string, charges ...Charge) (*Ho
 	return l.hold(ctx, id, false, charges)
 }
 
-// hold is Reserve. random says that no other call can have the ID.
+// hold implements Reserve. random is true if no other call can have the ID.
 func (l *Ledger) hold(ctx context.Context, id string, random bool, charges []Charge) (*Hold, error) {
 	p, err := newPlan(charges)
 	if err != nil {
@@ -144,7 +144,7 @@ func (l *Ledger) hold(ctx context.Context, id string, random bool, charges []Cha
 	return h, nil
 }
 
-// reserve reserves what the leases of this process do not cover.
+// reserve reserves the charges that the leases of this process do not cover.
 func (l *Ledger) reserve(ctx context.Context, h *Hold, now time.Time) error {
 	parts, err := l.leases.take(ctx, l, h.plan)
 	if err != nil {
@@ -166,8 +166,8 @@ func (l *Ledger) reserve(ctx context.Context, h *Hold, now time.Time) error {
 	return nil
 }
 
-// reserveDirect reserves in the store. The clock of the store decides on the window:
-// if it is in another one than the clock of this process, the ledger tries again.
+// reserveDirect reserves in the store. The clock of the store selects the window: if the
+// clock of this process has selected another one, reserveDirect tries again.
 func (l *Ledger) reserveDirect(ctx context.Context, h *Hold, now time.Time) error {
 	at := l.clock(now)
 	for range 3 {
@@ -194,7 +194,7 @@ func (l *Ledger) reserveDirect(ctx context.Context, h *Hold, now time.Time) erro
 	return errors.New("budget: store: its clock does not advance steadily")
 }
 
-// clock returns the time of the store, as far as it is known.
+// clock returns the time of the store, estimated from its last response.
 func (l *Ledger) clock(now time.Time) time.Time { return now.Add(time.Duration(l.skew.Load())) }
 
 var endings = map[Outcome]string{Settled: "has ended", Expired: "has expired", Differs: "has other charges"}

@@ -13,8 +13,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
-// MaxAmount is the largest amount and limit: the largest integer up to which numbers
-// of JSON and of Redis scripts are exact.
+// MaxAmount is the largest amount and limit. Up to it, integers in JSON and in Redis
+// scripts are exact.
 const MaxAmount = 1<<53 - 1
 
 // Account is the party that pays. It is a comparable value.
@@ -27,7 +27,7 @@ type Account struct {
 // Unit is what a budget counts.
 type Unit string
 
-// The units that need no price. All others are those of [MeterConfig.Price], such as
+// The units that need no price. [MeterConfig.Price] defines all others, such as
 // micro_usd.
 const (
 	Tokens   Unit = ""         // input and output tokens
@@ -41,19 +41,19 @@ type Line struct {
 	Unit    Unit
 
 	// Max is the limit, from 0 to [MaxAmount]. Calls of one account may have different
-	// limits: each is compared with its own.
+	// limits: the ledger compares each call with its own.
 	Max int64
 
 	// Spare is the part of Max that only [Hold.Extend] may use, so that an agent can
-	// finish its last answer. New calls are refused when Max less Spare is reached.
+	// finish its last response. A new call is refused if it would exceed Max - Spare.
 	Spare int64
 
-	// Chunk makes a process reserve this much at once and divide it between its calls
-	// by itself, so that a busy budget costs a call of the store for each chunk instead
-	// of two for each call. Each of [Config.Nodes] can leave up to one chunk unused,
-	// which other nodes cannot use; near the limit chunks become smaller. The use of
-	// calls shows as held until their chunk is settled. Only a ledger with a running
-	// [Ledger.Run] uses chunks. Zero reserves each call.
+	// Chunk is the amount that a process reserves at once and divides between its calls.
+	// A busy budget then costs one call of the store for each chunk, instead of two for
+	// each call. Each of [Config.Nodes] processes can hold up to one unused chunk, which
+	// other nodes cannot use; near the limit chunks become smaller. The use of a call
+	// shows as held until its chunk is settled. Only a ledger with a running [Ledger.Run]
+	// uses chunks. Zero reserves each call by itself.
 	Chunk int64
 
 	// Warn are the parts of Max, above 0 and at most 1, at which an event
@@ -61,14 +61,14 @@ type Line struct {
 	Warn []float64
 }
 
-// Charge is what one call may cost a budget at most.
+// Charge is the maximum cost of one call for a budget.
 type Charge struct {
 	Line   Line
 	Amount int64 // from 0 to [MaxAmount]
 
-	// Floor is what the call is charged if its hold expires. Zero is the whole Amount.
-	// If Floor is lower, a call that is settled after its hold has expired can exceed
-	// Max by the difference.
+	// Floor is the amount that the call is charged if its hold expires; zero means
+	// Amount. If Floor is lower than Amount, a call that is settled after its hold has
+	// expired can exceed Max by the difference.
 	Floor int64
 }
 
@@ -79,11 +79,11 @@ type Balance struct {
 	Unit       Unit
 	Start, End time.Time // of the window, see [Window.Span]
 	Max        int64
-	Spent      int64 // what ended calls have used; more than Max if a call used more than its hold
-	Held       int64 // what calls in progress may use
+	Spent      int64 // used by ended calls; above Max if a call used more than its hold
+	Held       int64 // held by calls in progress
 }
 
-// Left returns what new calls may use, at least 0.
+// Left returns the amount that new calls may use, at least 0.
 func (b Balance) Left() int64 { return max(b.Max-b.Spent-b.Held, 0) }
 
 // MarshalJSON returns an object with the members per, account, window, start, end,
@@ -102,7 +102,7 @@ func (b Balance) MarshalJSON() ([]byte, error) {
 	}{b.Account.Per, b.Account.Name, b.Window.Name(), b.Unit, b.Start, b.End, b.Max, b.Spent, b.Held})
 }
 
-// isName reports whether s is lower-case letters and underscores.
+// isName reports whether s consists of lower-case letters and underscores.
 func isName(s string) bool {
 	return s != "" && len(s) <= 64 && strings.TrimFunc(s, func(r rune) bool { return 'a' <= r && r <= 'z' || r == '_' }) == ""
 }
@@ -146,7 +146,7 @@ func (l *Line) check() error {
 	return errors.Join(errs...)
 }
 
-// account returns the name of the counter within the tenant.
+// account returns the name of the account in the store, within the tenant.
 func (l *Line) account() string {
 	if l.Unit == Tokens {
 		return l.Account.Per + "/" + l.Account.Name
@@ -154,7 +154,7 @@ func (l *Line) account() string {
 	return l.Account.Per + ":" + string(l.Unit) + "/" + l.Account.Name
 }
 
-// parseAccount reads what account returns.
+// parseAccount parses the result of account.
 func parseAccount(tenant, name string) (Account, Unit, error) {
 	kind, name, ok := strings.Cut(name, "/")
 	if !ok {
@@ -164,7 +164,7 @@ func parseAccount(tenant, name string) (Account, Unit, error) {
 	return Account{Tenant: tenant, Per: per, Name: name}, Unit(unit), nil
 }
 
-// entry returns the line as the store knows it, for a call at the time at.
+// entry returns the entry of the charge in the store, for a call at the time at.
 func (c *Charge) entry(at time.Time) Entry {
 	start, end := c.Line.Window.Span(at)
 	e := Entry{
@@ -175,7 +175,7 @@ func (c *Charge) entry(at time.Time) Entry {
 		e.Floor = e.Amount
 	}
 	switch c.Line.Window.kind {
-	case rolling: // hours, of which 25 count
+	case rolling: // its counters are hours, of which 25 count
 		e.Start = end.Add(-hour)
 		e.End = e.Start.Add(25 * hour)
 	case life:
@@ -184,7 +184,8 @@ func (c *Charge) entry(at time.Time) Entry {
 	return e
 }
 
-// thresholds calls report with each part of max that an increase has reached.
+// thresholds calls report for each part of Warn that an increase from before to after has
+// reached.
 func (l *Line) thresholds(before, after int64, report func(part float64)) {
 	for _, part := range l.Warn {
 		at := int64(math.Ceil(part * float64(l.Max)))

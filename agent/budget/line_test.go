@@ -28,30 +28,70 @@ func TestNewReportsAllErrors(t *testing.T) {
 	}
 }
 
+// Each limit of a configuration is accepted, and nothing beyond.
+func TestNewChecksLimits(t *testing.T) {
+	for _, test := range []struct {
+		config budget.Config
+		want   string // "" for none
+	}{
+		{budget.Config{Hold: 10 * time.Millisecond, Nodes: 1_000_000, AllowUnrecorded: budget.MaxAmount}, ""},
+		{budget.Config{Hold: 24 * time.Hour}, ""},
+		{budget.Config{Hold: 24*time.Hour + 1}, "Hold: 24h0m0.000000001s: must be from 10ms to 24h0m0s"},
+		{budget.Config{Nodes: 1_000_001}, "Nodes: 1000001: must be"},
+		{budget.Config{AllowUnrecorded: budget.MaxAmount + 1}, "AllowUnrecorded: 9007199254740992: must be"},
+	} {
+		test.config.Store = budget.NewMemory(0)
+		if _, err := budget.New(test.config); (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("New(%+v) = %v, want %q", test.config, err, test.want)
+		}
+	}
+}
+
 func TestReserveChecksItsCharges(t *testing.T) {
 	l := newLedger(t, budget.Config{})
 	good := func() budget.Charge { return budget.Charge{Line: keyLine(100), Amount: 10} }
-	for name, change := range map[string]func(c *budget.Charge){
-		"Amount":         func(c *budget.Charge) { c.Amount = -1 },
-		"Floor":          func(c *budget.Charge) { c.Floor = 11 },
-		"Account.Tenant": func(c *budget.Charge) { c.Line.Account.Tenant = "a\n" },
-		"Account.Per":    func(c *budget.Charge) { c.Line.Account.Per = "Key" },
-		"Account.Name":   func(c *budget.Charge) { c.Line.Account.Name = "" },
-		"Unit":           func(c *budget.Charge) { c.Line.Unit = "micro/usd" },
-		"Window":         func(c *budget.Charge) { c.Line.Window = budget.Window{} },
-		"Max":            func(c *budget.Charge) { c.Line.Max = budget.MaxAmount + 1 },
-		"Spare":          func(c *budget.Charge) { c.Line.Spare = 101 },
-		"Chunk":          func(c *budget.Charge) { c.Line.Chunk = -1 },
-		"Warn":           func(c *budget.Charge) { c.Line.Warn = []float64{math.NaN()} },
-		"two tenants":    func(c *budget.Charge) { c.Line.Account.Tenant = "other" },
+	for _, test := range []struct {
+		text   string
+		change func(c *budget.Charge)
+	}{
+		{"Charge.Amount:", func(c *budget.Charge) { c.Amount = -1 }},
+		{"Charge.Amount:", func(c *budget.Charge) { c.Amount = budget.MaxAmount + 1 }},
+		{"Charge.Floor:", func(c *budget.Charge) { c.Floor = 11 }},
+		{"Charge.Floor:", func(c *budget.Charge) { c.Floor = -1 }},
+		{"Account.Tenant:", func(c *budget.Charge) { c.Line.Account.Tenant = "a\n" }},
+		{`Account.Per: "Key":`, func(c *budget.Charge) { c.Line.Account.Per = "Key" }},
+		{"Account.Per:", func(c *budget.Charge) { c.Line.Account.Per = "" }},
+		{"Account.Per:", func(c *budget.Charge) { c.Line.Account.Per = strings.Repeat("k", 65) }},
+		{"Account.Per:", func(c *budget.Charge) { c.Line.Account.Per = "a{" }},
+		{"Account.Name:", func(c *budget.Charge) { c.Line.Account.Name = "" }},
+		{"Account.Name:", func(c *budget.Charge) { c.Line.Account.Name = "a\n" }},
+		{"Unit:", func(c *budget.Charge) { c.Line.Unit = "micro/usd" }},
+		{"Window: required", func(c *budget.Charge) { c.Line.Window = budget.Window{} }},
+		{"Max: 9007199254740992:", func(c *budget.Charge) { c.Line.Max = budget.MaxAmount + 1 }},
+		{"Max: -1:", func(c *budget.Charge) { c.Line.Max = -1 }},
+		{"Spare: 101:", func(c *budget.Charge) { c.Line.Spare = 101 }},
+		{"Spare: -1:", func(c *budget.Charge) { c.Line.Spare = -1 }},
+		{"Chunk: -1:", func(c *budget.Charge) { c.Line.Chunk = -1 }},
+		{"Chunk: 9007199254740992:", func(c *budget.Charge) { c.Line.Chunk = budget.MaxAmount + 1 }},
+		{"Warn:", func(c *budget.Charge) { c.Line.Warn = []float64{math.NaN()} }},
+		{"Warn:", func(c *budget.Charge) { c.Line.Warn = []float64{0} }},
+		{"Warn:", func(c *budget.Charge) { c.Line.Warn = []float64{1.01} }},
+		{"two tenants", func(c *budget.Charge) { c.Line.Account.Tenant = "other" }},
 	} {
 		c := good()
-		change(&c)
+		test.change(&c)
 		_, err := l.Reserve(t.Context(), "1", good(), c)
 		e, _ := refusal(t, err)
-		if e.Reason != budget.ReasonInvalid || e.Code.Status() != 503 || !strings.Contains(e.Cause.Error(), name) {
-			t.Errorf("Reserve with a wrong %s = %v: %v", name, e, e.Cause)
+		if e.Reason != budget.ReasonInvalid || e.Code.Status() != 503 || !strings.Contains(e.Cause.Error(), test.text) {
+			t.Errorf("Reserve with a wrong %s = %v: %v", test.text, e, e.Cause)
 		}
+	}
+	limits := good()
+	limits.Amount, limits.Floor = 0, 0
+	limits.Line.Account.Per, limits.Line.Unit = strings.Repeat("az_", 21)+"z", "micro_usd"
+	limits.Line.Max, limits.Line.Chunk, limits.Line.Warn = budget.MaxAmount, budget.MaxAmount, []float64{1}
+	if _, err := l.Reserve(t.Context(), "limits", limits); err != nil {
+		t.Errorf("Reserve(%+v) = %v", limits, err)
 	}
 	var many []budget.Charge
 	for n := range 65 {

@@ -13,12 +13,12 @@ import (
 
 const defaultMemoryHolds = 100_000
 
-// Memory is a [Store] for one process: its counters are lost when the process ends,
-// and several processes have a budget each. Use it for tests and development. It is
-// safe for concurrent use.
+// Memory is a [Store] for one process. Its counters are lost when the process ends, and
+// with several processes each has its own budgets. Use it for tests and development. It
+// is safe for concurrent use.
 //
-// Memory is bounded: if it is full, calls return an error, and requests are answered
-// with 503.
+// The size of Memory is bounded: if it is full, calls return an error, and the response
+// is 503.
 type Memory struct {
 	mu     sync.Mutex
 	holds  expiring.Map[holdKey, struct{}, *hold]
@@ -29,11 +29,11 @@ var _ Store = (*Memory)(nil)
 
 type holdKey struct{ tenant, id string }
 
-// hold is a hold, of which Outcome is the state.
+// hold is a hold. Its Outcome is its state.
 type hold struct {
 	Result
 	entries []Entry
-	due     time.Time // when it expires or is removed
+	due     time.Time // when the hold expires or is removed
 }
 
 type seriesKey struct{ tenant, account, window string }
@@ -59,7 +59,7 @@ func NewMemory(limit int) *Memory {
 	return m
 }
 
-// lock begins a method, after which no hold is held past its deadline.
+// lock locks the store and expires all holds that are due.
 func (m *Memory) lock(ctx context.Context) (now time.Time, err error) {
 	if err := ctx.Err(); err != nil {
 		return now, err
@@ -70,7 +70,7 @@ func (m *Memory) lock(ctx context.Context) (now time.Time, err error) {
 	return now, nil
 }
 
-// sweep makes up to limit holds expire, all if it is negative.
+// sweep expires up to limit due holds, all if limit is negative.
 func (m *Memory) sweep(now time.Time, limit int) (expired int) {
 	for {
 		key, h, ok := m.holds.First()
@@ -98,8 +98,8 @@ func (m *Memory) end(key holdKey, h *hold, state Outcome, charged []int64, now t
 	m.holds.Cache(key, &ended)
 }
 
-// move changes the counter of an entry, and makes it if it is missing. With latest it
-// takes its Max and End from the entry. It returns the new values.
+// move changes the counter of an entry, and creates it if it is missing. If latest is
+// true, the counter takes Max and End from the entry. It returns the new values.
 func (m *Memory) move(tenant string, e *Entry, spent, held int64, latest bool) Count {
 	key := seriesKey{tenant, e.Account, e.Window}
 	s, ok := m.series.Get(key)
@@ -119,12 +119,12 @@ func (m *Memory) move(tenant string, e *Entry, spent, held int64, latest bool) C
 	count := c.Count
 	if keep := c.End.Add(CounterRetention); !ok || keep.After(s.keep) {
 		s.keep = keep
-		m.series.Cache(key, s) // there is place: see full
+		m.series.Cache(key, s) // there is capacity: see full
 	}
 	return count
 }
 
-// count returns what counts for an entry.
+// count returns the sum of all counters that count for an entry.
 func (m *Memory) count(tenant string, e *Entry) (sum Count) {
 	s, _ := m.series.Get(seriesKey{tenant, e.Account, e.Window})
 	if s == nil {
@@ -179,8 +179,8 @@ func (m *Memory) Reserve(ctx context.Context, r Reservation) (Result, error) {
 	return result, nil
 }
 
-// full returns an error if there is no place for a reservation. A hold that has not
-// ended is never removed to make place.
+// full returns an error if there is no capacity for a reservation. A hold that has not
+// ended is never evicted.
 func (m *Memory) full(r Reservation, now time.Time) error {
 	if m.holds.Len() >= m.holds.Limit {
 		return expiring.ErrFull
@@ -202,7 +202,7 @@ func (m *Memory) full(r Reservation, now time.Time) error {
 	return nil
 }
 
-// same reports whether two entries are of the same counter.
+// same reports whether two entries belong to the same counter.
 func same(a, b *Entry) bool {
 	return a.Account == b.Account && a.Window == b.Window && a.Start.Equal(b.Start)
 }

@@ -64,6 +64,9 @@ func TestMemoryLimits(t *testing.T) {
 		if a, b := counters("a")[0], counters("b")[0]; a.Max != 50 || a.Spent != 7 || a.Held != 5 || b.Held != 0 {
 			t.Errorf("after Settle: %+v and %+v, want Max 50 of the last call, and its hold", a, b)
 		}
+		amounts := []int64{7, 1}
+		settle("1", amounts...)
+		amounts[0] = 99                   // the amounts of the caller
 		settle("1", 7, 1).Charged[0] = 99 // the result of the caller
 		if r := settle("1", 7, 1); r.Charged[0] != 7 {
 			t.Errorf("Charged = %v, want 7 and 1", r.Charged)

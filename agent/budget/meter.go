@@ -15,35 +15,37 @@ import (
 
 // MeterConfig configures a [Meter].
 type MeterConfig struct {
-	// Ledger has the budgets. Required.
+	// Ledger keeps the budgets. Required.
 	Ledger *Ledger
 
-	// Call describes what a request costs at most, and who pays. Required. An error
-	// refuses the request: a [*gatehouse.Error] as it says, [ErrUnbounded] with 403, any
-	// other with 503. It may read the body if it puts a readable one back.
+	// Call returns the maximum cost of a request and the budgets that pay for it.
+	// Required. If it returns an error, the request is refused: a [*gatehouse.Error]
+	// determines the response, [ErrUnbounded] is 403, any other error is 503. It may read
+	// the body if it sets r.Body to a new reader with the same content.
 	Call func(r *http.Request) (Call, error)
 
-	// Price returns what a usage of a model costs in a unit other than [Tokens] and
-	// [Requests], from 0 to [MaxAmount]. It must not be lower for more usage, and for a
-	// usage that is Worst it must be an upper bound. The error [ErrUnbounded] says that
-	// the model has no price. Optional: without it only those two units are known.
+	// Price returns the cost of a usage of a model in a unit other than [Tokens] and
+	// [Requests], from 0 to [MaxAmount]. A larger usage must not cost less. For a usage
+	// with Worst set, the cost must be an upper bound. Return [ErrUnbounded] if the model
+	// has no price. Optional: without it, lines can have only those two units.
 	Price func(model string, unit Unit, u Usage) (int64, error)
 }
 
-// ErrUnbounded says that the cost of a call has no upper bound, or no price.
+// ErrUnbounded means that the cost of a call has no upper bound or no price.
 var ErrUnbounded = errors.New("budget: the cost of the call cannot be bounded")
 
-// Meter holds the worst case of a request before it is served, meters the response by
-// the usage that it reports, and settles the hold when the response ends, in whatever
-// way. It is safe for concurrent use.
+// Meter holds the worst case of a request before the request is served, reads the usage
+// from the response, and settles the hold when the response ends, even if it ends with a
+// panic or a disconnect. It is safe for concurrent use.
 //
-// What a call is charged:
-//   - a response with a usage record: what it reports, also if it is more than the hold;
-//   - a response with a status of 300 or more without one, and a failure before any
-//     response: nothing;
-//   - everything else, such as a response without a record, a stream that was cut, a
-//     client that disconnected and a panic: the whole hold; if an Anthropic stream has
-//     already reported its input, that input and the whole output limit.
+// A call is charged:
+//   - for a response with a usage record: the reported usage, even if it is above the
+//     hold;
+//   - for a response of status 300 or above without a record, and for a failure before
+//     any response: nothing;
+//   - otherwise, such as for a response without a record, a stream that was cut, a client
+//     that disconnected or a panic: the whole hold. If an Anthropic stream has already
+//     reported its input: that input and the whole output limit.
 type Meter struct {
 	ledger *Ledger
 	call   func(*http.Request) (Call, error)
@@ -65,7 +67,7 @@ func NewMeter(config MeterConfig) (*Meter, error) {
 	return &Meter{ledger: config.Ledger, call: config.Call, price: config.Price}, nil
 }
 
-// begin decides on a request: it returns the call in progress and the request to
+// begin admits or refuses a request: it returns the call in progress and the request to
 // serve, or a [*gatehouse.Error].
 func (m *Meter) begin(r *http.Request) (*flow, *http.Request, error) {
 	call, err := m.call(r)
@@ -104,7 +106,7 @@ func (m *Meter) begin(r *http.Request) (*flow, *http.Request, error) {
 	return f, out, nil
 }
 
-// refusal returns the error of the application as a refusal.
+// refusal converts an error of the application to a refusal.
 func refusal(err error) *gatehouse.Error {
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 		return e

@@ -3,12 +3,14 @@
 package budget_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 	"github.com/gatehouse-go/gatehouse/agent/model"
 )
@@ -60,7 +62,7 @@ func TestMeter(t *testing.T) {
 		status   int
 		ends     string // with which the body ends
 	}{
-		"chat":               {chat, chatBody, answer(200, `{"choices":[{"usage":1}],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}`), 12, 200, "}"},
+		"chat":               {chat, chatBody, answer(200, "\r\n{ \"x\" :\t\"\\\"usage\\\":\\\\\", \"choices\" : [{\"usage\":1}] , \"usage\" : { \"prompt_tokens\" : 7 , \"completion_tokens\" : 5, \"total_tokens\": 12} }"), 12, 200, "}"},
 		"total is larger":    {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":40}}`), 40, 200, "}"},
 		"parts are larger":   {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":2}}`), 12, 200, "}"},
 		"above the hold":     {chat, chatBody, answer(200, `{"usage":{"total_tokens":999}}`), 999, 200, "}"},
@@ -213,6 +215,65 @@ func TestMeterRefuses(t *testing.T) {
 				}
 				g.check("after the refusal", 0, 900)
 			})
+		}
+	}
+}
+
+func TestNewMeterReportsAllErrors(t *testing.T) {
+	_, err := budget.NewMeter(budget.MeterConfig{})
+	for _, field := range []string{"Ledger", "Call"} {
+		if err == nil || !strings.Contains(err.Error(), "budget: MeterConfig."+field+": required") {
+			t.Errorf("NewMeter error = %v, want one for %s", err, field)
+		}
+	}
+	m, err := budget.NewMeter(budget.MeterConfig{Ledger: newLedger(t, budget.Config{}), Call: callOf(model.ChatCompletions)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, wrap := range map[string]func(){"Handler": func() { m.Handler(nil) }, "Transport": func() { m.Transport((*http.Transport)(nil)) }} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s(nil) did not panic", name)
+				}
+			}()
+			wrap()
+		}()
+	}
+}
+
+// An error of the application refuses the request as it says.
+func TestMeterRefusesErrors(t *testing.T) {
+	own := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: "own", Cause: budget.ErrUnbounded}
+	for _, test := range []struct {
+		err    error
+		status int
+		reason gatehouse.Reason
+	}{
+		{fmt.Errorf("call: %w", own), 403, "own"}, {fmt.Errorf("call: %w", budget.ErrUnbounded), 403, budget.ReasonUnbounded}, {io.ErrUnexpectedEOF, 503, budget.ReasonInvalid},
+	} {
+		for _, rewrite := range []bool{false, true} {
+			m, err := budget.NewMeter(budget.MeterConfig{Ledger: newLedger(t, budget.Config{}), Call: func(*http.Request) (budget.Call, error) {
+				if !rewrite {
+					return budget.Call{}, test.err
+				}
+				return budget.Call{
+					Shape: model.ChatCompletions, Output: 9, Step: 5, Count: func([]byte) int64 { return 0 }, Lines: []budget.Line{keyLine(100)},
+					Rewrite: func(_ *http.Request, limit int64) error {
+						if limit != 9 {
+							t.Errorf("Rewrite has the limit %d, want 9", limit)
+						}
+						return test.err
+					},
+				}, nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
+			if e, _ := refusal(t, err); e.Code.Status() != test.status || e.Reason != test.reason {
+				t.Errorf("RoundTrip after %v = %v, want %d %s", test.err, e, test.status, test.reason)
+			}
 		}
 	}
 }

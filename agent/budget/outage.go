@@ -16,16 +16,17 @@ import (
 const (
 	// maxPending limits the changes that wait for the store.
 	maxPending = 10_000
-	// maxAbandoned limits the changes that wait for the store when a release joins them.
+	// maxAbandoned limits the changes that wait for the store for a release to be added.
 	maxAbandoned = 1_000
-	// maxUnrecorded limits the accounts with calls that were admitted without it.
+	// maxUnrecorded limits the accounts with calls that were admitted without the store.
 	maxUnrecorded = 10_000
 
 	sweepInterval = time.Second
 	sweepLimit    = 1_000
 )
 
-// outage is what this process has admitted while the store was unavailable.
+// outage records the amounts that this process has admitted while the store was
+// unavailable.
 type outage struct {
 	allowed int64
 
@@ -49,7 +50,7 @@ func (l *Ledger) admitUnrecorded(ctx context.Context, h *Hold) bool {
 	return true
 }
 
-// admit admits a call, and returns what is left of what is allowed.
+// admit admits a call, and returns the rest of the allowed amount.
 func (o *outage) admit(p *plan) (left int64, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -93,8 +94,8 @@ func (o *outage) extend(p *plan, charges []Charge) error {
 	return nil
 }
 
-// recordLater charges a call that was admitted without the store when the store is
-// available again, in the windows of that time.
+// recordLater charges a call that was admitted without the store. The charge is made when
+// the store is available again, in the windows of that time.
 func (l *Ledger) recordLater(p *plan, used []int64) {
 	l.outage.mu.Lock()
 	for i := range used {
@@ -111,7 +112,7 @@ func (l *Ledger) recordLater(p *plan, used []int64) {
 		h := &Hold{ID: id, ledger: l, plan: rest, direct: rest}
 		err := l.reserveDirect(ctx, h, time.Now())
 		if e, ok := errors.AsType[*gatehouse.Error](err); err != nil && (!ok || e.Code != CodeReplayed) {
-			return err // replayed: an earlier attempt has reached the store
+			return err // Replayed: an earlier attempt reached the store
 		}
 		if err := l.settle(ctx, p.tenant, id, rest.charges, used); err != nil {
 			return err
@@ -128,7 +129,7 @@ func (l *Ledger) recordLater(p *plan, used []int64) {
 	})
 }
 
-// later has Run make a change that the store has not taken.
+// later queues a change that the store has not accepted, for Run.
 func (l *Ledger) later(change func(context.Context) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -144,9 +145,9 @@ func (l *Ledger) waits(n int) bool {
 	return len(l.pending) >= n
 }
 
-// abandon releases later what the store may have reserved although it answered with an
-// error: the call is refused, or recorded with another ID. The hold of an ID that is not
-// random may be that of another call.
+// abandon queues the release of a hold that the store may have recorded although it
+// returned an error: the call was refused, or is recorded with another ID. It does
+// nothing if the ID is not random, because the hold may be that of another call.
 func (l *Ledger) abandon(h *Hold, err error) {
 	if _, refused := errors.AsType[*gatehouse.Error](err); refused || !h.random || l.waits(maxAbandoned) {
 		return
@@ -157,8 +158,8 @@ func (l *Ledger) abandon(h *Hold, err error) {
 	})
 }
 
-// retry makes the changes that the store has not taken, until one fails. That one is then
-// the last, so that a change that always fails does not stop the others.
+// retry makes the queued changes until one fails. It moves that one to the end, so that a
+// change that always fails does not block the others.
 func (l *Ledger) retry(ctx context.Context) error {
 	for {
 		l.mu.Lock()
@@ -186,7 +187,7 @@ func (l *Ledger) retry(ctx context.Context) error {
 // canceled. Then it settles the chunks of this process and returns nil. Call it once in
 // each process, and wait for it before the process ends.
 //
-// Budgets are not exceeded without Run either: a hold whose deadline has passed never
+// Without Run, budgets are still not exceeded: a hold whose deadline has passed never
 // counts as held.
 func (l *Ledger) Run(ctx context.Context) error {
 	l.running.Add(1)
@@ -196,7 +197,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 		select {
 		case <-tick.C:
 			l.leases.idle(ctx, l, false)
-			_ = l.retry(ctx) // the next one does what this one could not
+			_ = l.retry(ctx) // the next call retries what remains
 			_, _ = l.store.Sweep(ctx, sweepLimit)
 		case <-ctx.Done():
 			l.running.Add(-1)

@@ -12,21 +12,21 @@ import (
 // maxRecord limits the size of a usage record, in bytes.
 const maxRecord = 64 << 10
 
-// plain finds the members usage and service_tier of a JSON object that it is fed in
-// pieces, without keeping the rest. It is as lax as the object may be wrong: a response that is no JSON
+// plain finds the members usage and service_tier of a JSON object in pieces, without
+// keeping the rest. It does not validate the rest. A response that is not a JSON object
 // has no report.
 type plain struct {
 	depth   int
 	text    bool // inside a string
 	escaped bool
-	name    []byte  // of the member of the outer object, as far as it has been read
-	naming  bool    // the string at hand may be such a name
-	keep    *[]byte // where the value at hand is kept, nil if it is not needed
+	name    []byte  // the part read so far of the name of a member of the outer object
+	naming  bool    // the current string may be such a name
+	keep    *[]byte // where to keep the current value, nil if it is not needed
 	record  []byte  // the value of usage
 	tier    []byte  // the value of service_tier
-	found   int     // members usage
+	found   int     // the number of members named usage
 	done    bool    // the object has ended
-	invalid bool    // it was no object
+	invalid bool    // the response is not an object
 }
 
 // feed reads the next piece.
@@ -34,7 +34,7 @@ func (p *plain) feed(data []byte) {
 	for i := 0; i < len(data) && !p.done && !p.invalid; i++ {
 		c := data[i]
 		if p.text {
-			// Most bytes are inside strings, and have no meaning.
+			// Most bytes are inside strings and can be skipped.
 			if p.keep == nil && !p.naming && !p.escaped {
 				for i < len(data) && data[i] != '"' && data[i] != '\\' {
 					i++
@@ -109,14 +109,14 @@ func (p *plain) outside(c byte) {
 	p.hold(c)
 }
 
-// hold keeps a byte of a value.
+// hold appends a byte to the value that is kept.
 func (p *plain) hold(c byte) {
 	if p.keep != nil && len(*p.keep) <= maxRecord {
 		*p.keep = append(*p.keep, c)
 	}
 }
 
-// usage returns the report. Two reports are none.
+// usage returns the report. Two reports count as none.
 func (p *plain) usage(shape model.Shape) (Usage, bool) {
 	if p.found != 1 || !p.done {
 		return Usage{}, false

@@ -12,19 +12,19 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// plan is a call as the store knows it: without duplicates, in the order of the
-// counters.
+// plan is a call in the form of the store: charges without duplicates, in the order of
+// their counters.
 type plan struct {
 	tenant  string
 	charges []Charge
-	index   []int // for each charge of the call, its place in charges
+	index   []int // for each charge of the call, its index in charges
 }
 
 func invalid(err error) *gatehouse.Error {
 	return &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: ReasonInvalid, Cause: err}
 }
 
-// newPlan checks the charges. Two charges to one counter are one, with the smaller
+// newPlan checks the charges. It merges two charges to one counter, with the smaller
 // limit: they are two rules for the same call.
 func newPlan(charges []Charge) (*plan, error) {
 	p := &plan{index: make([]int, len(charges)), charges: make([]Charge, 0, len(charges))}
@@ -91,7 +91,7 @@ func (c *Charge) balance(at time.Time, count Count) Balance {
 func (p *plan) without(parts []*part) *plan {
 	rest := &plan{tenant: p.tenant, index: make([]int, len(p.charges))}
 	if parts == nil {
-		rest.charges = p.charges // nothing changes them: Extend replaces those of its plan
+		rest.charges = p.charges // shared, but never changed: Extend replaces the slice
 	}
 	for i := range p.charges {
 		switch {

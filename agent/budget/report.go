@@ -12,21 +12,21 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/strictjson"
 )
 
-// Usage is what a call has used, or may use at most.
+// Usage is the usage of a call, or its upper bound.
 type Usage struct {
 	Input      int64 // all input tokens, cached ones included
 	CacheRead  int64 // the part of Input that was read from a cache
 	CacheWrite int64 // the part of Input that was written to a cache
 	Output     int64 // output tokens, reasoning included
 
-	// Total is what budgets of tokens are charged: the sum of Input and Output, or what
-	// the upstream reports as total if that is more.
+	// Total is the amount that budgets of tokens are charged: Input + Output, or the
+	// total that the upstream reports if it is larger.
 	Total int64
 
 	// Tier is the service tier that the upstream reports, "" if none.
 	Tier string
 
-	// Worst says that this is an upper bound: price it at the dearest tier.
+	// Worst is true if this is an upper bound: use the price of the most expensive tier.
 	Worst bool
 }
 
@@ -35,7 +35,7 @@ func bound(input, output int64) Usage {
 	return Usage{Input: input, Output: output, Total: min(input+output, MaxAmount), Worst: true}
 }
 
-// The members of a usage record that count, as places in [fields].
+// The members of a usage record, as indices in [fields].
 const (
 	promptTokens = iota
 	completionTokens
@@ -63,8 +63,8 @@ type fields struct {
 	ok     bool // all are integers from 0 to MaxAmount
 }
 
-// parseFields reads a usage record. It is not ok if it is no object, or if a count is
-// no integer from 0 to MaxAmount; null is absent.
+// parseFields reads a usage record. ok is false if raw is not an object, or a count is
+// not an integer from 0 to MaxAmount. A null count is missing.
 func parseFields(raw string) fields {
 	f := fields{ok: true}
 	err := strictjson.Object(raw, recordLimits, func(name, value string) error {
@@ -92,7 +92,7 @@ func parseFields(raw string) fields {
 // recordLimits are larger than any usage record.
 var recordLimits = strictjson.Limits{Depth: 64, Members: maxRecord}
 
-// read reads a count. The names are those of the fields from first on.
+// read reads a count. names are the names of the fields from first on.
 func (f *fields) read(names []string, first int, name, value string) {
 	n := slices.Index(names, name)
 	if n < 0 || value == "null" {
@@ -106,7 +106,7 @@ func (f *fields) read(names []string, first int, name, value string) {
 	f.values[first+n], f.has[first+n] = int64(count), true
 }
 
-// add takes the members that newer has.
+// add replaces each member that newer has.
 func (f *fields) add(newer *fields) {
 	for i, has := range newer.has {
 		if has {
@@ -116,8 +116,8 @@ func (f *fields) add(newer *fields) {
 	f.tier = cmp.Or(newer.tier, f.tier)
 }
 
-// openAI returns the usage of a record of OpenAI's shape: the larger of total_tokens
-// and the sum of its parts.
+// openAI returns the usage of a record in the format of OpenAI. Total is total_tokens, or
+// the sum of its parts if that is larger.
 func (f *fields) openAI(shape model.Shape) (Usage, bool) {
 	input, output := promptTokens, completionTokens
 	if shape == model.Responses {
@@ -132,8 +132,8 @@ func (f *fields) openAI(shape model.Shape) (Usage, bool) {
 	return u, f.ok && (f.has[totalTokens] || parts) && u.Total <= MaxAmount
 }
 
-// anthropic returns the usage of a record of Anthropic's shape, in which cached input
-// is not a part of input_tokens.
+// anthropic returns the usage of a record in the format of Anthropic. There input_tokens
+// does not include cached input.
 func (f *fields) anthropic() (Usage, bool) {
 	u := Usage{
 		CacheRead: f.values[cacheReadInputTokens], CacheWrite: f.values[cacheCreationInputTokens],

@@ -22,13 +22,13 @@ func (l *Ledger) settle(ctx context.Context, tenant, id string, charges []Charge
 // charge settles a hold in the store.
 func (l *Ledger) charge(ctx context.Context, tenant, id string, used []int64) (Result, error) {
 	result, err := l.store.Settle(ctx, tenant, id, used)
-	if err == nil && result.Outcome != Settled && result.Outcome != Absent { // absent: it expired long ago, and was charged then
+	if err == nil && result.Outcome != Settled && result.Outcome != Absent { // Absent: it expired long ago and was charged then
 		err = fmt.Errorf("budget: store: outcome %q of Settle", result.Outcome)
 	}
 	return result, err
 }
 
-// thresholds reports the thresholds that a settlement has reached.
+// thresholds reports the thresholds that the settlement has reached.
 func (l *Ledger) thresholds(ctx context.Context, charges []Charge, used []int64, result Result) {
 	if len(result.Counts) != len(charges) { // a replay
 		return
@@ -50,8 +50,8 @@ func (l *Ledger) thresholds(ctx context.Context, charges []Charge, used []int64,
 	}
 }
 
-// report reports an event about a budget. The errors of the observer have no effect:
-// what the event is about has happened.
+// report reports an event about a budget. It ignores errors of the observer: the change
+// is already made.
 func (l *Ledger) report(ctx context.Context, kind gatehouse.EventType, level slog.Level, b Balance, attrs ...slog.Attr) {
 	if l.observer == nil {
 		return

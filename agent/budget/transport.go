@@ -12,18 +12,18 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
-// Transport returns a round tripper that meters the requests that base sends, each with
-// a hold of its own: wrap it in the transport that retries or falls back to another
-// model, and let it wrap the transport that adds the credential. It is for
-// [httputil.ReverseProxy] and for clients of the application.
+// Transport returns a round tripper that meters each request that base sends, with a hold
+// of its own. Wrap it in the transport that retries or falls back to another model; base
+// is the transport that adds the credential. Use it for a [httputil.ReverseProxy] and for
+// clients of the application.
 //
-// A refusal is the [*gatehouse.Error] of [Ledger.Reserve] and of [MeterConfig.Call]:
-// the ErrorHandler of the proxy passes it to [gatehouse.Refuse]. The other errors are
-// those of base, [ErrStalled] and [ErrUnmetered], which are gateway errors. Responses
-// have the header fields RateLimit-Policy and RateLimit.
+// If a call is refused, the error is the [*gatehouse.Error] of [Ledger.Reserve] or
+// [MeterConfig.Call]: pass it to [gatehouse.Refuse] in the ErrorHandler of the proxy.
+// Other errors are those of base, [ErrStalled] and [ErrUnmetered]: gateway errors.
+// Responses have the header fields RateLimit-Policy and RateLimit.
 //
-// The hold is settled before the end of the response is read, and at the latest when
-// its body is closed. Transport panics if base is nil.
+// The hold is settled before the reader gets the end of the response, at the latest when
+// the body is closed. Transport panics if base is nil.
 func (m *Meter) Transport(base http.RoundTripper) http.RoundTripper {
 	if typednil.Is(base) {
 		panic("budget: Meter.Transport: nil transport")
@@ -41,7 +41,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	f, out, err := t.meter.begin(r)
 	if err != nil {
 		if r.Body != nil {
-			r.Body.Close() // as a RoundTripper must
+			r.Body.Close() // required of a RoundTripper
 		}
 		return nil, err
 	}
@@ -56,8 +56,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if cause := context.Cause(out.Context()); errors.Is(cause, ErrStalled) {
 			err = cause
 		}
-		// What the upstream has done until the client or the meter ended the call is
-		// unknown.
+		// If the client or the meter ended the call, the usage is unknown.
 		f.end(!errors.Is(err, ErrUnmetered))
 		f.cancel(nil)
 		return nil, err
@@ -75,11 +74,11 @@ type body struct {
 	source io.ReadCloser
 	mu     sync.Mutex // Close may be called during Read
 	piece  []byte     // for callers that read few bytes
-	ready  []byte     // what may be read
+	ready  []byte     // bytes that the caller may read
 	err    error      // after ready
 }
 
-// minPiece is the least size of a buffer that a stream is read into.
+// minPiece is the smallest buffer into which a stream is read, in bytes.
 const minPiece = 4 << 10
 
 // Read implements [io.Reader].
@@ -112,8 +111,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return 0, b.err
 }
 
-// fill reads the next piece of a stream, and makes it what may be read. That is never
-// ahead of what was read, so that both are in one place, unless it does not fit there.
+// fill reads the next piece of a stream and sets ready. feed never writes beyond the
+// bytes that it has read, so ready and piece share one buffer if ready fits.
 func (b *body) fill(piece []byte) {
 	n, err := b.source.Read(piece)
 	var cut error

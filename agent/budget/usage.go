@@ -31,8 +31,8 @@ func (l *Ledger) Usage(ctx context.Context, lines ...Line) ([]Balance, error) {
 	return balances, nil
 }
 
-// read returns the state of a budget. If the clock of the store is in another window
-// than at, it reads once more.
+// read returns the state of a budget. If the clock of the store is in another window than
+// at, it reads again.
 func (l *Ledger) read(ctx context.Context, line *Line, at time.Time) (Balance, error) {
 	c := Charge{Line: *line}
 	for second := false; ; second = true {
@@ -54,9 +54,9 @@ func (l *Ledger) read(ctx context.Context, line *Line, at time.Time) (Balance, e
 	}
 }
 
-// Tenant returns the state of all budgets of a tenant that have been used in their
-// present window, up to 10,000, in the order of account and window. Max is that of
-// the latest call. The error is a [*gatehouse.Error] of status 503.
+// Tenant returns the state of all budgets of a tenant that were used in their current
+// window, up to 10,000, in the order of account and window. Max is the limit of the
+// latest call. The error is a [*gatehouse.Error] of status 503.
 func (l *Ledger) Tenant(ctx context.Context, tenant string) ([]Balance, error) {
 	counters, now, err := l.store.List(ctx, tenant, maxBalances)
 	if err != nil {
@@ -104,14 +104,14 @@ const (
 )
 
 // rateLimit sets the header fields of draft-ietf-httpapi-ratelimit-headers-11 for
-// budgets. until, if it is not zero, is when there is capacity again.
+// budgets. until is the time at which there is capacity again, zero if unknown.
 func rateLimit(header http.Header, balances []Balance, at, until time.Time) {
 	var buffers [2][96]byte
 	policies, limits := buffers[0][:0], buffers[1][:0]
 	for i := range balances {
 		b := &balances[i]
 		if b.Max == MaxAmount {
-			continue // it only counts
+			continue // the line only counts: it has no limit
 		}
 		begin := len(policies)
 		if begin > 0 {

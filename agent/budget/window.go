@@ -28,21 +28,21 @@ var kindNames = [...]string{
 // Window is the time over which a budget counts. The zero Window is invalid.
 type Window struct {
 	kind kind
-	last time.Time      // of a life, zero for none
+	last time.Time      // of a Life window, zero for none
 	loc  *time.Location // of a day, week or month
 }
 
-// Minute is a minute of the clock.
+// Minute is a calendar minute.
 func Minute() Window { return Window{kind: minute} }
 
-// Day is a day of the calendar in the zone loc, from midnight to midnight. Where the
-// clock changes, it has 22 to 26 hours. A nil loc is UTC.
+// Day is a calendar day in the zone loc, from midnight to midnight. When the clock
+// changes, a day has 22 to 26 hours. A nil loc is UTC.
 func Day(loc *time.Location) Window { return calendar(day, loc) }
 
-// Week is a week of the calendar in the zone loc, from Monday on.
+// Week is a calendar week in the zone loc. It begins on Monday.
 func Week(loc *time.Location) Window { return calendar(week, loc) }
 
-// Month is a month of the calendar in the zone loc.
+// Month is a calendar month in the zone loc.
 func Month(loc *time.Location) Window { return calendar(month, loc) }
 
 func calendar(k kind, loc *time.Location) Window {
@@ -52,19 +52,20 @@ func calendar(k kind, loc *time.Location) Window {
 	return Window{kind: k, loc: loc}
 }
 
-// Rolling24h is the last 24 hours, and the part of the hour before them that belongs
-// to the same hour of UTC: it counts up to 25 hours, and never less than 24.
+// Rolling24h is the last 24 hours, extended back to the beginning of an hour in UTC: it
+// covers 24 to 25 hours.
 func Rolling24h() Window { return Window{kind: rolling} }
 
-// Life is all time. The ledger forgets what was spent some time after until, when the
-// token or the session has expired; the zero time is never.
+// Life has no beginning. until is the expiry of the token or the session: some time after
+// it the store removes the counter. If until is zero, the counter is kept forever.
 func Life(until time.Time) Window {
 	return Window{kind: life, last: until.UTC().Truncate(time.Microsecond)}
 }
 
-// ParseWindow returns a window of a configuration: minute, day, week, month or
-// rolling_24h, and the IANA name of its zone, "" for UTC. It refuses "Local", which
-// is another zone on another node. The zone has no effect on minute and rolling_24h.
+// ParseWindow returns the window for values of a configuration. name is minute, day,
+// week, month or rolling_24h. zone is the IANA name of a time zone, "" for UTC. It
+// rejects "Local", which may differ between nodes. The zone has no effect on minute and
+// rolling_24h.
 func ParseWindow(name, zone string) (Window, error) {
 	loc, err := time.LoadLocation(zone)
 	if zone == "Local" || err != nil {
@@ -93,8 +94,8 @@ func (w Window) String() string {
 	return w.Name() + "@" + w.loc.String()
 }
 
-// parseWindow reads what String returns. A zone that this process does not know is
-// replaced by UTC: another process has used it.
+// parseWindow parses the result of String. It replaces a zone that only other processes
+// know with UTC.
 func parseWindow(text string) (Window, error) {
 	name, zone, _ := strings.Cut(text, "@")
 	if name == kindNames[life] {
@@ -106,7 +107,7 @@ func parseWindow(text string) (Window, error) {
 	return ParseWindow(name, zone)
 }
 
-// The whole of time, as far as windows are concerned.
+// The bounds of all windows.
 var (
 	beginning = time.Unix(0, 0).UTC()
 	forever   = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
@@ -114,8 +115,8 @@ var (
 
 const hour = time.Hour
 
-// Span returns the window that at lies in: it counts from start, inclusive, to end,
-// exclusive. That of a rolling window is 25 hours long and ends with the hour.
+// Span returns the window that contains at, from start, inclusive, to end, exclusive. For
+// Rolling24h it is 25 hours long and ends at the end of an hour.
 func (w Window) Span(at time.Time) (start, end time.Time) {
 	switch w.kind {
 	case minute:
@@ -135,9 +136,9 @@ func (w Window) Span(at time.Time) (start, end time.Time) {
 	return time.Time{}, time.Time{}
 }
 
-// calendar returns the period that contains at. Its date is that of the local clock,
-// except where the clock is set back over midnight: there the local date is that of the
-// next day for some minutes, and then that of the previous day again.
+// calendar returns the period that contains at. Its date is the local date, except where
+// the clock is set back over midnight: there the local date is the next day for some
+// minutes, and then the previous day again.
 func (w Window) calendar(at time.Time) (start, end time.Time) {
 	y, m, d := at.In(w.loc).Date()
 	for {

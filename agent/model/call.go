@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// Shape is the shape of a request body.
+// Shape is the format of a request body.
 type Shape string
 
 // The shapes.
@@ -29,18 +29,19 @@ type Call struct {
 	Stream       bool
 	IncludeUsage bool // the client itself asks for stream_options.include_usage
 
-	// Choices is the number of answers: n or best_of, 1 if the body has neither.
+	// Choices is the number of choices in the response: n or best_of, 1 if the body has
+	// neither.
 	Choices int64
-	// Limit is the smallest output limit that the body asks for, 0 if it has none.
+	// Limit is the smallest output limit in the body, 0 if it has none.
 	Limit int64
 	// Thinking is thinking.budget_tokens of the Anthropic API, 0 if the body has none.
-	// The upstream refuses an output limit that is not above it.
+	// The upstream requires a larger output limit.
 	Thinking int64
 	// Input is an upper bound of the tokens of the input without tool overhead.
 	Input int64
 	// Tools reports whether the request has tools.
 	Tools bool
-	// Texts has the text of each message with its parts joined, and that of system,
+	// Texts are the texts of the messages, each with its parts joined, and of system,
 	// instructions and input, for package agent/prompt. Read-only.
 	Texts []string
 

@@ -14,8 +14,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/scopes"
 )
 
-// MaxTokens is the largest number of tokens, 2^53 - 1: every JSON reader and every
-// store of budgets keeps it exactly.
+// MaxTokens is the largest number of tokens, 2^53 - 1: every JSON parser and every store
+// of budgets represents it exactly.
 const MaxTokens = 1<<53 - 1
 
 // Config configures a [Catalogue]. The names of models and aliases are 1 to 256
@@ -23,7 +23,7 @@ const MaxTokens = 1<<53 - 1
 type Config struct {
 	// Tiers has the models of each tier. A model is in one tier. Required.
 	Tiers map[string][]string
-	// Aliases are other names for models. An alias does not stand for an alias.
+	// Aliases are other names for models. An alias cannot name another alias.
 	Aliases map[string]string
 	// Fallbacks are the models to try, in order, when the upstream of a model fails.
 	Fallbacks map[string][]string
@@ -100,7 +100,7 @@ func New(config Config) (*Catalogue, error) {
 	return c, nil
 }
 
-// check checks what refers to the models.
+// check checks the fields that refer to models.
 func (c *Catalogue) check(config Config, fail func(string, ...any)) {
 	unknown := func(field, key, name string) bool {
 		_, ok := c.models[name]
@@ -144,17 +144,16 @@ func (c *Catalogue) check(config Config, fail func(string, ...any)) {
 
 const maxName = 256
 
-// isName reports whether s can be a name: it then stands in JSON without escapes.
+// isName reports whether s can be a name, which needs no escapes in JSON.
 func isName(s string) bool {
 	return len(s) <= maxName && text.IsVisible(s) && !strings.ContainsAny(s, `"\`)
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// Resolve returns the model for which name stands, if p may use it. Otherwise the
-// error is a [*gatehouse.Error]: 400 for an unknown name, also that of a model of
-// another tenant, and 403 with insufficient_scope if p does not have the scope of the
-// tier.
+// Resolve returns the model with a name or alias, if p may use it. Otherwise the error is
+// a [*gatehouse.Error]: 400 for an unknown name or a model of another tenant, and 403
+// with insufficient_scope if p does not have the scope of the tier.
 func (c *Catalogue) Resolve(p gatehouse.Principal, name string) (Model, error) {
 	if resolved, ok := c.aliases[name]; ok {
 		name = resolved

@@ -14,8 +14,8 @@
 //     tokens of the input, the output limits and the number of choices.
 //     [Call.Rewrite] changes single members of the body and keeps every other byte.
 //
-// Use [Call].Model for everything that follows: for budgets, for prices and for the
-// upstream. [Call].Name is the name as the client wrote it.
+// Use [Call].Model for budgets, for prices and for the upstream. [Call].Name is the name
+// that the client sent.
 //
 // A request may be answered by several models if the first one fails.
 // [Catalogue.Fallbacks] checks each of them against the caller again.
@@ -23,8 +23,8 @@
 // # The input bound
 //
 // The bound is the number of bytes of all text that the model reads, as UTF-8, plus 16
-// tokens for each message, plus the tool overhead of the model if the request has
-// tools. A byte-level tokenizer makes at most one token of a byte. Content whose size
-// the body does not show is refused with 403: images, audio, files, tools that the
-// upstream itself runs, and references to content that the upstream stores.
+// tokens for each message, plus the tool overhead of the model if the request has tools.
+// A byte-level tokenizer creates at most one token for each byte. Content whose size the
+// body does not show is refused with 403: images, audio, files, tools that the upstream
+// itself runs, and references to content that the upstream stores.
 package model

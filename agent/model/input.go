@@ -36,7 +36,7 @@ func (p *parser) prompt(name, value string) error {
 	})
 }
 
-// one reads one text of the prompt.
+// one adds one text to Texts: the strings that read finds.
 func (p *parser) one(read func(*[]string) error) error {
 	p.pieces = p.pieces[:0]
 	err := read(&p.pieces)
@@ -52,7 +52,7 @@ func (p *parser) array(name, value string, element func(string) error) error {
 	return err
 }
 
-// string adds a string. It returns false if the value is none.
+// string adds a string. It returns false if value is not a string.
 func (p *parser) string(value string, b *[]string) bool {
 	s, ok := strictjson.String(value)
 	if ok {
@@ -117,7 +117,7 @@ func (p *parser) object(what, value string, b *[]string, kinds map[string]string
 		case value == "null":
 		case external[folded]:
 			return unbounded("%s.%s: only text can be bounded", what, folded)
-		case (structure[folded] || nesting[folded]) && folded != name: // an upstream may ignore the case
+		case (structure[folded] || nesting[folded]) && folded != name: // an upstream may ignore case
 			return malformed("%s.%s: in another case", what, folded)
 		case name == "type":
 			var ok bool
@@ -125,7 +125,7 @@ func (p *parser) object(what, value string, b *[]string, kinds map[string]string
 				return malformed("%s.type: not a string", what)
 			}
 		case name == "role":
-			p.Input += max(int64(len(value))-perMessage, 0) // some upstreams let the model read any role
+			p.Input += max(int64(len(value))-perMessage, 0) // some upstreams pass any role to the model
 		case structure[name]:
 		default:
 			members = append(members, struct{ name, value string }{name, value})

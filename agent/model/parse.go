@@ -42,7 +42,7 @@ func Parse(shape Shape, body []byte) (*Call, error) {
 	return &p.Call, nil
 }
 
-// contents are the members without which a request has no content.
+// contents are the members that contain the input of each shape.
 var contents = map[Shape]string{ChatCompletions: "messages", Responses: "input", Embeddings: "input", Messages: "messages"}
 
 func malformed(format string, args ...any) *gatehouse.Error {
@@ -53,7 +53,8 @@ func unbounded(format string, args ...any) *gatehouse.Error {
 	return refuse(CodeUnbounded, ReasonUnbounded, format, args...)
 }
 
-// asRefusal returns err as it is if it is a refusal, else as a malformed body.
+// asRefusal returns err if it is a refusal, and otherwise the refusal of a malformed
+// body.
 func asRefusal(err error) error {
 	if e, ok := err.(*gatehouse.Error); ok { //nolint:errorlint // the parser does not wrap
 		return e
@@ -108,7 +109,7 @@ func (p *parser) member(name string, start, end int) error {
 	case free[name]:
 		return nil
 	case !known[name]:
-		return p.add(value, nil) // for all that is known, the model reads it
+		return p.add(value, nil) // unknown members count as input
 	}
 	p.members = append(p.members, member{name, span{start, end}})
 	switch name {
@@ -186,7 +187,7 @@ func integer(value string) (int64, bool) {
 	return n, true
 }
 
-// streamOptions reads stream_options, and keeps what it is with include_usage.
+// streamOptions reads stream_options, and keeps its value with include_usage set to true.
 func (p *parser) streamOptions(value string) error {
 	place, last := span{}, 0
 	err := strictjson.Members(value, nested(value), func(name string, start, end int) error {
@@ -213,7 +214,7 @@ func (p *parser) streamOptions(value string) error {
 	return nil
 }
 
-// nested are the limits of a value of the body, which has been checked with it.
+// nested returns the limits for a value of the body, which was checked with the body.
 func nested(value string) strictjson.Limits {
 	return strictjson.Limits{Depth: maxDepth, Members: len(value)}
 }

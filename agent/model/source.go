@@ -15,8 +15,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/text"
 )
 
-// Source is where a request names its model. At least one of Body, Path and Header is
-// required. If several name a model, they must name the same, byte for byte.
+// Source defines where a request names its model. At least one of Body, Path and Header
+// is required. If several name a model, they must name the same, byte for byte.
 type Source struct {
 	// Body is the shape of the JSON body. "" leaves the body unread: the call then has
 	// no input bound and no limits.
@@ -31,15 +31,14 @@ type Source struct {
 
 const defaultMaxBytes = 1 << 20
 
-// Require returns a middleware that calls the next handler only for requests that name
-// a model which the caller may use. The handler gets the [Call] from [FromContext] and
-// can read the body again, byte for byte as it came. Mount it behind the gate; outside
-// of a gate every request is refused.
+// Require returns a middleware that calls the next handler only for requests that name a
+// model which the caller may use. The handler gets the [Call] from [FromContext] and can
+// read the unchanged body again. Mount it behind the gate; outside of a gate every
+// request is refused.
 //
-// The refusals are 400 for a missing, unknown or ambiguous model and for a body that
-// [Parse] refuses, that is compressed or that has another content type than
-// application/json; 413 for one above MaxBytes; 403 for a missing scope and for content
-// that has no bound.
+// The refusals are 400 for a missing, unknown or ambiguous model, and for a body that
+// [Parse] refuses, is compressed, or has another content type than application/json; 413
+// for a body above MaxBytes; 403 for a missing scope and for content without a bound.
 //
 // Require panics if the source is incomplete.
 func (c *Catalogue) Require(source Source) func(http.Handler) http.Handler {

@@ -13,7 +13,7 @@
 //
 // # A filter on top of scopes
 //
-// A classifier guesses: the author of a prompt can phrase it so that the classifier
+// A classifier can be wrong: the author of a prompt can phrase it so that the classifier
 // returns another category. Use scopes, model tiers and budgets to limit what a caller
 // may do and spend, and the filter only to deny more.
 package prompt

@@ -17,8 +17,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
-// Rule says what a caller needs to send a prompt of a category: all of the scopes, and
-// one of the roles if there are any. The zero Rule allows every caller.
+// Rule is the condition for sending a prompt of a category: the caller needs all of the
+// scopes and, if there are roles, one of them. The zero Rule allows every caller.
 type Rule struct {
 	Scopes []string
 	Roles  []string
@@ -26,19 +26,19 @@ type Rule struct {
 
 // Config configures a [Filter].
 type Config struct {
-	// Classify returns the categories of the prompt of a request. Every category must
-	// be allowed. The context of r has the deadline. Classify must be safe for
-	// concurrent use, must not read the body, and may continue after its deadline,
-	// but a limited number of times: see Concurrent. Required.
+	// Classify returns the categories of the prompt of a request. Every category must be
+	// allowed. The context of r has the deadline. Classify must be safe for concurrent
+	// use and must not read the body. Calls that continue after their deadline count for
+	// Concurrent. Required.
 	Classify func(r *http.Request) ([]string, error)
-	// Timeout is the time that Classify has. By default 1 s.
+	// Timeout limits the duration of a call of Classify. By default 1 s.
 	Timeout time.Duration
-	// Concurrent limits the calls of Classify that are in progress, also those that
-	// have exceeded their deadline. By default 1,000.
+	// Concurrent limits the calls of Classify in progress, including calls after their
+	// deadline. By default 1,000.
 	Concurrent int
 	// Rules are the rules for each category.
 	Rules map[string]Rule
-	// Tenants has the tenants with rules of their own, which replace all of Rules.
+	// Tenants contains rules for single tenants. They replace all of Rules.
 	Tenants map[string]map[string]Rule
 	// Observer receives an [EventDecision] for each prompt that is allowed. Optional.
 	Observer gatehouse.Observer
@@ -147,7 +147,7 @@ func (f *Filter) Authorize(r *http.Request, p gatehouse.Principal) error {
 		return denied(ReasonUnknown, errors.New("prompt: the classifier returned no category"))
 	}
 	for _, category := range categories {
-		// The name of an unknown category may be text of the prompt.
+		// Do not log the name of an unknown category: it may be text of the prompt.
 		rule, ok := rules[category]
 		if !ok {
 			return denied(ReasonUnknown, errors.New("prompt: the classifier returned a category without a rule"))
@@ -176,8 +176,8 @@ func (r Rule) allows(p gatehouse.Principal) bool {
 	return len(r.Roles) == 0 || slices.ContainsFunc(r.Roles, p.Roles.Has)
 }
 
-// categories calls the classifier, and waits for it until its deadline. The errors
-// have no text of the classifier, which may be that of the prompt.
+// categories calls the classifier and waits until its deadline. The errors contain no
+// text of the classifier, which may quote the prompt.
 func (f *Filter) categories(r *http.Request) ([]string, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), f.timeout)
 	defer cancel()
@@ -194,7 +194,7 @@ func (f *Filter) categories(r *http.Request) ([]string, error) {
 	go func() {
 		done := answer{err: errors.New("prompt: the classifier panicked or ended its goroutine")}
 		defer func() {
-			_ = recover() // the value may have text of the prompt
+			_ = recover() // the value may quote the prompt
 			<-f.calls
 			answers <- done
 		}()

@@ -14,10 +14,11 @@ const (
 	ReasonFailed gatehouse.Reason = "prompt_failed"
 )
 
-// EventDecision is the type of the event of a prompt that a [Filter] allows. The event
-// of a denied prompt is that of the refusal; its cause names the category. Neither has
-// text of the prompt.
+// EventDecision is the type of the event for a prompt that a [Filter] allows. For a
+// denied prompt, the event is that of the refusal; its cause names the category. Neither
+// contains text of the prompt.
 const EventDecision gatehouse.EventType = "prompt_decision"
 
-// AttrCategories is the attribute of an event with the categories that have a rule.
+// AttrCategories is an attribute of events: the categories of the prompt that have a
+// rule.
 const AttrCategories = "categories"

@@ -17,17 +17,17 @@ type Arguments struct {
 	err    error // of the configuration
 }
 
-// errArguments is the error for arguments that are not exactly those of the type.
+// errArguments is the error for arguments that do not match the type exactly.
 var errArguments = errors.New("tool: arguments: a member is missing, unknown, or of another type or case")
 
-// Args returns arguments of type T, a struct. They are read strictly: the JSON object
-// must have exactly the members that T has, each with the same name and type.
-// Members with omitempty or omitzero may be absent. null is accepted only where T
-// writes it, for a nil pointer, map or slice.
+// Args returns the type of arguments that are decoded into T, a struct. Decoding is
+// strict: the JSON object must have exactly the members of T, each with the same name and
+// type. Members with omitempty or omitzero may be missing. null is accepted only where
+// encoding T writes it: for a nil pointer, map or slice.
 //
-// The check needs no schema: the arguments are decoded into T and encoded again, and
-// both texts must be equal in canonical JSON. So if UnmarshalJSON of a type accepts
-// forms that its MarshalJSON does not write, arguments in these forms are refused.
+// The check needs no schema: the arguments are decoded into T and encoded again, and both
+// texts must be equal in canonical JSON. If UnmarshalJSON of a type accepts a form that
+// its MarshalJSON does not write, arguments in this form are refused.
 func Args[T any]() Arguments {
 	if t := reflect.TypeFor[T](); t.Kind() != reflect.Struct {
 		return Arguments{decode: func(string) (any, error) { return nil, errArguments }, err: fmt.Errorf("%v: want a struct", t)}
@@ -48,7 +48,7 @@ func Args[T any]() Arguments {
 	}}
 }
 
-// read returns the decoded arguments and their canonical text. Absent arguments are
+// read returns the decoded arguments and their canonical text. Missing arguments count as
 // an empty object.
 func (a Arguments) read(arguments []byte, limit int) (value any, canonical string, err error) {
 	if len(arguments) > limit {

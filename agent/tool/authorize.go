@@ -24,7 +24,7 @@ const defaultMaxArguments = 256 << 10
 // ErrUnlisted is the cause of the refusal of a tool that the table does not list.
 var ErrUnlisted = errors.New("tool: not listed")
 
-// Call is a call that was decided on.
+// Call is a call of a tool.
 type Call struct {
 	Tool      string // the name
 	Principal gatehouse.Principal
@@ -37,15 +37,15 @@ type Call struct {
 	// Canonical is the canonical JSON of Arguments, RFC 8785.
 	Canonical string
 
-	// Approval is the approval that was claimed for this call, zero for a tool without
-	// approval.
+	// Approval is the approval that Authorize has claimed for this call, zero for a tool
+	// without approval.
 	Approval approval.Approval
 }
 
-// Authorize decides on a call. If the error is nil, the call is allowed, its approval
-// is used and the record is written: dispatch it immediately, and only once. Call
-// Authorize immediately before the tool runs, after everything else that may refuse or
-// delay it.
+// Authorize decides on a call. If the error is nil, the call is allowed, its approval is
+// used and its event is recorded: dispatch the call immediately, and only once. Call
+// Authorize immediately before the tool runs, after all steps that may refuse or delay
+// the call.
 //
 // Otherwise the call must not run. The error is a [*gatehouse.Error]:
 //
@@ -73,7 +73,7 @@ func (t *Table) Authorize(ctx context.Context, p gatehouse.Principal, name strin
 		case refusal.Level != nil:
 			event.Level = refusal.Level.Level()
 		}
-		_ = gatehouse.Report(ctx, t.observer, event) // it is refused, recorded or not
+		_ = gatehouse.Report(ctx, t.observer, event) // the call is refused even if the observer fails
 		return nil, refusal
 	}
 	if err := gatehouse.Report(ctx, t.observer, event); err != nil && !t.tools[name].AllowUnrecorded {
@@ -82,8 +82,8 @@ func (t *Table) Authorize(ctx context.Context, p gatehouse.Principal, name strin
 	return call, nil
 }
 
-// authorize decides on a call. It returns what is known of the call also with a
-// refusal.
+// authorize decides on a call. With a refusal it returns the fields of the call that are
+// known.
 func (t *Table) authorize(ctx context.Context, p gatehouse.Principal, name string, arguments []byte) (*Call, *gatehouse.Error) {
 	call := &Call{Tool: name, Principal: p}
 	e, facts, refusal := t.check(ctx, p, name)
@@ -139,10 +139,10 @@ func (t *Table) approve(ctx context.Context, e *entry, call *Call) *gatehouse.Er
 	return t.approvals.Required(required)
 }
 
-// Check decides as [Table.Authorize] does for a call without regard to its arguments:
-// whether the tool is listed, the proof suffices and the scopes are there. It requests
-// and claims nothing and reports no event. Use it where a refusal must be answered
-// before the arguments are read, and call Authorize afterwards.
+// Check makes the checks of [Table.Authorize] that do not depend on the arguments: the
+// tool is listed, the proof suffices, and no scope is missing. It neither requests nor
+// claims an approval, and reports no event. Use it to refuse a call before the arguments
+// are read, and call Authorize afterwards.
 func (t *Table) Check(ctx context.Context, p gatehouse.Principal, name string) error {
 	if _, _, refusal := t.check(ctx, p, name); refusal != nil {
 		return refusal
@@ -179,10 +179,10 @@ func (t *Table) possible(ctx context.Context, p gatehouse.Principal, name string
 	return e, facts, e.Proof.possible(facts)
 }
 
-// Visible reports whether the caller can call a tool at all: with this kind of
-// credential, with scopes that it has or can get, and attested if the tool needs it. It
-// ignores the binding and the approval, which the caller can still get. List only
-// visible tools. The error is that of Config.Facts if a backend failed.
+// Visible reports whether the caller can ever call a tool: with its kind of credential,
+// with scopes that it has or can get, and attested if the tool requires it. It ignores
+// the binding and the approval, which the caller can still get. List only visible tools.
+// It returns an error only if Config.Facts reports a failed backend.
 func (t *Table) Visible(ctx context.Context, p gatehouse.Principal, name string) (bool, error) {
 	e, facts, refusal := t.possible(ctx, p, name)
 	switch {
@@ -199,7 +199,7 @@ func (t *Table) Visible(ctx context.Context, p gatehouse.Principal, name string)
 	return true, nil
 }
 
-// denial returns the refusal for an error of the application, like that of a policy.
+// denial converts an error of the application to a refusal, like an error of a policy.
 func denial(err error, reason gatehouse.Reason) *gatehouse.Error {
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok && e != nil {
 		return e

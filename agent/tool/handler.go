@@ -22,12 +22,12 @@ func FromContext(ctx context.Context) (*Call, bool) {
 	return c, ok
 }
 
-// Handler returns a handler for the calls of one tool over plain HTTP, behind a gate:
-// a POST whose body is the JSON object of the arguments. It calls [Table.Authorize]
-// and then next, with the [Call] in the context and the canonical arguments as the
-// body. A refusal is written as that of a policy. For an approval that is required it
-// is 403 approval_required, with the parameters approval, url and expires in the
-// challenge.
+// Handler returns a handler for the calls of one tool over plain HTTP, behind a gate: a
+// POST whose body is the JSON object of the arguments. It calls [Table.Authorize] and
+// then next, with the [Call] in the context and the canonical arguments as the body. The
+// response to a refused call is like that to a request that a policy denies. If an
+// approval is required, it is 403 approval_required, with the parameters approval, url
+// and expires in the challenge.
 //
 // Handler panics if the table does not list the tool or next is nil.
 func (t *Table) Handler(name string, next http.Handler) http.Handler {
@@ -62,6 +62,6 @@ func (t *Table) body(r *http.Request) ([]byte, error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return nil, errors.New("tool: the Content-Type must be application/json")
 	}
-	// One byte more than the limit, which Authorize checks.
+	// Read one byte more than the limit: Authorize checks the limit.
 	return io.ReadAll(io.LimitReader(r.Body, int64(t.maxArguments())+1))
 }

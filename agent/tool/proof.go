@@ -15,9 +15,9 @@ import (
 // accepts.
 type Kind string
 
-// The kinds of credentials. APIKey and UserToken are the weakest: OwnToken and
-// Delegated are stronger than both. Neither replaces the other, because an own token
-// has the authority of an agent, and a delegated token that of a person.
+// The kinds of credentials. APIKey and UserToken are the weakest: OwnToken and Delegated
+// are stronger than both. Neither of these two satisfies the other: an own token has the
+// authority of an agent, a delegated token that of a person.
 const (
 	// APIKey is an API key or another credential that is not an access token. A class
 	// of this kind accepts every kind.
@@ -32,8 +32,8 @@ const (
 	Delegated Kind = "delegated"
 )
 
-// satisfies reports whether a credential of kind k suffices where least is required.
-// A kind that is unknown satisfies nothing.
+// satisfies reports whether a credential of kind k suffices if least is required. An
+// unknown kind never suffices.
 func (k Kind) satisfies(least Kind) bool {
 	switch k {
 	case OwnToken, Delegated:
@@ -71,31 +71,31 @@ func (p Proof) check() error {
 	return nil
 }
 
-// Facts are what a table must know of a caller beyond its [gatehouse.Principal].
+// Facts are data about a caller that its [gatehouse.Principal] does not contain.
 type Facts struct {
 	// Kind is the kind of the caller's credential. Required: the zero value may call
 	// no tool.
 	Kind Kind
 
-	// Subject is the party on whose behalf the caller acts: the person, with the issuer
-	// of persons, or the agent itself. Approvals are bound to it, and consent is given
-	// by the person whose [gatehouse.Principal.Key] it is. The Key of the principal if
-	// zero.
+	// Subject is the party on whose behalf the caller acts: the person, with the person's
+	// issuer, or the agent itself. Approvals are bound to Subject, and the person with
+	// this [gatehouse.Principal.Key] gives consent. If zero, it is the Key of the
+	// principal.
 	Subject gatehouse.Key
 
-	// Actor is the party that acts, the agent. Subject if zero.
+	// Actor is the agent that acts. If zero, it is Subject.
 	Actor gatehouse.Key
 
 	// Attested reports whether evidence shows that the agent runs in the expected
 	// place.
 	Attested bool
 
-	// Obtainable are the scopes that the caller could get, such as those of the agent's
-	// roles. [Table.Visible] counts them as well as those that it has.
+	// Obtainable are the scopes that the caller can request, such as those of the agent's
+	// roles. [Table.Visible] treats them like scopes that the caller has.
 	Obtainable gatehouse.Scopes
 }
 
-// complete fills in the fields that are optional.
+// complete sets the defaults of the optional fields.
 func (f Facts) complete(p gatehouse.Principal) Facts {
 	if f.Subject == (gatehouse.Key{}) {
 		f.Subject = p.Key()

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tool decides which tools an AI agent may call, by a table: each [Tool] has
-// a [Class], and the class says which proof, which scopes and which approval a call
-// needs. A tool that the table does not list is denied.
+// Package tool decides which tools an AI agent may call. A table lists the tools: each
+// [Tool] has a [Class], and the class requires a proof, scopes and perhaps an approval
+// for a call. A tool that the table does not list is denied.
 //
-// [Table.Authorize] answers for one call with its arguments: allow, scope missing,
-// approval required, or deny. It is a plain function; [Table.Handler] is the same as
-// HTTP middleware, and the module adapter/mcp connects it to an MCP server. Arguments
-// are read strictly into a Go type, and the tool runs with that value: the arguments
-// that a person approves are the arguments that run.
+// [Table.Authorize] decides on one call with its arguments: allowed, scope missing,
+// approval required, or denied. [Table.Handler] does the same as HTTP middleware, and
+// module adapter/mcp for an MCP server. Arguments are read strictly into a Go type, and
+// the tool runs with that value: the arguments that a person approves are the arguments
+// that run.
 //
-// Config.Facts returns the data about a caller that its principal does not have, such
-// as the attestation of an agent.
+// Config.Facts returns data about a caller that its principal does not contain, such as
+// the attestation of an agent.
 package tool
 
 import (
@@ -40,9 +40,9 @@ type Config struct {
 	// Approvals requests and claims approvals. Required if a class needs one.
 	Approvals *approval.Approvals
 
-	// Facts returns the facts about a caller. Required. If it returns an error, the
-	// call is refused: with 403, or as the [*gatehouse.Error] says, or with 503 for an
-	// error of the context or the network.
+	// Facts returns the facts about a caller. Required. If it returns an error, the call
+	// is refused: a [*gatehouse.Error] determines the response, an error of the context
+	// or the network is 503, any other error is 403.
 	Facts func(ctx context.Context, p gatehouse.Principal) (Facts, error)
 
 	// Observer receives an [EventCall] for each call, before it runs, and for each
@@ -50,44 +50,44 @@ type Config struct {
 	Observer gatehouse.Observer
 }
 
-// Class is what the calls of a class of tools need.
+// Class contains the requirements for calls of a class of tools.
 type Class struct {
 	// Proof is the weakest proof that suffices. Required.
 	Proof Proof
 
-	// Scopes are the scopes that a call needs, all of them. Required.
+	// Scopes are the scopes that a call needs. The caller must have all of them.
+	// Required.
 	Scopes gatehouse.Scopes
 
 	// Approval says who must approve each call; the zero Rule is for calls without
 	// approval.
 	Approval approval.Rule
 
-	// AllowUnrecorded lets a call run although the observer could not record it. By
-	// default a call runs only after Observe has returned nil. Set it for tools that
-	// only read public data: if the log is full or unavailable, they still run, without
-	// a record.
+	// AllowUnrecorded lets a call run even if the observer could not record it. By
+	// default a call runs only after Observe has returned nil. Set it only for tools that
+	// only read public data: they then run without a record if the log is full or
+	// unavailable.
 	AllowUnrecorded bool
 }
 
 // Tool is one tool.
 type Tool struct {
-	// Name is the name by which callers name the tool. Required.
+	// Name is the name of the tool in calls. Required.
 	Name string
 
 	// Version is the version of the tool. Change it when the meaning of the arguments
-	// changes: approvals of another version are void. Optional.
+	// changes: it makes approvals of the previous version void. Optional.
 	Version string
 
 	// Class is the name of a class of Config.Classes. Required.
 	Class string
 
-	// Arguments is the type of the arguments, see [Args]. Required.
+	// Arguments is the type of the arguments: see [Args]. Required.
 	Arguments Arguments
 
-	// Check restricts the arguments: allowed hosts, amounts, paths. It is called with
-	// the decoded arguments before an approval is requested and again before the call
-	// runs. An error denies the call, as an error of a [gatehouse.Policy] does.
-	// Optional.
+	// Check restricts the arguments: allowed hosts, amounts, paths. It is called with the
+	// decoded arguments, before an approval is requested and again before the call runs.
+	// An error denies the call, as an error of a [gatehouse.Policy] does. Optional.
 	Check func(ctx context.Context, c *Call) error
 }
 

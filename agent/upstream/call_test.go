@@ -5,9 +5,11 @@ package upstream_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -63,7 +65,7 @@ func (c *content) Close() error { c.closed = true; return nil }
 func TestCallReleasesWhatItTook(t *testing.T) {
 	const origin = "https://api.example.com"
 	answer := func(status int, coding, body string) *http.Response {
-		return &http.Response{StatusCode: status, Header: http.Header{"Content-Encoding": {coding}}, ContentLength: int64(len(body)), Body: &content{Reader: strings.NewReader(body)}}
+		return &http.Response{StatusCode: status, Header: http.Header{"Content-Encoding": {coding}, "Content-Length": {strconv.Itoa(len(body))}}, ContentLength: int64(len(body)), Body: &content{Reader: strings.NewReader(body)}}
 	}
 	for _, test := range []struct {
 		name    string
@@ -114,9 +116,12 @@ func TestCallReleasesWhatItTook(t *testing.T) {
 						if text, err := io.ReadAll(response.Body); err != nil || string(text) != test.want {
 							t.Errorf("body = %q, %v, want %q", text, err, test.want)
 						}
+						if n := len(source.released) - 1; test.want != "" && source.released[n] != 1 {
+							t.Errorf("credential %d was released %d times at the end of the body, want once", n, source.released[n])
+						}
 					}
-					if test.want == "" && response.ContentLength != 0 {
-						t.Errorf("Content-Length of a dropped body = %d", response.ContentLength)
+					if test.want == "" && (response.ContentLength != 0 || test.answers[0].StatusCode >= 300 && len(response.Header) > 0) {
+						t.Errorf("Content-Length of a dropped body = %d, header %v", response.ContentLength, response.Header)
 					}
 					noError(t, response.Body.Close())
 				case len(test.answers) == 0 && !body.closed:
@@ -136,6 +141,70 @@ func TestCallReleasesWhatItTook(t *testing.T) {
 					t.Errorf("%d requests, want %d", sent, len(test.answers))
 				}
 			})
+		}
+	}
+}
+
+// failing is a body that breaks off and cannot be closed.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, fmt.Errorf("10.1.2.3: %w", f.err) }
+func (f failing) Close() error             { return f.err }
+
+// A body that breaks off ends with an error without an address, and ReverseProxy
+// recognizes the call of a client that has disconnected.
+func TestBodyBreaksOff(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{context.Canceled, context.Canceled.Error()},
+		{io.ErrUnexpectedEOF, "upstream: unavailable: main: connection closed too early"},
+		{io.EOF, io.EOF.Error()},
+	} {
+		transport := newTransport(t, "https://api.example.com", func(c *upstream.Config) {
+			c.Base = roundTripper(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Body: failing{test.err}}, nil
+			})
+		})
+		response, err := transport.RoundTrip(request(t, "GET", "https://api.example.com", ""))
+		noError(t, err)
+		if _, err := response.Body.Read(make([]byte, 9)); err == nil || err.Error() != test.want || !errors.Is(err, test.err) {
+			t.Errorf("Read error = %v, want %s", err, test.want)
+		}
+		if err := response.Body.Close(); !errors.Is(err, upstream.ErrUnavailable) || !errors.Is(err, test.err) {
+			t.Errorf("Close error = %v, want %v", err, upstream.ErrUnavailable)
+		}
+	}
+}
+
+// A request is repeated only if its body can be.
+func TestRepeatedBody(t *testing.T) {
+	for name, test := range map[string]struct {
+		body    io.ReadCloser
+		getBody func() (io.ReadCloser, error)
+		calls   int
+	}{
+		"no body":     {nil, nil, 2},
+		"empty body":  {http.NoBody, nil, 2},
+		"no copy":     {io.NopCloser(strings.NewReader("x")), nil, 1},
+		"failed copy": {io.NopCloser(strings.NewReader("x")), func() (io.ReadCloser, error) { return nil, errDown }, 1},
+	} {
+		r := request(t, "POST", "https://api.example.com", "")
+		r.Body, r.GetBody = test.body, test.getBody
+		source := &credentials{t: t, ctx: r.Context(), secrets: []string{"sk-one", "sk-second"}}
+		calls := 0
+		transport := newTransport(t, "https://api.example.com", func(c *upstream.Config) {
+			c.Source, c.Base = source, roundTripper(func(*http.Request) (*http.Response, error) {
+				calls++
+				return &http.Response{StatusCode: 401, Header: http.Header{}, Body: http.NoBody}, nil
+			})
+		})
+		response, err := transport.RoundTrip(r)
+		noError(t, err)
+		noError(t, response.Body.Close())
+		if calls != test.calls || source.rejected != 1 {
+			t.Errorf("%s: %d requests and %d rejected credentials, want %d and 1", name, calls, source.rejected, test.calls)
 		}
 	}
 }

@@ -20,7 +20,8 @@ import (
 const (
 	defaultCommandLifetime = 5 * time.Minute
 	defaultCommandTimeout  = 10 * time.Second
-	// minCommandPause is the time between two runs that refused credentials cause.
+	// minCommandPause is the shortest time between two runs because of rejected
+	// credentials.
 	minCommandPause = time.Second
 )
 
@@ -28,13 +29,13 @@ const (
 type Command struct {
 	// Path is the absolute path of the program. Required.
 	Path string
-	// Args are its arguments, without the name of the program. Put no secret into
+	// Args are the arguments of the program, without its name. Do not put secrets into
 	// them: other users of the machine can read them.
 	Args []string
-	// Env is its environment, each "NAME=value". The environment of this process is
-	// not passed on.
+	// Env is the environment of the program, each "NAME=value". It does not inherit the
+	// environment of this process.
 	Env []string
-	// Lifetime is how long a credential is used before the command runs again.
+	// Lifetime is the time for which a credential is used before the command runs again.
 	// 5 minutes if zero.
 	Lifetime time.Duration
 	// Timeout bounds each run. 10 s if zero.
@@ -48,16 +49,16 @@ type command struct {
 
 	mu      sync.Mutex
 	current Credential
-	read    time.Time // when current was read, zero for never, which is longer ago than any Lifetime
+	read    time.Time // when current was read, zero for never
 	refused bool      // whether the provider rejected current
 }
 
-// NewCommand returns a source that runs a command, which writes the credential to
-// standard output, such as the client of a secret manager. One line break at the
-// end is removed; more than 4,096 bytes are an error. Standard error is discarded.
+// NewCommand returns a source that runs a command, such as the client of a secret
+// manager. The command must write the credential to standard output, at most 4,096 bytes;
+// one line break at the end is removed. Standard error is discarded.
 //
-// The command runs at the first call, when the credential is older than Lifetime, and when the provider
-// has rejected the credential, once a second at most.
+// The command runs at the first call, when the credential is older than Lifetime, and, at most once
+// a second, when the provider has rejected the credential.
 func NewCommand(config Command) (Source, error) {
 	c := &command{Command: config}
 	c.Args, c.Env = slices.Clone(config.Args), slices.Clone(config.Env)
@@ -108,8 +109,8 @@ func (c *command) run(ctx context.Context) (Credential, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.Path, c.Args...) //nolint:gosec // the path is configured
-	cmd.Env = append([]string{}, c.Env...)             // not nil, which would be that of this process
-	// A child of the command may keep its output open.
+	cmd.Env = append([]string{}, c.Env...)             // not nil, which would inherit the environment
+	// A child process of the command may keep the output open.
 	cmd.WaitDelay = time.Second
 	output := &bounded{}
 	cmd.Stdout = output

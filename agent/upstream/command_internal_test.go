@@ -51,3 +51,15 @@ func TestNewCredentialIsNotRefused(t *testing.T) {
 		t.Errorf("run error = %v, refused = %v, want neither", err, c.refused)
 	}
 }
+
+func TestBoundedKeepsOrder(t *testing.T) {
+	b := &bounded{}
+	for _, piece := range []string{"a", "b"} {
+		if n, err := b.Write([]byte(piece)); n != 1 || err != nil {
+			t.Errorf("Write = %d, %v, want 1", n, err)
+		}
+	}
+	if string(b.text) != "ab" {
+		t.Errorf("text = %q, want ab", b.text)
+	}
+}

@@ -17,29 +17,29 @@ import (
 )
 
 var (
-	// ErrUnavailable means that the upstream gave no response, or that its response
-	// broke off.
+	// ErrUnavailable means that the upstream did not respond, or that its response is
+	// incomplete.
 	ErrUnavailable = errors.New("upstream: unavailable")
-	// ErrNoCredential means that the source yields no credential now, so that the
-	// request was not sent.
+	// ErrNoCredential means that the source has no credential now. The request was not
+	// sent.
 	ErrNoCredential = errors.New("upstream: no credential")
-	// ErrOrigin means that the request is for another origin, so that it was not sent.
+	// ErrOrigin means that the request is for another origin. It was not sent.
 	ErrOrigin = errors.New("upstream: the request is for another origin")
-	// ErrRejected is what a [Provider] returns for a credential that the provider
-	// does not accept.
+	// ErrRejected is the error of a [Provider] for a credential that the provider
+	// rejects.
 	ErrRejected = errors.New("upstream: the provider rejects the credential")
 	// ErrDecommissioned means that [Rotator.Decommission] was called.
 	ErrDecommissioned = errors.New("upstream: decommissioned")
 )
 
-// ErrEncoded means that the upstream has served the call, which may have a cost, but
-// compressed the response, so that the credential could not be masked. The error also
+// ErrEncoded means that the upstream compressed the response, so the credential could not
+// be masked. The upstream has served the call, which may have a cost. The error also
 // wraps ErrUnavailable.
 var ErrEncoded = errors.New("upstream: the response is compressed although the request does not accept that")
 
-// failure is an error without the texts of the errors of other packages, which
-// contain addresses, URLs or what the provider wrote. It does not wrap its cause: a
-// log of the wrapped error would show it.
+// failure is an error without text from other packages, which may contain addresses, URLs
+// or text of the provider. It does not wrap its cause, because a log of the cause would
+// show that text.
 type failure struct {
 	name string // of the upstream
 	kind error
@@ -52,10 +52,10 @@ type failure struct {
 // Error implements error.
 func (f *failure) Error() string { return f.kind.Error() + ": " + f.name + ": " + f.text }
 
-// Is implements what [errors.Is] calls.
+// Is is called by [errors.Is].
 func (f *failure) Is(target error) bool { return target == f.kind || slices.Contains(f.also, target) }
 
-// Unwrap implements what [errors.As] calls.
+// Unwrap is called by [errors.As].
 func (f *failure) Unwrap() error {
 	if f.refusal == nil {
 		return nil
@@ -63,8 +63,7 @@ func (f *failure) Unwrap() error {
 	return f.refusal
 }
 
-// refusal is what [gatehouse.Refuse] answers for an error of a [Rotator], whose text is
-// not in it.
+// refusal returns the 503 for an error of a [Rotator], without its text.
 func refusal(name string, err error) *gatehouse.Error {
 	return &gatehouse.Error{
 		Code: gatehouse.CodeTemporarilyUnavailable, Reason: ReasonNoAnswer, Cause: newFailure(name, err),
@@ -85,7 +84,7 @@ func newCredentialFailure(name string, err error) *failure {
 	return f
 }
 
-// kinds are the errors whose text says enough and nothing else.
+// kinds are the errors whose own text is safe and sufficient.
 var kinds = []struct {
 	err  error
 	text string
@@ -106,7 +105,7 @@ var kinds = []struct {
 	{os.ErrPermission, "permission denied"},
 }
 
-// classify returns a text for an error and what errors.Is finds in it.
+// classify returns a safe text for an error, and the errors that errors.Is finds in it.
 func classify(err error) (text string, also []error) {
 	for _, kind := range kinds {
 		if errors.Is(err, kind.err) {

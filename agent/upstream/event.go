@@ -6,9 +6,9 @@ import "github.com/gatehouse-go/gatehouse"
 
 // Events of a [Transport].
 const (
-	// EventRejected: the upstream answered 401 to the credential.
+	// EventRejected: the upstream rejected the credential with 401.
 	EventRejected gatehouse.EventType = "upstream_rejected"
-	// EventUnavailable: a call got no response. The cause says why, without the
+	// EventUnavailable: a call got no response. The cause has the reason, without the
 	// address.
 	EventUnavailable gatehouse.EventType = "upstream_unavailable"
 )
@@ -19,24 +19,24 @@ const (
 	EventCreating gatehouse.EventType = "upstream_creating"
 	// EventCreated: the provider created the credential.
 	EventCreated gatehouse.EventType = "upstream_created"
-	// EventActivated: the provider accepts the credential, and it is used from now on.
+	// EventActivated: the provider accepts the credential, and calls use it from now on.
 	EventActivated gatehouse.EventType = "upstream_activated"
-	// EventDrained: the credential is to be revoked now, because no call uses it, the
+	// EventDrained: the revocation of the credential begins, because no call uses it, the
 	// time limit is reached, or it was never activated.
 	EventDrained gatehouse.EventType = "upstream_drained"
 	// EventRevoked: the provider revoked the credential.
 	EventRevoked gatehouse.EventType = "upstream_revoked"
-	// EventFailed: a step failed and will be tried again. It has [AttrStep].
+	// EventFailed: a step failed and will be retried. It has [AttrStep].
 	EventFailed gatehouse.EventType = "upstream_failed"
-	// EventReplacing: the provider rejects the active credential, which is then
-	// replaced.
+	// EventReplacing: the provider rejects the active credential, and its replacement
+	// begins.
 	EventReplacing gatehouse.EventType = "upstream_replacing"
-	// EventDecommissioned: all credentials are to be revoked.
+	// EventDecommissioned: the revocation of all credentials begins.
 	EventDecommissioned gatehouse.EventType = "upstream_decommissioned"
 )
 
-// EventMemoryStore reports that [NewRotator] was called with a [Memory]. It is for
-// tests: a credential that it forgets is never revoked.
+// EventMemoryStore reports that [NewRotator] was called with a [Memory]. Use it in tests
+// only: when it is lost, its credentials are never revoked.
 const EventMemoryStore gatehouse.EventType = "upstream_memory_store"
 
 // Attributes of the events.

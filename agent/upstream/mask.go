@@ -17,9 +17,9 @@ import (
 // maskBytes is the size of one read of a body.
 const maskBytes = 32 << 10
 
-// mask masks the credential in a response, and in a refusal also the host of the
-// upstream, each by as many asterisks. It removes cookies and challenges. release is
-// called when the body ends.
+// mask replaces the credential in a response with as many asterisks, and in an error
+// response also the host of the upstream. It removes cookies and challenges. It calls
+// release when the body ends.
 func (t *Transport) mask(response *http.Response, c Credential, release func()) {
 	words := forms(c.Secret.Reveal())
 	if response.StatusCode >= http.StatusMultipleChoices {
@@ -38,11 +38,11 @@ func (t *Transport) mask(response *http.Response, c Credential, release func()) 
 	}
 }
 
-// forms returns a secret as it is, and as JSON encoders write it.
+// forms returns a secret, and its forms in JSON strings.
 func forms(secret []byte) [][]byte {
 	all := [][]byte{secret}
-	text, err := json.Marshal(string(secret))
-	if err == nil && len(text) > len(secret)+2 {
+	text, _ := json.Marshal(string(secret)) // a string has no error
+	if len(text) > len(secret)+2 {
 		all = append(all, text[1:len(text)-1])
 	}
 	if bytes.Contains(secret, []byte("/")) {
@@ -82,8 +82,8 @@ func hide(b []byte, words [][]byte) {
 	}
 }
 
-// body is the body of a response with masked words. It returns what it has read
-// without delay, but for an end that may be the beginning of a word.
+// body is the body of a response with masked words. It returns bytes without delay,
+// except those at the end that may begin a word.
 type body struct {
 	name     string
 	response *http.Response
@@ -113,8 +113,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill reads once, behind the bytes that are held back. It is called when ready is
-// used up.
+// fill reads once, behind the bytes that are held back. It is called when ready is empty.
 func (b *body) fill() {
 	if b.buffer == nil {
 		b.buffer = make([]byte, maskBytes)
@@ -137,7 +136,7 @@ func (b *body) fill() {
 	b.ready = text[:n-b.held]
 }
 
-// begins returns the length of the longest end of text that begins a word.
+// begins returns the length of the longest suffix of text that is a prefix of word.
 func begins(text, word []byte) int {
 	for n := min(len(text), len(word)-1); n > 0; n-- {
 		if bytes.HasPrefix(word, text[len(text)-n:]) {
@@ -154,7 +153,7 @@ func (b *body) end(err error) {
 		b.err = io.EOF
 		maskHeader(b.response.Trailer, b.words)
 	case errors.Is(err, context.Canceled):
-		b.err = context.Canceled // as it is: ReverseProxy compares
+		b.err = context.Canceled // unwrapped, because ReverseProxy compares it with ==
 	default:
 		b.err = newFailure(b.name, err)
 	}

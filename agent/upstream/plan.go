@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// maxVersions limits the credentials at the provider. There are two during a
-	// rotation; the others are those of failed creations.
+	// maxVersions limits the credentials at the provider: two during a rotation, and
+	// those of failed creations.
 	maxVersions = 8
 	// probePause is the time between two probes: a new credential may not be known
 	// everywhere at once.
@@ -21,13 +21,12 @@ const (
 	maxBackoffSteps = 6
 )
 
-// plan moves credentials to their next stage where that needs no provider, and
-// returns the credential and the stage of which the provider is to be called now,
-// "" for none. The events are those of the moves. wait is the time until there may be
-// something to do.
+// plan moves credentials to their next stage if that needs no call of the provider. It
+// returns the credential and the stage for which to call the provider now, "" for none,
+// the events of the moves, and the time until the next step may be due.
 //
-// It is called by the node with the lease only, which does one thing at a time: a
-// credential in creation is one that another process, or an earlier attempt, did not
+// Only the node with the lease calls it, and does one step at a time. So a credential in
+// stage creating is one whose result another process or an earlier attempt did not
 // record.
 func (r *Rotator) plan(s *state, now time.Time) (id string, step stage, events []gatehouse.Event, wait time.Duration) {
 	wait = r.refresh
@@ -35,7 +34,7 @@ func (r *Rotator) plan(s *state, now time.Time) (id string, step stage, events [
 		v := &s.Versions[i]
 		switch {
 		case v.Stage == creating:
-			// The provider may be about to create it.
+			// The provider may still create it.
 			v.move(revoking, now)
 			v.Next = v.Created.Add(2 * r.timeout)
 			events = append(events, event(EventDrained, v.ID))
@@ -78,8 +77,8 @@ func event(t gatehouse.EventType, id string) gatehouse.Event {
 	return gatehouse.Event{Type: t, Level: slog.LevelInfo, Credential: id}
 }
 
-// done records the outcome of a call of the provider, unless another node has moved
-// the credential meanwhile.
+// done records the result of a call of the provider, unless another node has moved the
+// credential meanwhile.
 func (r *Rotator) done(s *state, now time.Time, id string, step stage, secret gatehouse.Secret, err error) (events []gatehouse.Event) {
 	v := s.find(id)
 	if v == nil || v.Stage != step {
@@ -96,7 +95,7 @@ func (r *Rotator) done(s *state, now time.Time, id string, step stage, secret ga
 		}
 		v.move(active, now)
 		s.Replace, s.Failures = "", 0
-		s.Retry = now.Add(r.refresh) // if the provider rejects it soon, it rejects more than credentials
+		s.Retry = now.Add(r.refresh) // if the provider soon rejects it too, a new one would not help
 		return []gatehouse.Event{event(EventActivated, id)}
 	case step == revoking && err == nil:
 		s.remove(id)

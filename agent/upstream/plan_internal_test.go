@@ -5,6 +5,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -51,32 +52,41 @@ func TestPlan(t *testing.T) {
 		id     string        // "" for a new one
 		step   stage         // "" for none at any time
 		before time.Duration // the wait an instant before due
+		event  gatehouse.EventType
 	}{
-		"revoke a creation of another process": {state{Versions: []version{versionAt("a", creating, 0, 0)}, Retry: at(day)}, 10 * time.Second, "a", revoking, 1},
+		"revoke a creation of another process": {state{Versions: []version{versionAt("a", creating, 0, 0)}, Retry: at(day)}, 10 * time.Second, "a", revoking, 1, EventDrained},
 		"revoke after the drain limit": {
-			state{Versions: []version{versionAt("a", draining, -day, 0), versionAt("b", active, -day, 0)}, Nodes: uses}, 10 * time.Minute, "a", revoking, time.Second,
+			state{Versions: []version{next(versionAt("a", draining, -day, 0), -1), versionAt("b", active, -day, 0)}, Nodes: uses}, 10 * time.Minute, "a", revoking, time.Second, EventDrained,
 		},
-		"revoke when unused":         {state{Versions: []version{next(versionAt("a", draining, 0, 0), -1)}, Nodes: map[string]node{"n": {[]string{"a"}, at(time.Minute)}}}, time.Minute, "a", revoking, -1},
-		"revoke what is dead":        {state{Versions: []version{dead}, Nodes: uses}, 0, "a", revoking, -1},
-		"probe before a revocation":  {state{Versions: []version{versionAt("a", revoking, 0, 0), versionAt("b", created, 0, 0)}}, 0, "b", created, 1},
-		"the next of two":            {state{Versions: []version{next(versionAt("a", revoking, 0, 0), 300), next(versionAt("b", revoking, 0, 0), 800)}, Retry: at(day)}, 300, "a", revoking, 1},
-		"rotate every interval":      {state{Versions: []version{versionAt("a", active, -time.Minute, 0)}}, day, "", creating, 1},
-		"rotate what is replaced":    {state{Versions: []version{versionAt("a", active, 0, 0)}, Replace: "a", Retry: at(time.Minute)}, time.Minute, "", creating, 1},
-		"create one more of seven":   {state{Versions: many.Versions, Retry: at(time.Minute)}, time.Minute, "", creating, 1},
-		"create none more of eight":  {full, time.Minute, "", "", time.Second},
-		"create none if closed":      {state{Closed: true}, time.Minute, "", "", time.Second},
-		"keep the backoff if closed": {state{Versions: []version{failed}, Closed: true}, time.Minute, "a", revoking, 1},
+		"revoke when unused":         {state{Versions: []version{next(versionAt("a", draining, 0, 0), -1)}, Nodes: map[string]node{"n": {[]string{"a"}, at(time.Minute)}}}, time.Minute, "a", revoking, -1, EventDrained},
+		"revoke what is dead":        {state{Versions: []version{dead}, Nodes: uses}, 0, "a", revoking, -1, EventDrained},
+		"probe before a revocation":  {state{Versions: []version{versionAt("a", revoking, 0, 0), versionAt("b", created, 0, 0)}}, 0, "b", created, 1, ""},
+		"the next of two":            {state{Versions: []version{next(versionAt("a", revoking, 0, 0), 300), next(versionAt("b", revoking, 0, 0), 800)}, Retry: at(day)}, 300, "a", revoking, 1, ""},
+		"rotate every interval":      {state{Versions: []version{next(versionAt("a", active, -time.Minute, 0), time.Hour)}}, day, "", creating, 1, EventCreating},
+		"rotate what is replaced":    {state{Versions: []version{versionAt("a", active, 0, 0)}, Replace: "a", Retry: at(time.Minute)}, time.Minute, "", creating, 1, EventCreating},
+		"create one more of seven":   {state{Versions: many.Versions, Retry: at(time.Minute)}, time.Minute, "", creating, 1, EventCreating},
+		"create none more of eight":  {full, time.Minute, "", "", time.Second, ""},
+		"create none if closed":      {state{Closed: true}, time.Minute, "", "", time.Second, ""},
+		"keep the backoff if closed": {state{Versions: []version{failed}, Closed: true}, time.Minute, "a", revoking, 1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, early := range []time.Duration{1, 0} {
 				s := test.state
 				s.Versions = append([]version{}, s.Versions...)
-				id, step, _, wait := planned.plan(&s, at(test.due-early))
+				now := at(test.due - early)
+				id, step, events, wait := planned.plan(&s, now)
 				switch {
 				case early > 0 && test.before >= 0 && (step != "" || wait != test.before):
 					t.Errorf("plan before it is due = %s %s, wait %v, want none and wait %v", step, id, wait, test.before)
 				case early == 0 && (step != test.step || test.id != "" && id != test.id):
 					t.Errorf("plan = %s %s, want %s %s", step, id, test.step, test.id)
+				case early == 0 && (len(events) == 1) != (test.event != ""):
+					t.Errorf("events = %v, want %q", events, test.event)
+				case early == 0 && len(events) == 1:
+					v := s.find(id)
+					if e := events[0]; e.Type != test.event || e.Credential != id || !v.Since.Equal(now) || step == creating && !v.Created.Equal(now) {
+						t.Errorf("event = %+v of %+v, want %s now", e, v, test.event)
+					}
 				}
 			}
 		})
@@ -125,7 +135,7 @@ func TestDone(t *testing.T) {
 			"",
 		},
 		"given up": {
-			state{Versions: []version{versionAt("a", created, 0, 50*time.Second)}, Failures: 9},
+			state{Versions: []version{next(versionAt("a", created, 0, 50*time.Second), 55*time.Second)}, Failures: 9},
 			created, failed,
 			state{Versions: []version{versionAt("a", revoking, 0, minute)}, Failures: 10, Retry: at(minute + 64*5*time.Second)},
 			EventDrained,
@@ -142,6 +152,7 @@ func TestDone(t *testing.T) {
 			state{Versions: []version{next(with(versionAt("a", revoking, 0, 0), 2, none), minute+10*time.Second)}},
 			"",
 		},
+		"removed by another node": {state{Closed: true}, revoking, nil, state{Closed: true}, ""},
 		"moved by another node": {
 			state{Versions: []version{versionAt("a", revoking, 0, 0)}},
 			created, nil,
@@ -175,9 +186,27 @@ func newInternal(t *testing.T, p Provider) *Rotator {
 	return r
 }
 
-type ahead struct{ Memory }
+type ahead struct {
+	Memory
+	loadErr  error
+	swapErrs []error // of the next calls
+}
+
+func (a *ahead) Swap(ctx context.Context, name string, revision int64, data []byte) error {
+	if len(a.swapErrs) > 0 {
+		err := a.swapErrs[0]
+		a.swapErrs = a.swapErrs[1:]
+		if err != nil {
+			return err
+		}
+	}
+	return a.Memory.Swap(ctx, name, revision, data)
+}
 
 func (a *ahead) Load(ctx context.Context, name string) (Record, error) {
+	if a.loadErr != nil {
+		return Record{}, a.loadErr
+	}
 	r, err := a.Memory.Load(ctx, name)
 	r.AsOf = r.AsOf.Add(time.Hour)
 	return r, err
@@ -209,12 +238,25 @@ func (c creator) Create(context.Context, string) (gatehouse.Secret, error) {
 func TestLeaseIsOfTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r *Rotator
+		creations := 0
 		r = newInternal(t, creator{create: func() error {
+			creations++
 			if s, record := r.load(t); s.Lease.Node != r.node || !s.Lease.Expires.Equal(record.AsOf.Add(10*time.Second)) {
 				t.Errorf("lease = %+v at %v, want one of 10 s", s.Lease, record.AsOf)
 			}
 			return errors.New("down")
 		}})
+		set := func(s *state, now time.Time, expires time.Duration) bool {
+			s.Lease = lease{Node: "other", Expires: now.Add(expires)}
+			return true
+		}
+		if err := r.update(t.Context(), func(s *state, now time.Time) bool { return set(s, now, time.Microsecond) }); err != nil {
+			t.Fatal(err)
+		}
+		if wait, err := r.turn(t.Context()); wait != time.Second || err != nil || creations > 0 {
+			t.Errorf("turn before the end of the lease = %v, %v after %d creations, want no step for a second", wait, err, creations)
+		}
+		time.Sleep(time.Microsecond)
 		if _, err := r.turn(t.Context()); err == nil {
 			t.Error("turn error = nil, want that of the provider")
 		}
@@ -327,10 +369,97 @@ func TestUntilSeesChanges(t *testing.T) {
 			}
 		}
 		change(func(s *state) { s.Lease = lease{Node: "other", Expires: time.Now().Add(2 * time.Hour)} })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, _, err := r.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Acquire error = %v, want %v", err, context.DeadlineExceeded)
+		}
 		start := time.Now()
 		time.AfterFunc(time.Millisecond, func() { change(func(s *state) { s.Versions = []version{{ID: "a", Stage: active}} }) })
 		if _, _, err := r.Acquire(t.Context()); err != nil || time.Since(start) != time.Millisecond {
 			t.Errorf("Acquire error = %v after %v, want none after 1 ms", err, time.Since(start))
 		}
 	})
+}
+
+// A turn records what it moves also if the provider is not to be called.
+func TestTurnRecordsMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newInternal(t, creator{})
+		if err := r.update(t.Context(), func(s *state, now time.Time) bool {
+			s.Versions, s.Retry = []version{{ID: "a", Stage: creating, Created: now}}, now.Add(time.Hour)
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := r.turn(t.Context())
+		if s, _ := r.load(t); err != nil || s.Versions[0].Stage != revoking {
+			t.Errorf("after turn: %+v, error %v, want %s", s.Versions, err, revoking)
+		}
+	})
+}
+
+// An update that fails changes neither the record nor the credential of calls.
+func TestUpdateFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newInternal(t, creator{})
+		s := r.store.(*ahead)
+		activate := func(id string) func(*state, time.Time) bool {
+			return func(s *state, _ time.Time) bool {
+				s.Versions = []version{{ID: id, Stage: active}}
+				return true
+			}
+		}
+		if err := r.update(t.Context(), activate("a")); err != nil {
+			t.Fatal(err)
+		}
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		down := errors.New("down")
+		for name, test := range map[string]struct {
+			ctx        context.Context //nolint:containedctx // of one call
+			load, swap error
+			id         string
+			busy       bool
+		}{
+			"load":     {t.Context(), down, nil, "b", false},
+			"swap":     {t.Context(), nil, down, "b", false},
+			"large":    {t.Context(), nil, nil, string(make([]byte, MaxRecordBytes)), false},
+			"canceled": {canceled, nil, nil, "b", true},
+		} {
+			s.loadErr, s.swapErrs = test.load, []error{test.swap}
+			if test.busy {
+				r.writing <- struct{}{}
+				r.working <- struct{}{}
+				if _, err := r.turn(test.ctx); err == nil {
+					t.Errorf("%s: turn error = nil", name)
+				}
+			}
+			err := r.update(test.ctx, activate(test.id))
+			s.loadErr, s.swapErrs = nil, nil
+			if now, record := r.load(t); err == nil || now.at(active).ID != "a" || record.Revision != 1 || r.id() != "a" {
+				t.Errorf("%s: update error = %v with the record %+v and the credential %s, want an error and a", name, err, now, r.id())
+			}
+			if test.busy {
+				<-r.writing
+				<-r.working
+			}
+		}
+		s.swapErrs = []error{fmt.Errorf("sql: %w", ErrConflict), nil}
+		if err := r.update(t.Context(), activate("b")); err != nil || r.id() != "b" {
+			t.Errorf("update after a conflict: error = %v, credential %s, want b", err, r.id())
+		}
+	})
+}
+
+func TestRotatorDefaults(t *testing.T) {
+	r := newInternal(t, creator{})
+	r, err := NewRotator(RotatorConfig{Name: "main", Provider: r.provider, Store: r.store, Keys: r.keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []time.Duration{r.every, r.refresh, r.drain, r.timeout, r.flight.Timeout}
+	if want := []time.Duration{30 * 24 * time.Hour, 5 * time.Second, 10 * time.Minute, 30 * time.Second, 2 * time.Minute}; !slices.Equal(got, want) {
+		t.Errorf("times = %v, want %v", got, want)
+	}
 }

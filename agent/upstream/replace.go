@@ -11,10 +11,10 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// Rotate replaces the active credential now, and returns when calls of this node use
-// the new one. Calls in flight keep the previous one, which is revoked when they have
-// ended. If a step fails, the rotation is tried again by [Rotator.Run]. The error is, in
-// the sense of [errors.Is], [ErrDecommissioned], or wraps a [*gatehouse.Error] of status 503.
+// Rotate replaces the active credential now, and returns when calls of this node use the new
+// one. Calls in progress keep the previous one; it is revoked when they have ended. If a step
+// fails, [Rotator.Run] retries the rotation. The error wraps [ErrDecommissioned] or a
+// [*gatehouse.Error] of status 503.
 func (r *Rotator) Rotate(ctx context.Context) error {
 	old, _, err := r.replace(ctx, "", false)
 	if err == nil {
@@ -26,8 +26,9 @@ func (r *Rotator) Rotate(ctx context.Context) error {
 	return r.outcome(err)
 }
 
-// replace records that a credential, or "" for the active one, is to be replaced. ok
-// is false if it is not the active one, or if none may be created now.
+// replace records that the credential with an ID, "" for the active one, must be
+// replaced. ok is false if it is not the active one, or if no credential may be created
+// now.
 func (r *Rotator) replace(ctx context.Context, id string, dead bool) (old string, ok bool, err error) {
 	err = r.update(ctx, func(s *state, now time.Time) bool {
 		old, ok = "", false
@@ -36,7 +37,7 @@ func (r *Rotator) replace(ctx context.Context, id string, dead bool) (old string
 			return false
 		}
 		old, ok = v.ID, true
-		if dead { // a failing provider decides when it is asked again, and not its callers
+		if dead { // callers must not shorten the backoff of a failing provider
 			ok = !now.Before(s.Retry)
 		} else {
 			s.Retry = now
@@ -47,14 +48,14 @@ func (r *Rotator) replace(ctx context.Context, id string, dead bool) (old string
 	return old, ok, err
 }
 
-// Rejected implements [Source]. It replaces the credential if the provider rejects it
-// in a probe as well, without waiting for calls in flight, and returns when calls use
+// Rejected implements [Source]. If the provider also rejects the credential in a probe,
+// Rejected replaces it without waiting for calls in progress. It returns when calls use
 // the new one or the replacement failed.
 func (r *Rotator) Rejected(ctx context.Context, c Credential) {
 	if r.id() != c.ID {
-		return // another one is active already
+		return // another credential is already active
 	}
-	// The flight has a limit, and ends with Run.
+	// The flight has a timeout, and ends with Run.
 	_, _ = r.flight.Do(ctx, c.ID, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, r.recover(ctx, c)
 	})
@@ -69,7 +70,7 @@ func (r *Rotator) recover(ctx context.Context, c Credential) error {
 	err := r.provider.Probe(probe, c.Secret)
 	cancel()
 	if !errors.Is(err, ErrRejected) {
-		return err // the answer was about the request
+		return err // the 401 was about the request
 	}
 	_, ok, err := r.replace(ctx, c.ID, true)
 	if err != nil || !ok {
@@ -81,8 +82,8 @@ func (r *Rotator) recover(ctx context.Context, c Credential) error {
 
 // Decommission revokes all credentials, without waiting for calls in progress, and
 // returns when they are revoked. After that, the rotators of all nodes yield no
-// credential and create none. If a step fails, it is tried again by [Rotator.Run], and
-// the error wraps a [*gatehouse.Error] of status 503.
+// credential and create none. If a step fails, [Rotator.Run] retries it, and the error
+// wraps a [*gatehouse.Error] of status 503.
 func (r *Rotator) Decommission(ctx context.Context) error {
 	left := true
 	check := func(s *state, _ time.Time) bool {
@@ -107,8 +108,8 @@ func (r *Rotator) Decommission(ctx context.Context) error {
 	return r.outcome(err)
 }
 
-// outcome returns err without the text of other packages. It is a 503 unless the rotator
-// is decommissioned.
+// outcome returns err without text from other packages: a 503 unless the rotator is
+// decommissioned.
 func (r *Rotator) outcome(err error) error {
 	if err == nil {
 		return nil

@@ -15,8 +15,8 @@ import (
 // maxSwaps limits the attempts to change the record while other nodes change it.
 const maxSwaps = 32
 
-// update changes the record and applies it. change returns whether it changed the
-// state. It is called again if another node was faster.
+// update changes the record and applies it. change reports whether it changed the state.
+// It is called again if another node changed the record first.
 func (r *Rotator) update(ctx context.Context, change func(s *state, now time.Time) bool) error {
 	select {
 	case r.writing <- struct{}{}:
@@ -33,8 +33,8 @@ func (r *Rotator) update(ctx context.Context, change func(s *state, now time.Tim
 		if err != nil {
 			return err
 		}
-		// The first hold releases what this node no longer uses, the second one takes what
-		// change activates.
+		// The first hold releases credentials that this node no longer uses; the second
+		// one adds the credential that change activates.
 		changed := r.hold(s, record.AsOf)
 		changed = change(s, record.AsOf) || changed
 		if r.hold(s, record.AsOf) || changed {
@@ -59,7 +59,7 @@ func (r *Rotator) update(ctx context.Context, change func(s *state, now time.Tim
 	return ErrConflict
 }
 
-// jitter is a time of up to 10 ms, so that nodes do not meet again.
+// jitter returns a random time of up to 10 ms, so that nodes do not conflict again.
 func jitter() time.Duration {
 	var b [1]byte
 	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
@@ -111,7 +111,7 @@ func (r *Rotator) turn(ctx context.Context) (wait time.Duration, failed error) {
 	}
 }
 
-// do calls the provider and records the outcome, also if ctx ends meanwhile.
+// do calls the provider and records the result, even if ctx ends meanwhile.
 func (r *Rotator) do(ctx context.Context, id string, step stage, secret gatehouse.Secret) error {
 	call, cancel := context.WithTimeout(ctx, r.timeout)
 	var err error
@@ -146,7 +146,7 @@ func (r *Rotator) do(ctx context.Context, id string, step stage, secret gatehous
 	}
 	r.reportAll(ctx, events)
 	if step == created && len(events) == 0 {
-		return nil // it is probed again soon
+		return nil // the next probe is due soon
 	}
 	return err
 }
@@ -157,8 +157,8 @@ func (r *Rotator) reportAll(ctx context.Context, events []gatehouse.Event) {
 	}
 }
 
-// failed reports a failure without the text of the error, in which the provider's
-// client may have put an address or a credential.
+// failed reports a failure without the text of the error, because the provider's client
+// may put an address or a credential into it.
 func (r *Rotator) failed(ctx context.Context, step, id string, err error) {
 	e := gatehouse.Event{Type: EventFailed, Level: slog.LevelError, Credential: id, Cause: newFailure(r.name, err)}
 	if ctx.Err() != nil {
@@ -168,12 +168,12 @@ func (r *Rotator) failed(ctx context.Context, step, id string, err error) {
 	r.report(ctx, e)
 }
 
-// Run rotates until ctx ends, and returns its error. It creates the first credential
-// at once. Call it on each node, once.
+// Run rotates until ctx ends, and returns the error of ctx. It creates the first
+// credential at once. Call it once on each node.
 func (r *Rotator) Run(ctx context.Context) error {
 	defer r.flight.Close()
 	for {
-		wait, _ := r.turn(ctx) // its errors are events
+		wait, _ := r.turn(ctx) // turn reports its errors as events
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -187,7 +187,7 @@ func (r *Rotator) Run(ctx context.Context) error {
 	}
 }
 
-// leave releases the lease of this node, and renews its hold: calls may go on.
+// leave releases the lease of this node and renews its hold, because calls may continue.
 func (r *Rotator) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.timeout)
 	defer cancel()
@@ -199,8 +199,8 @@ func (r *Rotator) leave(ctx context.Context) {
 	})
 }
 
-// until does turns until the condition is true. It returns the error of ctx, or the
-// first error of a step.
+// until calls turn until the condition is true. It returns the error of ctx, or the first
+// error of a step.
 func (r *Rotator) until(ctx context.Context, condition func() bool) error {
 	for {
 		r.mu.Lock()

@@ -26,17 +26,18 @@ const (
 	defaultTimeout = 30 * time.Second
 )
 
-// Provider creates and revokes credentials at a provider. The application implements
-// it with the management API of the provider. Its methods are called by one node at a
-// time, with a context that ends at [RotatorConfig].Timeout.
+// Provider creates and revokes credentials at a provider. The application implements it
+// with the management API of the provider. One node at a time calls its methods, with a
+// context that ends after [RotatorConfig].Timeout.
 type Provider interface {
-	// Create creates a credential that the provider lists under id, such as its name
-	// or a tag: 26 letters and digits that no other credential has.
+	// Create creates a credential that the provider can find by id, such as by its name
+	// or a tag. id has 26 letters and digits and is unique.
 	Create(ctx context.Context, id string) (gatehouse.Secret, error)
 
-	// Probe makes a call that costs nothing with a credential, such as a list of
-	// models. It returns nil if the provider accepts the credential, an error that
-	// wraps [ErrRejected] if not, and another error if the provider does not answer.
+	// Probe makes a call without cost with a credential, such as a list of models. It
+	// returns nil if the provider accepts the credential, an error that wraps
+	// [ErrRejected] if the provider rejects it, and another error if the provider does
+	// not respond.
 	Probe(ctx context.Context, secret gatehouse.Secret) error
 
 	// Revoke revokes every credential that Create created with id, even if Create was
@@ -53,7 +54,7 @@ type RotatorConfig struct {
 	// Provider creates and revokes credentials. Required.
 	Provider Provider
 
-	// Store has the state of the rotation, the same one for all nodes. Required.
+	// Store keeps the state of the rotation. All nodes must use the same store. Required.
 	Store Store
 
 	// Keys seal the credentials in Store. Required. To rotate them, see
@@ -65,8 +66,8 @@ type RotatorConfig struct {
 	// if zero.
 	Every time.Duration
 
-	// Refresh is the interval at which a node reads the record, and so the time after
-	// which all nodes use a new credential. 5 s if zero.
+	// Refresh is the interval at which a node reads the record: after it, all nodes use a
+	// new credential. 5 s if zero.
 	Refresh time.Duration
 
 	// Drain limits the time from the activation of a credential to the revocation of
@@ -78,18 +79,18 @@ type RotatorConfig struct {
 	// request by then. 30 s if zero.
 	Timeout time.Duration
 
-	// Observer receives an event for each step. An error of the observer does not undo
-	// the step.
+	// Observer receives an event for each step. The step is kept even if the observer
+	// returns an error.
 	Observer gatehouse.Observer
 }
 
-// Rotator is a [Source] whose credentials it creates, rotates and revokes. It is safe
-// for concurrent use, by any number of nodes with one store; a program calls [Rotator.Run]
-// on each of them.
+// Rotator is a [Source] that creates, rotates and revokes its credentials. It is safe for
+// concurrent use, by any number of nodes with one store. Each node must call
+// [Rotator.Run].
 //
-// If the store is unavailable, calls go on with the last known credential and no
-// rotation begins. If a node cannot reach the store for six times Refresh, other nodes
-// revoke the credential that it uses without waiting for its calls.
+// If the store is unavailable, calls continue with the last known credential and no
+// rotation begins. If a node cannot reach the store for six times Refresh, other nodes no
+// longer wait for its calls before they revoke a credential.
 type Rotator struct {
 	name     string
 	provider Provider
@@ -102,7 +103,7 @@ type Rotator struct {
 	node    string        // random
 	writing chan struct{} // held by update, so that states are applied in their order
 	working chan struct{} // held by turn
-	wake    chan struct{} // tells Run that there is something to do
+	wake    chan struct{} // wakes Run: a step may be due
 	flight  flight.Group[string, struct{}]
 
 	mu      sync.Mutex
@@ -196,8 +197,8 @@ func (r *Rotator) take() (Credential, func(), error) {
 	return c, func() { r.release(c.ID) }, nil
 }
 
-// release ends a call. The last one of a credential that is not current lets the
-// rotation go on.
+// release ends a call. After the last call with a credential that is not current, the
+// rotation continues.
 func (r *Rotator) release(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -210,7 +211,7 @@ func (r *Rotator) release(id string) {
 	}
 }
 
-// poke makes Run do a turn now.
+// poke makes Run call turn now.
 func (r *Rotator) poke() {
 	select {
 	case r.wake <- struct{}{}:
@@ -230,7 +231,7 @@ func (r *Rotator) isClosed() bool {
 	return r.closed
 }
 
-// apply makes the active credential of a state the current one.
+// apply makes the active credential of a state the current one of this node.
 func (r *Rotator) apply(s *state) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -246,9 +247,9 @@ func (r *Rotator) apply(s *state) {
 	r.changed = make(chan struct{})
 }
 
-// hold records which credentials this node uses, and reports whether that is a
-// change. The current one is among them even if the state has another active one:
-// calls can begin with it until apply.
+// hold records which credentials this node uses, and reports whether the state changed.
+// It includes the current one even if the state has another active one, because calls can
+// begin with it until apply.
 func (r *Rotator) hold(s *state, now time.Time) bool {
 	r.mu.Lock()
 	uses := make([]string, 0, 2)

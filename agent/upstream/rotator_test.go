@@ -30,6 +30,9 @@ func TestNewRotatorReportsAllErrors(t *testing.T) {
 			t.Errorf("NewRotator error = %v, want %s", err, want)
 		}
 	}
+	if _, err := upstream.NewRotator(upstream.RotatorConfig{}); err == nil || !strings.Contains(err.Error(), "RotatorConfig.Name: required") {
+		t.Errorf("NewRotator without a name: error = %v", err)
+	}
 	seen := &events{}
 	newRotator(t, newProvider(), &upstream.Memory{}, func(c *upstream.RotatorConfig) { c.Observer = seen })
 	if diff := cmp.Diff([]gatehouse.EventType{upstream.EventMemoryStore}, seen.types()); diff != "" {
@@ -179,7 +182,11 @@ func TestOneNodeCallsProvider(t *testing.T) {
 			}
 			return nil
 		})
+		start := time.Now()
 		one.Rejected(t.Context(), c)
+		if took := time.Since(start); took >= 20*time.Second {
+			t.Errorf("Rejected took %v, want the time of four calls of the provider at most", took)
+		}
 		if c, release = acquire(t, one); !p.accepts(c) {
 			t.Errorf("after Rejected: the credential %s is not live", c.ID)
 		}
@@ -191,10 +198,11 @@ func TestOneNodeCallsProvider(t *testing.T) {
 type faulty struct {
 	*provider
 	create func(ctx context.Context) (gatehouse.Secret, error)
+	probe  error
 }
 
 func (f faulty) Create(ctx context.Context, _ string) (gatehouse.Secret, error) { return f.create(ctx) }
-func (f faulty) Probe(context.Context, gatehouse.Secret) error                  { return nil }
+func (f faulty) Probe(context.Context, gatehouse.Secret) error                  { return f.probe }
 
 func TestFaultyCreation(t *testing.T) {
 	for name, create := range map[string]func(context.Context) (gatehouse.Secret, error){
@@ -203,11 +211,12 @@ func TestFaultyCreation(t *testing.T) {
 			<-ctx.Done()
 			return gatehouse.Secret{}, ctx.Err()
 		},
+		"never accepted": func(context.Context) (gatehouse.Secret, error) { return gatehouse.NewSecret([]byte("sk")), nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRotator(t, faulty{newProvider(), create}, &store{}, nil)
-				ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second) // more than Timeout
+				r := newRotator(t, faulty{newProvider(), create, errDown}, &store{}, nil)
+				ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second) // more than twice Timeout
 				defer cancel()
 				if c, _, err := r.Acquire(ctx); !isUnavailable(err) || ctx.Err() != nil {
 					t.Errorf("Acquire = %q, %v, want an error of the creation", c.ID, err)
@@ -242,7 +251,7 @@ func TestRejectedReplaces(t *testing.T) {
 		first, release := acquire(t, one)
 		defer release()
 		time.Sleep(5 * time.Second)
-		one.Rejected(t.Context(), first) // the answer was about the request
+		one.Rejected(t.Context(), first) // the 401 was about the request
 		p.onCall(func(string, string) error { return errDown })
 		one.Rejected(t.Context(), first) // the provider does not say
 		p.onCall(nil)
@@ -483,7 +492,50 @@ func (s *canceled) Swap(ctx context.Context, name string, revision int64, data [
 // cause without the text of the store or the provider.
 func isUnavailable(err error) bool {
 	e, ok := errors.AsType[*gatehouse.Error](err)
-	return ok && e.Code == gatehouse.CodeTemporarilyUnavailable && e.Reason == upstream.ReasonNoAnswer && !strings.Contains(e.Cause.Error(), "10.1")
+	return ok && e.Code == gatehouse.CodeTemporarilyUnavailable && e.Reason == upstream.ReasonNoAnswer &&
+		strings.HasPrefix(e.Cause.Error(), "upstream: unavailable: main: ") && !strings.Contains(e.Cause.Error(), "10.1")
+}
+
+// Each step that fails is an event with its name, its credential and a cause without an
+// address.
+func TestFailedStepIsReported(t *testing.T) {
+	for _, step := range []string{"load", "record", "create", "probe", "revoke"} {
+		synctest.Test(t, func(t *testing.T) {
+			p, s, seen := newProvider(), &store{}, &events{}
+			r := newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Observer = seen })
+			swaps := 0
+			s.hook = func(when, _ string) error {
+				if swaps++; step == "record" && swaps > 2 {
+					return errDown
+				}
+				return nil
+			}
+			if step == "load" {
+				s.fail(errDown)
+			}
+			p.onCall(func(when, op string) error {
+				if op == step {
+					return errDown
+				}
+				return nil
+			})
+			_, _, err := r.Acquire(t.Context())
+			if step == "revoke" {
+				err = r.Decommission(t.Context())
+			}
+			if !isUnavailable(err) {
+				t.Errorf("%s: error = %v, want 503", step, err)
+			}
+			all := slices.DeleteFunc(seen.drain(), func(e gatehouse.Event) bool { return e.Type != upstream.EventFailed })
+			want := []slog.Attr{slog.String(upstream.AttrStep, strings.Replace(step, "record", "load", 1)), slog.String(upstream.AttrUpstream, "main")}
+			if len(all) == 0 {
+				t.Fatalf("%s: no event", step)
+			}
+			if e := all[0]; e.Level != slog.LevelError || (e.Credential == "") != (step == "load") || !slices.EqualFunc(e.Attrs, want, slog.Attr.Equal) || e.Cause.Error() != "upstream: unavailable: main: failed" {
+				t.Errorf("%s: event = %+v, want the attributes %v", step, e, want)
+			}
+		})
+	}
 }
 
 func TestStoreIsUnavailable(t *testing.T) {
@@ -505,7 +557,16 @@ func TestStoreIsUnavailable(t *testing.T) {
 		} else {
 			end()
 		}
-		if err := r.Rotate(t.Context()); !errors.Is(err, upstream.ErrUnavailable) || !isUnavailable(err) || strings.Contains(err.Error(), "10.1") {
+		failures := slices.DeleteFunc(seen.types(), func(e gatehouse.EventType) bool { return e != upstream.EventFailed })
+		if len(failures) < 3600 {
+			t.Errorf("%d attempts to load the record in an hour, want one each second", len(failures))
+		}
+		p.onCall(func(when, op string) error {
+			t.Errorf("%s %s without a store", when, op)
+			return nil
+		})
+		r.Rejected(t.Context(), c)
+		if err := r.Rotate(t.Context()); !errors.Is(err, upstream.ErrUnavailable) || !isUnavailable(err) || err.Error() != "upstream: unavailable: main: failed" {
 			t.Errorf("Rotate without a store: error = %v", err)
 		}
 		s.fail(upstream.ErrConflict)

@@ -17,19 +17,19 @@ type Credential struct {
 	Secret gatehouse.Secret
 }
 
-// Source yields the current credential. Methods are safe for concurrent use.
+// Source returns the current credential. Its methods must be safe for concurrent use.
 type Source interface {
-	// Acquire returns the credential for one call. The caller calls release once,
-	// when the call has ended; it is not nil if err is nil. The error may wrap
-	// anything: a [Transport] does not return its text.
+	// Acquire returns the credential for one call. The caller must call release once,
+	// when the call has ended. release is not nil if err is nil. A [Transport] does not
+	// return the text of the error.
 	Acquire(ctx context.Context) (c Credential, release func(), err error)
 
-	// Rejected reports to the source that the provider answered 401 to c. It returns
-	// when Acquire returns a replacement, or when there is no replacement.
+	// Rejected tells the source that the provider responded 401 to c. It returns when
+	// Acquire returns a replacement, or when there is no replacement.
 	Rejected(ctx context.Context, c Credential)
 }
 
-// A file may be read while another program writes it. Then it is empty.
+// A file may be read while another program writes it, and be empty then.
 const (
 	readAttempts = 3
 	readPause    = 5 * time.Millisecond
@@ -39,9 +39,9 @@ const (
 type secretSource string
 
 // NewSecretSource returns the source for "env:NAME" or "file:PATH", see
-// [gatehouse.LoadSecret]. It reads the secret once, so that an error shows at start,
-// and then for each call: a changed file is used from the next call on. If the file
-// is missing or empty, calls fail; write a new file and rename it over the old one.
+// [gatehouse.LoadSecret]. It reads the secret once, to find errors at start, and then for
+// each call: a changed file takes effect with the next call. If the file is missing or
+// empty, calls fail; write a new file and rename it over the old one.
 func NewSecretSource(ref string) (Source, error) {
 	if _, err := gatehouse.LoadSecret(ref, 1); err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (s secretSource) Acquire(ctx context.Context) (Credential, func(), error) {
 	}
 }
 
-// Rejected implements [Source]: the next Acquire reads again in any case.
+// Rejected implements [Source]: the next Acquire reads the secret again anyway.
 func (secretSource) Rejected(context.Context, Credential) {}
 
 // sleep waits for d, or returns the error of ctx.

@@ -86,7 +86,10 @@ func TestCommand(t *testing.T) {
 			t.Errorf("Acquire after Lifetime = %q, want %q", c.Secret.Reveal(), want)
 		}
 	}
-	if c, _ := acquire(t, shell("echo $UPSTREAM_TEST_KEY$OWN", func(c *upstream.Command) { c.Env = []string{"OWN=own"} })); string(c.Secret.Reveal()) != "own" {
+	env := []string{"OWN=own"}
+	source = shell("echo $UPSTREAM_TEST_KEY$OWN", func(c *upstream.Command) { c.Env = env })
+	env[0] = "OWN=other" // has no effect any more
+	if c, _ := acquire(t, source); string(c.Secret.Reveal()) != "own" {
 		t.Errorf("a command with Env wrote %q, want own", c.Secret.Reveal())
 	}
 	longest := strings.Repeat("x", 4096)
@@ -109,6 +112,8 @@ func TestCommand(t *testing.T) {
 		source := shell(test.script, func(c *upstream.Command) { c.Timeout = test.timeout })
 		if _, _, err := source.Acquire(t.Context()); err == nil || strings.Contains(err.Error(), "key") {
 			t.Errorf("Acquire of a command that %s: error = %v", name, err)
+		} else if errors.Is(err, context.DeadlineExceeded) != (name == "hangs") {
+			t.Errorf("Acquire of a command that %s: error = %v, want that of the context only if it hangs", name, err)
 		}
 	}
 	if took := time.Since(start); took > 90*time.Second {

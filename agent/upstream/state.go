@@ -17,12 +17,12 @@ import (
 // errRecord means that the record in the store is not one that a Rotator wrote.
 var errRecord = errors.New("upstream: the record in the store is malformed")
 
-// stage is how far a credential is.
+// stage is a stage in the life of a credential.
 type stage string
 
 const (
 	creating stage = "creating" // the provider may have created it
-	created  stage = "created"  // and it is not used yet
+	created  stage = "created"  // the provider created it, and no call uses it yet
 	active   stage = "active"   // new calls use it
 	draining stage = "draining" // calls that began earlier may use it
 	revoking stage = "revoking" // the provider may have revoked it
@@ -30,17 +30,17 @@ const (
 
 // state is the content of the record. All times are those of the store's clock.
 type state struct {
-	// Lease is the right to do the steps.
+	// Lease is the right of one node to do the steps.
 	Lease lease `json:"lease"`
 	// Versions are the credentials that the provider has or may have.
 	Versions []version `json:"versions"`
-	// Nodes are the processes and what they use.
+	// Nodes are the processes and the credentials that they use.
 	Nodes map[string]node `json:"nodes"`
-	// Replace is the ID of the active credential if it is to be replaced.
+	// Replace is the ID of the active credential if it must be replaced.
 	Replace string `json:"replace,omitempty"`
-	// Retry is when the next credential may be created after a failure.
+	// Retry is the time at which the next credential may be created after a failure.
 	Retry time.Time `json:"retry"`
-	// Failures counts the creations that failed since the last one that did not.
+	// Failures counts consecutive failed creations.
 	Failures int `json:"failures,omitempty"`
 	// Closed is set by Decommission.
 	Closed bool `json:"closed,omitempty"`
@@ -58,18 +58,18 @@ type version struct {
 	// Created is when the creation began, Since when the stage began.
 	Created time.Time `json:"created"`
 	Since   time.Time `json:"since"`
-	// Next is when the next step may be tried.
+	// Next is the time at which the next step may be tried.
 	Next time.Time `json:"next"`
 	// Failures counts the failures of the step.
 	Failures int `json:"failures,omitempty"`
-	// Dead is set if the provider rejects the credential, so that no call needs it.
+	// Dead is true if the provider rejects the credential: no call needs it.
 	Dead bool `json:"dead,omitempty"`
 
 	secret gatehouse.Secret // from Sealed
 }
 
-// node is a process that uses credentials: none of them is revoked before the process
-// releases it, or Expires.
+// node is a process that uses credentials. They are not revoked before the process
+// releases them or Expires.
 type node struct {
 	Uses    []string  `json:"uses"`
 	Expires time.Time `json:"expires"`
@@ -124,8 +124,8 @@ var forever = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
 const sealPurpose = "gatehouse upstream credential "
 
-// encode seals the credentials, with the first key of the keyring in each record, so
-// that a former key is needed until the next write only.
+// encode seals all credentials with the first key of the keyring, so that a previous key
+// is needed only until the next write.
 func (s *state) encode(name string, keys *cookie.Keyring) ([]byte, error) {
 	for i := range s.Versions {
 		v := &s.Versions[i]

@@ -19,14 +19,14 @@ import (
 )
 
 const (
-	// maxNameBytes limits the name of an upstream, which is a label.
+	// maxNameBytes limits the name of an upstream, because it becomes a metric label.
 	maxNameBytes = 128
 	// maxSecretBytes limits a credential: servers accept about 8 KB of headers.
 	maxSecretBytes = 4096
-	// maxDrainBytes is how much of a refusal is read so that its connection can be
-	// used again.
+	// maxDrainBytes limits the bytes of an error response that are read to reuse its
+	// connection.
 	maxDrainBytes = 64 << 10
-	// maxIdleConns is the number of idle connections to the one origin.
+	// maxIdleConns is the maximum number of idle connections to the origin.
 	maxIdleConns = 256
 )
 
@@ -40,15 +40,15 @@ type Config struct {
 	// Required.
 	Origin string
 
-	// Source yields the credential. Required.
+	// Source returns the credential. Required.
 	Source Source
 
-	// Header is the request header of the credential. If it is empty, the credential
-	// is sent as "Authorization: Bearer"; in any other header, such as "X-Api-Key", it
-	// is the whole value.
+	// Header is the request header for the credential, such as "X-Api-Key": the
+	// credential is its whole value. If Header is empty, the credential is sent as
+	// "Authorization: Bearer".
 	Header string
 
-	// Strip are names of further request headers that are credentials of the caller.
+	// Strip are names of other request headers that carry credentials of the caller.
 	Strip []string
 
 	// Base makes the requests. If it is nil, it is like [http.DefaultTransport], with
@@ -71,8 +71,8 @@ type Transport struct {
 	observer           gatehouse.Observer
 }
 
-// New returns a transport. It reports all errors in config at once and does not ask
-// the source.
+// New returns a transport. It reports all errors in config at once and does not call the
+// source.
 func New(config Config) (*Transport, error) {
 	t := &Transport{name: config.Name, source: config.Source, header: config.Header, base: config.Base, observer: config.Observer}
 	var errs []error
@@ -117,7 +117,7 @@ func New(config Config) (*Transport, error) {
 
 func newBase() http.RoundTripper {
 	base, ok := http.DefaultTransport.(*http.Transport)
-	if !ok { // a program that replaced the default wants its own
+	if !ok { // respect a program that replaced http.DefaultTransport
 		return http.DefaultTransport
 	}
 	base = base.Clone()
@@ -126,22 +126,21 @@ func newBase() http.RoundTripper {
 	return base
 }
 
-// RoundTrip implements [http.RoundTripper]. The request goes out without the
-// credentials of the caller and with that of the upstream. It is not sent if its
-// origin is another one, so that a redirect does not leak the credential.
+// RoundTrip implements [http.RoundTripper]. It sends the request without the credentials
+// of the caller and with that of the upstream. It does not send a request for another
+// origin, so that a redirect does not leak the credential.
 //
-// If the upstream answers 401, RoundTrip asks the source for another credential and
-// repeats the request once with it, unless the body of the request cannot be
-// repeated: see http.Request.GetBody.
+// If the response is 401, RoundTrip calls the source for another credential and repeats
+// the request once with it, unless the body cannot be repeated: see http.Request.GetBody.
 //
-// If a refusal of the upstream is compressed, its body is dropped, because the
-// credential could not be masked.
+// If an error response of the upstream is compressed, RoundTrip drops its body, because
+// the credential could not be masked.
 //
-// The call lasts until the body of the response is closed or read to its end. The
-// error is, in the sense of [errors.Is], [ErrUnavailable], [ErrNoCredential] or
-// [ErrOrigin], and [ErrEncoded] or the error of the context if that is the cause.
+// The call lasts until the body of the response is closed or read to its end. The error
+// wraps [ErrUnavailable], [ErrNoCredential] or [ErrOrigin], and also [ErrEncoded] or the
+// error of the context if that is the cause.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	// The host alone would let a caller choose another server behind the same proxy.
+	// Compare the URL: the Host header could select another server behind the same proxy.
 	if safeurl.Origin(r.URL) != t.origin {
 		closeBody(r)
 		return nil, &failure{name: t.name, kind: ErrOrigin, text: "the request was not sent"}
@@ -158,7 +157,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.finish(r, response, err, c, release)
 }
 
-// again handles the answer 401: it repeats the request with another credential.
+// again handles a 401: it repeats the request with another credential.
 func (t *Transport) again(r *http.Request, refused *http.Response, c Credential, release func()) (*http.Response, error) {
 	ctx := r.Context()
 	t.report(ctx, gatehouse.Event{Type: EventRejected, Level: slog.LevelWarn, Credential: c.ID})
@@ -179,14 +178,13 @@ func (t *Transport) again(r *http.Request, refused *http.Response, c Credential,
 	return t.finish(r, response, err, next, releaseNext)
 }
 
-// finish ends a call that failed, or lets it last as long as the body of its
-// response.
+// finish ends a failed call. A successful call ends with the body of its response.
 func (t *Transport) finish(r *http.Request, response *http.Response, err error, c Credential, release func()) (*http.Response, error) {
 	if err == nil && !isIdentity(response.Header) {
 		_ = response.Body.Close()
 		if response.StatusCode < http.StatusMultipleChoices {
 			err = ErrEncoded
-		} else { // what it says is in its status
+		} else { // the status is the whole content
 			response.Body, response.ContentLength = http.NoBody, 0
 			response.Header.Del("Content-Encoding")
 			response.Header.Del("Content-Length")
@@ -226,7 +224,7 @@ func (t *Transport) acquire(ctx context.Context) (Credential, func(), error) {
 
 func (t *Transport) send(r *http.Request, body io.ReadCloser, c Credential) (*http.Response, error) {
 	out, address := r.WithContext(r.Context()), *r.URL
-	address.User = nil // net/http makes an Authorization header of it
+	address.User = nil // net/http would add an Authorization header for it
 	out.URL, out.Body, out.Host, out.Trailer = &address, body, "", nil
 	out.Header = withoutCredentials(r.Header, t.strip)
 	// The credential cannot be masked in a compressed response.
@@ -241,7 +239,7 @@ func (t *Transport) send(r *http.Request, body io.ReadCloser, c Credential) (*ht
 
 // unavailable reports a call that got no response, and returns its error.
 func (t *Transport) unavailable(ctx context.Context, err error) error {
-	if !errors.Is(err, context.Canceled) { // the caller hung up
+	if !errors.Is(err, context.Canceled) { // the client disconnected
 		t.report(ctx, gatehouse.Event{Type: EventUnavailable, Level: slog.LevelError, Cause: err})
 	}
 	return err
@@ -254,7 +252,7 @@ func (t *Transport) report(ctx context.Context, e gatehouse.Event) {
 
 func closeBody(r *http.Request) {
 	if r.Body != nil {
-		_ = r.Body.Close() // as the interface demands
+		_ = r.Body.Close() // required by the interface
 	}
 }
 

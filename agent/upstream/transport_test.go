@@ -98,6 +98,9 @@ func TestNewReportsAllErrors(t *testing.T) {
 			t.Errorf("New error = %v, want %s", err, want)
 		}
 	}
+	if _, err := upstream.New(upstream.Config{}); err == nil || !strings.Contains(err.Error(), "Config.Name: required") {
+		t.Errorf("New without a name: error = %v", err)
+	}
 	for _, origin := range []string{"", "https://api.example.com/", "https://api.example.com/v1", "https://u@api.example.com", "ftp://api.example.com"} {
 		if _, err := upstream.New(upstream.Config{Name: "main", Origin: origin, Source: secretSource(t, "file:"+file(t, "", secret))}); err == nil {
 			t.Errorf("New(Origin %q): no error", origin)
@@ -225,8 +228,9 @@ func TestRefusedCallsAreRepeated(t *testing.T) {
 	call("/", false, 200, 1)
 	file(t, path, "wrong")
 	call("/", true, 401, 1)
-	if got := seen.types(); len(got) != 4 || got[0] != upstream.EventRejected {
-		t.Errorf("events = %q, want four %s", got, upstream.EventRejected)
+	got := seen.drain()
+	if len(got) != 4 || got[0].Type != upstream.EventRejected || len(got[0].Attrs) != 1 || !got[0].Attrs[0].Equal(slog.String(upstream.AttrUpstream, "main")) {
+		t.Errorf("events = %+v, want four %s of main", got, upstream.EventRejected)
 	}
 }
 

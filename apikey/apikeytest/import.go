@@ -170,7 +170,7 @@ var importRules = []rule{
 		},
 	},
 	{
-		"retention", "Create and Import remove up to ten records whose Expires is more than Retention ago, in each call. Nothing else removes a record but Delete.",
+		"retention", "Create and Import remove up to ten records whose Expires is more than Retention ago, in each call. Only these two and Delete remove records.",
 		func(s suite) {
 			now := s.create(draft(keyID(1))).AsOf
 			ended := func(n int, ago time.Duration) apikey.Record {

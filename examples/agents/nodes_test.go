@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -301,55 +300,6 @@ func TestStoreDown(t *testing.T) {
 	})
 }
 
-// A server does not start on a database that loses acknowledged changes, and uses none
-// that comes up later.
-func TestUnsuitableStore(t *testing.T) {
-	enginetest.Slow(t)
-	engine := enginetest.StartPostgres(t, "fsync=off")
-	dsn := engine.Database(t)
-	w := newWorld(t)
-	open := func(dsn string) *app {
-		config, err := readConfig(w.write(t, object{
-			"store": object{"driver": "postgres", "dsn": dsn},
-			"audit": object{"path": filepath.Join(t.TempDir(), "audit.jsonl"), "signing_key": w.settings()["audit"].(object)["signing_key"]},
-		}))
-		must(t, err)
-		a, err := newApp(config, slog.New(slog.DiscardHandler))
-		must(t, err)
-		return a
-	}
-	a := open(dsn)
-	if _, err := a.start(t.Context()); err == nil || !strings.Contains(err.Error(), "fsync is off") {
-		t.Errorf("start = %v, want an error with the setting", err)
-	}
-	_ = a.close()
-
-	proxy := enginetest.StartProxy(t, engine.Addr())
-	proxy.Cut()
-	a = open(enginetest.Via(t, dsn, proxy))
-	defer func() { _ = a.close() }()
-	_, err := a.start(t.Context())
-	must(t, err)
-	proxy.Restore()
-	err = a.store.prepare(t.Context()) // what the retries get
-	if !unsuitable(err) {
-		t.Errorf("prepare = %v, want what makes the database unfit", err)
-	}
-	for name, call := range map[string]func() error{
-		"agent":    func() error { _, err := a.registry.Find(t.Context(), "helper-1"); return err },
-		"approval": func() error { _, err := a.store.checkedApprovals().Find(t.Context(), "acme", "1"); return err },
-		"proof": func() error {
-			_, err := a.store.checkedReplays().Insert(t.Context(), [32]byte{}, time.Second)
-			return err
-		},
-		"session": func() error { _, err := a.store.checkedSessions().Get(t.Context(), "1"); return err },
-	} {
-		if err := call(); !errors.Is(err, errUnprepared) {
-			t.Errorf("%s: error = %v, want %v", name, err, errUnprepared)
-		}
-	}
-}
-
 // No tool runs from the moment at which the store is down, although the registry has
 // just read the agent.
 func TestClosedStore(t *testing.T) {
@@ -371,7 +321,7 @@ func TestClosedStore(t *testing.T) {
 	if r := n.callTool(t, w.browser, own, "read_public", reading); r.outcome() != "done" {
 		t.Fatalf("read_public: %d %s, want done", r.status, r.text)
 	}
-	must(t, a.store.release())
+	must(t, a.store.Close())
 	if r := n.callTool(t, w.browser, own, "read_public", reading); r.status != 503 {
 		t.Errorf("read_public without the store: %d %s, want 503", r.status, r.text)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/mtls"
 	"github.com/gatehouse-go/gatehouse/signin"
+	"github.com/gatehouse-go/gatehouse/store"
 )
 
 // maxArguments limits the arguments of a call, in bytes: people see them before code
@@ -36,7 +37,7 @@ type app struct {
 	logger    *slog.Logger
 	observer  gatehouse.Observer
 	trail     *audit.Log
-	store     *store
+	store     *store.DB
 	registry  *agent.Registry
 	issuer    *agent.Server    // of agents' tokens
 	signing   *jwtauth.KeyRing // its keys
@@ -56,14 +57,15 @@ func newApp(config *config, logger *slog.Logger) (_ *app, err error) {
 		return nil, err
 	}
 	a := &app{config: config, logger: logger, cancel: func() {}}
+	seed := func(ctx context.Context) error { return a.register(ctx, a.registry) }
 	a.ending, a.endStreams = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			err = errors.Join(config.rename(err), a.close())
 		}
 	}()
-	if a.store, err = openStore(config.Store.Driver, config.Store.DSN); err != nil {
-		return nil, fmt.Errorf("store.%w", err)
+	if a.store, err = openStore("store", store.Config{Driver: config.Store.Driver, DSN: config.Store.DSN, Logger: logger, Seed: seed}); err != nil {
+		return nil, err
 	}
 	signingKey, err := loadSigningKey(config.SigningKey)
 	if err != nil {
@@ -81,7 +83,7 @@ func newApp(config *config, logger *slog.Logger) (_ *app, err error) {
 	if a.tls, err = config.serverTLS(roots); err != nil {
 		return nil, err
 	}
-	proofs, err := dpop.New(dpop.Config{PublicOrigin: config.PublicOrigin, Replays: a.store.checkedReplays()})
+	proofs, err := dpop.New(dpop.Config{PublicOrigin: config.PublicOrigin, Replays: a.store.Replays})
 	if err != nil {
 		return nil, err
 	}
@@ -97,15 +99,15 @@ func newApp(config *config, logger *slog.Logger) (_ *app, err error) {
 		return nil, err
 	}
 	if config.APIKeys != nil {
-		if a.keys, err = newAPIKeys(config.APIKeys, values.cacheTTL, a.observer); err != nil {
+		if a.keys, err = newAPIKeys(config.APIKeys, values.cacheTTL, a.observer, logger); err != nil {
 			return nil, err
 		}
 	}
-	if a.login, err = config.login(a.store.checkedSessions(), a.observer); err != nil {
+	if a.login, err = config.login(a.store.Sessions, a.observer); err != nil {
 		return nil, err
 	}
 	a.approvals, err = approval.New(approval.Config{
-		Store: a.store.checkedApprovals(), URL: config.PublicOrigin + "/approvals", Lifetime: values.lifetime, AllowAskingAgain: true, Observer: a.observer,
+		Store: a.store.Approvals, URL: config.PublicOrigin + "/approvals", Lifetime: values.lifetime, AllowAskingAgain: true, Observer: a.observer,
 		MaxArguments: maxArguments, MaxPending: 50,
 	})
 	if err != nil {
@@ -130,17 +132,17 @@ func (a *app) newIssuer(people jwtauth.Config, key jwtauth.SigningKey, proofs *d
 		roles[name] = agent.Role{Scopes: scopes}
 	}
 	known := agent.Config{
-		Issuer: a.config.PublicOrigin, Store: a.store.agents, Replays: a.store.checkedReplays(), Roles: roles, Observer: a.observer,
-		// The assertion with which an agent gets its token is the evidence.
+		Issuer: a.config.PublicOrigin, Store: a.store.Agents, Replays: a.store.Replays, Roles: roles, Observer: a.observer,
+		// The assertion of the token request is the evidence.
 		Attestations: map[string]agent.Attestation{"key": {Attestor: agent.KeyPossession{}, Issue: true}},
 	}
-	if a.store.driver != "memory" { // which has no agents of an earlier process
-		known.Store = configured{checkedAgents{a.store.agents, a.store}, a.config.Agents}
+	if a.config.Store.Driver != "memory" { // which has no agents of an earlier process
+		known.Store = configured{a.store.Agents, a.config.Agents}
 	}
 	if a.registry, err = agent.New(known); err != nil {
 		return err
 	}
-	// A mistake in an agent ends the process also if the store is down.
+	// An invalid agent ends the process even if the store is down.
 	known.Store, known.Observer = agent.NewMemory(len(a.config.Agents)), nil
 	trial, err := agent.New(known)
 	if err != nil {
@@ -233,8 +235,8 @@ func (a *app) routes(tools *mcp.Handler, certificates *mtls.Authenticator) (http
 	return root, nil
 }
 
-// sameOrigin refuses requests with an effect that a page of another origin causes,
-// whatever their credential. Other clients than browsers send none of the two headers.
+// sameOrigin refuses cross-origin requests that change state, with any credential.
+// Clients other than browsers send neither of the two headers.
 func (a *app) sameOrigin(sites *cookie.CrossSite, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -265,17 +267,16 @@ func (a *app) endAtShutdown(next http.Handler) http.Handler {
 // output. If a database server is down, the app starts and answers 503 until it is up.
 func (a *app) start(ctx context.Context) (string, error) {
 	ctx, a.cancel = context.WithCancel(ctx)
-	register := func(ctx context.Context) error { return a.register(ctx, a.registry) }
-	if err := a.store.start(ctx, a.logger, register); err != nil {
+	if err := a.store.Start(ctx); err != nil {
 		return "", err
 	}
 	if a.keys == nil {
 		return "", nil
 	}
-	return a.keys.start(ctx, a.logger)
+	return a.keys.start(ctx)
 }
 
-// register registers the configured agents. A decommissioned one stays so.
+// register registers the configured agents. A decommissioned agent stays decommissioned.
 func (a *app) register(ctx context.Context, registry *agent.Registry) error {
 	for n, c := range a.config.Agents {
 		roles, err := gatehouse.NewRoles(c.Roles...)
@@ -319,7 +320,7 @@ func (a *app) close() error {
 		_ = a.registry.Close()
 	}
 	if a.store != nil {
-		_ = a.store.close()
+		_ = a.store.Close()
 	}
 	if a.trail == nil {
 		return nil

@@ -4,112 +4,21 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	_ "modernc.org/sqlite" // the driver "sqlite"
-
-	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent"
-	"github.com/gatehouse-go/gatehouse/agent/approval"
-	"github.com/gatehouse-go/gatehouse/apikey"
-	"github.com/gatehouse-go/gatehouse/dpop"
-	"github.com/gatehouse-go/gatehouse/session"
-	"github.com/gatehouse-go/gatehouse/store/pgnotify"
-	"github.com/gatehouse-go/gatehouse/store/redisstore"
-	"github.com/gatehouse-go/gatehouse/store/sqlstore"
+	"github.com/gatehouse-go/gatehouse/store"
 )
 
-// maxConnections bounds the connections of one server to a database.
-const maxConnections = 16
-
-// store keeps everything that nodes share. A copy of this app needs one of the drivers.
-type store struct {
-	driver    string
-	keys      apikey.Store
-	agents    agent.Store
-	approvals approval.Store
-	replays   dpop.ReplayStore
-	sessions  session.Store
-	watcher   apikey.Watcher              // reports changes of API keys by other processes; nil for memory and SQLite
-	prepare   func(context.Context) error // creates the tables and checks the settings
-	release   func() error
-	retry     sync.WaitGroup
-	ready     atomic.Bool // prepare has succeeded
-}
-
-// openStore opens a store and does not connect to it. No error contains the dsn,
-// which may contain a password.
-func openStore(driver, dsn string) (*store, error) {
-	if strings.HasPrefix(dsn, "env:") || strings.HasPrefix(dsn, "file:") {
-		secret, err := gatehouse.LoadSecret(dsn, 1)
-		if err != nil {
-			return nil, fmt.Errorf("dsn: %w", err)
-		}
-		dsn = string(secret.Reveal())
-	}
-	switch {
-	case driver == "memory" && dsn != "":
-		return nil, errors.New("dsn: the driver memory has none")
-	case driver == "memory":
-		return &store{
-			driver: driver, keys: apikey.NewMemory(0), agents: agent.NewMemory(0), approvals: approval.NewMemory(0), replays: dpop.NewMemory(0),
-			sessions: session.NewMemory(0), prepare: func(context.Context) error { return nil }, release: func() error { return nil },
-		}, nil
-	case driver != "sqlite" && driver != "postgres" && driver != "redis":
-		return nil, fmt.Errorf(`driver: %q is none of "memory", "sqlite", "postgres" and "redis"`, driver)
-	case dsn == "":
-		return nil, errors.New("dsn: required")
-	case driver == "sqlite":
-		db, err := sql.Open("sqlite", sqlstore.SQLiteDSN(dsn))
-		if err != nil {
-			return nil, fmt.Errorf("dsn: %w", err)
-		}
-		return newSQLStore(driver, db)
-	case driver == "postgres":
-		config, err := pgx.ParseConfig(dsn)
-		if scheme, _, ok := strings.Cut(dsn, "://"); err != nil || ok && scheme != "postgres" && scheme != "postgresql" {
-			return nil, errors.New("dsn: not a PostgreSQL connection string")
-		}
-		listener, err := pgnotify.New(pgnotify.Config{Conn: config})
-		if err != nil {
-			return nil, err
-		}
-		s, err := newSQLStore(driver, stdlib.OpenDB(*config))
-		if err != nil {
-			return nil, err
-		}
-		s.watcher = listener.APIKeys()
-		return s, nil
-	}
-	options, err := redis.ParseURL(dsn)
+// openStore opens a database. Its errors name the field of the configuration.
+func openStore(field string, c store.Config) (*store.DB, error) {
+	db, err := store.Open(c)
 	if err != nil {
-		return nil, errors.New("dsn: not a Redis URL")
+		return nil, errors.New(strings.NewReplacer("store: Config.Driver", field+".driver", "store: Config.DSN", field+".dsn").Replace(err.Error()))
 	}
-	logging.Disable() // the errors are in the log of the gate
-	options.ContextTimeoutEnabled = true
-	options.PoolSize = maxConnections
-	client := redis.NewClient(options)
-	backend, err := redisstore.New(redisstore.Config{Client: client})
-	if err != nil {
-		return nil, err
-	}
-	keys := backend.APIKeys()
-	return &store{
-		driver: driver, keys: keys, agents: backend.Agents(), approvals: backend.Approvals(), replays: backend.Replays(),
-		sessions: backend.Sessions(), watcher: keys, prepare: backend.Check, release: client.Close,
-	}, nil
+	return db, nil
 }
 
 // configured is a store of agents without those that were removed from the
@@ -125,77 +34,4 @@ func (s configured) Find(ctx context.Context, id string) (agent.Record, error) {
 		return agent.Record{}, agent.ErrNotFound
 	}
 	return record, err
-}
-
-func newSQLStore(driver string, db *sql.DB) (*store, error) {
-	db.SetMaxOpenConns(maxConnections)
-	db.SetMaxIdleConns(maxConnections)
-	backend, err := sqlstore.New(sqlstore.Config{DB: db})
-	if err != nil {
-		return nil, err
-	}
-	prepare := func(ctx context.Context) error {
-		if err := backend.Migrate(ctx); err != nil { // needs no right to create tables that are there
-			return err
-		}
-		return backend.Check(ctx)
-	}
-	return &store{
-		driver: driver, keys: backend.APIKeys(), agents: backend.Agents(), approvals: backend.Approvals(), replays: backend.Replays(),
-		sessions: backend.Sessions(), prepare: prepare, release: db.Close,
-	}, nil
-}
-
-// start prepares the store and calls then, if it is not nil. It returns an error if the
-// database must not be used as it is. If a database server is down, start returns nil and
-// retries until ctx ends; meanwhile, and as long as the server that comes up must not be
-// used, requests that need the store get 503.
-func (s *store) start(ctx context.Context, logger *slog.Logger, then func(context.Context) error) error {
-	attempt := func() error {
-		ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
-		defer cancel()
-		err := s.prepare(ctx)
-		s.ready.Store(err == nil)
-		if err != nil || then == nil {
-			return err
-		}
-		return then(ctx)
-	}
-	err := attempt()
-	if err == nil || s.driver == "sqlite" || s.driver == "memory" || errors.Is(err, agent.ErrConflict) || unsuitable(err) {
-		return err
-	}
-	s.retry.Go(func() {
-		pause := time.NewTicker(2 * time.Second)
-		defer pause.Stop()
-		for last := ""; err != nil; err = attempt() {
-			if problem := err.Error(); problem != last {
-				level := slog.LevelWarn
-				if unsuitable(err) {
-					level = slog.LevelError
-				}
-				logger.Log(ctx, level, "store", "driver", s.driver, "problem", problem)
-				last = problem
-			}
-			select {
-			case <-pause.C:
-			case <-ctx.Done():
-				return
-			}
-		}
-		logger.Info("store ready", "driver", s.driver)
-	})
-	return nil
-}
-
-// unsuitable reports whether the database responds and must not be used as it is. The
-// error has the setting.
-func unsuitable(err error) bool {
-	return errors.Is(err, sqlstore.ErrUnsuitable) || errors.Is(err, redisstore.ErrUnsuitable)
-}
-
-// close waits for start, whose context has ended, and closes the connections.
-func (s *store) close() error {
-	s.retry.Wait()
-	return s.release()
 }

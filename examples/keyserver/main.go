@@ -100,7 +100,7 @@ func run(ctx context.Context, args []string, out, problems io.Writer) error {
 	return nil
 }
 
-// openStore opens the store and creates its tables. examples/keyadmin has Postgres
+// openStore opens the store and creates its tables. Package store has Postgres
 // and Redis too.
 func openStore(ctx context.Context, url string) (apikey.Store, func() error, error) {
 	path, ok := strings.CutPrefix(url, "sqlite:")

@@ -19,6 +19,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 	"github.com/gatehouse-go/gatehouse/scopes"
 	"github.com/gatehouse-go/gatehouse/signin"
+	"github.com/gatehouse-go/gatehouse/store"
 )
 
 // app is the gateway with its backends.
@@ -28,7 +29,7 @@ type app struct {
 	keys    *apiKeys               // nil if API keys are not configured
 	people  *signin.Handler        // nil if signin is not configured
 	issuer  string                 // the origin of that of people
-	store   *store                 // of the budgets and sessions
+	store   *store.DB              // of the budgets and sessions
 	ledger  *budget.Ledger
 	models  *model.Catalogue
 	budgets []budgetLine
@@ -37,6 +38,9 @@ type app struct {
 	cancel  context.CancelFunc
 	work    sync.WaitGroup
 }
+
+// memoryHolds bounds the budgets in memory, which keep each call for an hour.
+const memoryHolds = 2_000_000
 
 // newApp makes the gateway. It connects to no other server. origin is that of the
 // server.
@@ -52,20 +56,21 @@ func newApp(config *config, origin string, logger *slog.Logger) (*app, error) {
 		a.tokens, errTokens = jwtauth.New(jwtauth.Config{Issuers: values.issuers, Observer: observer})
 	}
 	if config.APIKeys != nil {
-		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL, observer)
+		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL, observer, logger)
 	}
 	models, errModels := model.New(values.models)
 	filter, errPrompts := newFilter(config.Prompts, observer)
 	connections, errUpstreams := connect(config.Upstreams, observer)
-	if a.store, errStore = openStore(config.Ledger.Driver, config.Ledger.DSN); errStore != nil {
-		errStore = fmt.Errorf("ledger.%w", errStore)
-	} else {
-		a.ledger, err = budget.New(budget.Config{Store: a.store.checkedBudgets(), Hold: values.hold, Observer: observer})
+	if a.store, errStore = openStore("ledger", store.Config{Driver: config.Ledger.Driver, DSN: config.Ledger.DSN, Logger: logger}); errStore == nil {
+		if config.Ledger.Driver == "memory" {
+			a.store.Budgets = budget.NewMemory(memoryHolds)
+		}
+		a.ledger, err = budget.New(budget.Config{Store: a.store.Budgets, Hold: values.hold, Observer: observer})
 		if config.Signin != nil {
 			if u, err := url.Parse(config.Signin.Issuer); err == nil {
 				a.issuer = u.Scheme + "://" + u.Host
 			}
-			a.people, errPeople = newSignin(config.Signin, origin, a.store.checkedSessions(), observer)
+			a.people, errPeople = newSignin(config.Signin, origin, a.store.Sessions, observer)
 		}
 	}
 	if err := errors.Join(errTokens, errKeys, errModels, errPrompts, errUpstreams, errStore, err, errPeople); err != nil {
@@ -88,7 +93,7 @@ func newApp(config *config, origin string, logger *slog.Logger) (*app, error) {
 	return a, nil
 }
 
-// authenticators returns what verifies the credentials of API calls.
+// authenticators returns the authenticators for API calls.
 func (a *app) authenticators() []gatehouse.Authenticator {
 	var all []gatehouse.Authenticator
 	if a.tokens != nil {
@@ -169,14 +174,14 @@ func admit(_ *http.Request, p gatehouse.Principal) error {
 // start prepares the stores and returns the lines for standard output.
 func (a *app) start(ctx context.Context) (string, error) {
 	ctx, a.cancel = context.WithCancel(ctx)
-	if err := a.store.start(ctx, a.logger); err != nil {
+	if err := a.store.Start(ctx); err != nil {
 		return "", fmt.Errorf("ledger.dsn: %w", err)
 	}
 	a.work.Go(func() { _ = a.ledger.Run(ctx) }) // it returns when ctx ends
 	if a.keys == nil {
 		return "", nil
 	}
-	return a.keys.start(ctx, a.logger)
+	return a.keys.start(ctx)
 }
 
 func (a *app) close() {
@@ -192,7 +197,7 @@ func (a *app) close() {
 		_ = a.keys.close()
 	}
 	if a.store != nil {
-		_ = a.store.close()
+		_ = a.store.Close()
 	}
 }
 
@@ -214,7 +219,7 @@ func (a *app) readyz(w http.ResponseWriter, r *http.Request) {
 		status = "no keys"
 	case err != nil:
 		status = "no ledger"
-	case a.keys != nil && !a.keys.store.ready.Load():
+	case a.keys != nil && !a.keys.db.Ready():
 		status = "no API keys"
 	}
 	if status != "ready" {

@@ -17,10 +17,11 @@ import (
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/mtls"
+	"github.com/gatehouse-go/gatehouse/store"
 )
 
-// This file is for sender-constrained tokens: those that are worth nothing without a
-// key of the client, DPoP (RFC 9449) or a TLS client certificate (RFC 8705).
+// This file is for sender-constrained tokens, which are useless without a key of the
+// client: DPoP (RFC 9449) or a TLS client certificate (RFC 8705).
 
 // tlsConfig makes the server speak HTTPS.
 type tlsConfig struct {
@@ -29,7 +30,7 @@ type tlsConfig struct {
 	ClientCA string `json:"client_ca"` // PATH, PEM: verifies client certificates
 }
 
-// mtlsConfig says which client certificates are callers.
+// mtlsConfig maps client certificates to callers.
 type mtlsConfig struct {
 	Subjects []struct {
 		SAN     string   `json:"san"` // uri:, dns: or email: and the name
@@ -42,7 +43,7 @@ type mtlsConfig struct {
 	} `json:"client_cert_header"`
 }
 
-// dpopConfig says how DPoP proofs are verified.
+// dpopConfig configures the verification of DPoP proofs.
 type dpopConfig struct {
 	NonceKey string `json:"nonce_key"` // env:NAME or file:PATH; no nonces if empty
 	Replay   struct {
@@ -52,19 +53,19 @@ type dpopConfig struct {
 	Required bool `json:"required"` // accept no unbound access tokens
 }
 
-// bound holds what confirms sender-constrained tokens. A field is nil if that part is
+// bound holds the confirmers of sender-constrained tokens. A field is nil if that part is
 // not configured.
 type bound struct {
 	roots        *mtls.Roots
 	certificates *mtls.Authenticator
 	proofs       *dpop.Verifier
-	replays      *store
+	replays      *store.DB
 	required     bool
 }
 
-func newBound(c *config, observer gatehouse.Observer) (*bound, error) {
+func newBound(c *config, observer gatehouse.Observer, logger *slog.Logger) (*bound, error) {
 	b := &bound{}
-	return b, errors.Join(b.addCertificates(c, observer), b.addProofs(c))
+	return b, errors.Join(b.addCertificates(c, observer), b.addProofs(c, logger))
 }
 
 func (b *bound) addCertificates(c *config, observer gatehouse.Observer) (err error) {
@@ -100,7 +101,7 @@ func (b *bound) addCertificates(c *config, observer gatehouse.Observer) (err err
 	return err
 }
 
-func (b *bound) addProofs(c *config) error {
+func (b *bound) addProofs(c *config, logger *slog.Logger) error {
 	if c.DPoP == nil {
 		if c.PublicOrigin == "" {
 			return nil
@@ -121,17 +122,17 @@ func (b *bound) addProofs(c *config) error {
 	if driver == "" {
 		driver = "memory"
 	}
-	replays, err := openStore(driver, c.DPoP.Replay.DSN)
+	replays, err := openStore("dpop.replay", store.Config{Driver: driver, DSN: c.DPoP.Replay.DSN, Logger: logger})
 	if err != nil {
-		return errors.Join(append(errs, fmt.Errorf("dpop.replay.%w", err))...)
+		return errors.Join(append(errs, err)...)
 	}
 	b.replays, b.required = replays, c.DPoP.Required
-	settings.Replays = replays.checkedReplays()
+	settings.Replays = replays.Replays
 	b.proofs, err = dpop.New(settings)
 	return errors.Join(append(errs, err)...)
 }
 
-// confirmers are what the authenticators of tokens ask about the cnf claim.
+// confirmers returns the confirmers for the authenticators of tokens.
 func (b *bound) confirmers() []gatehouse.Confirmer {
 	var all []gatehouse.Confirmer
 	if b.certificates != nil {
@@ -153,11 +154,11 @@ func (b *bound) require(tokens gatehouse.Authenticator) gatehouse.Authenticator 
 }
 
 // start prepares the store of used proofs.
-func (b *bound) start(ctx context.Context, logger *slog.Logger) error {
+func (b *bound) start(ctx context.Context) error {
 	if b.replays == nil {
 		return nil
 	}
-	if err := b.replays.start(ctx, logger); err != nil {
+	if err := b.replays.Start(ctx); err != nil {
 		return fmt.Errorf("dpop.replay.dsn: %w", err)
 	}
 	return nil
@@ -165,7 +166,7 @@ func (b *bound) start(ctx context.Context, logger *slog.Logger) error {
 
 func (b *bound) close() {
 	if b.replays != nil {
-		_ = b.replays.close()
+		_ = b.replays.Close()
 	}
 }
 
@@ -205,8 +206,8 @@ func (c *tlsConfig) load() (tls.Certificate, error) {
 	return pair, nil
 }
 
-// requireBinding allows callers with a sender-constrained credential. An API key is no
-// invalid token, so its caller gets the challenges without an error.
+// requireBinding allows callers with a sender-constrained credential. An API key is not
+// an invalid token, so its caller gets the challenges without an error.
 func requireBinding(r *http.Request, p gatehouse.Principal) error {
 	err := gatehouse.Bound().Authorize(r, p)
 	if err != nil && p.Method == apikey.Method {

@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"github.com/gatehouse-go/gatehouse/apikey"
+	"github.com/gatehouse-go/gatehouse/store"
 )
 
 const (
@@ -64,36 +65,36 @@ func (c *keysConfig) check() (ttl time.Duration, err error) {
 // apiKeys are the API keys with their store.
 type apiKeys struct {
 	*apikey.Keys
-	store  *store
+	db     *store.DB
 	config *keysConfig
 	watch  bool // other processes change the store, and this one caches it
 	work   sync.WaitGroup
 }
 
-func newAPIKeys(config *keysConfig, ttl time.Duration, observer *telemetry) (*apiKeys, error) {
-	store, err := openStore(config.Driver, config.DSN)
+func newAPIKeys(config *keysConfig, ttl time.Duration, observer *telemetry, logger *slog.Logger) (*apiKeys, error) {
+	db, err := openStore("api_keys", store.Config{Driver: config.Driver, DSN: config.DSN, Logger: logger})
 	if err != nil {
-		return nil, fmt.Errorf("api_keys.%w", err)
+		return nil, err
 	}
 	var catalogue []string // the scopes of the keys created here
 	for _, mint := range config.Mint {
 		catalogue = append(catalogue, mint.Scopes...)
 	}
 	keys, err := apikey.New(apikey.Config{
-		Store: observer.APIKeys(store.checkedKeys()), Prefix: keyPrefix, Scopes: catalogue, CacheTTL: ttl, Watcher: store.watcher, Observer: observer,
+		Store: observer.APIKeys(db.APIKeys), Prefix: keyPrefix, Scopes: catalogue, CacheTTL: ttl, Watcher: db.Watcher, Observer: observer,
 	})
 	if err != nil {
-		_ = store.close()
+		_ = db.Close()
 		return nil, err
 	}
-	return &apiKeys{Keys: keys, store: store, config: config, watch: ttl > 0 && store.watcher != nil}, nil
+	return &apiKeys{Keys: keys, db: db, config: config, watch: ttl > 0 && db.Watcher != nil}, nil
 }
 
 // start prepares the store and creates the configured keys. It returns a line for
 // each with its secret, which cannot be shown again. Background work ends with
 // ctx.
-func (k *apiKeys) start(ctx context.Context, logger *slog.Logger) (string, error) {
-	if err := k.store.start(ctx, logger); err != nil {
+func (k *apiKeys) start(ctx context.Context) (string, error) {
+	if err := k.db.Start(ctx); err != nil {
 		return "", fmt.Errorf("api_keys.dsn: %w", err)
 	}
 	if k.watch {
@@ -117,5 +118,5 @@ func (k *apiKeys) start(ctx context.Context, logger *slog.Logger) (string, error
 // close waits for the background work, whose context has ended.
 func (k *apiKeys) close() error {
 	k.work.Wait()
-	return k.store.close()
+	return k.db.Close()
 }

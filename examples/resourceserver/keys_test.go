@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/apikey"
 	"github.com/gatehouse-go/gatehouse/authtest"
+	"github.com/gatehouse-go/gatehouse/store"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
@@ -130,12 +131,12 @@ func openShared(t *testing.T, driver string) (dsn string, keys *apikey.Keys, dow
 		engine := enginetest.StartRedis(t)
 		dsn, down, up = engine.URL(), func() { engine.Kill(t) }, func() { engine.Start(t) }
 	}
-	store, err := openStore(driver, dsn)
-	if err != nil {
+	db := must(store.Open(store.Config{Driver: driver, DSN: dsn}))
+	t.Cleanup(func() { _ = db.Close() })
+	if err := db.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = store.close() })
-	return dsn, operator(t, store.keys), down, up
+	return dsn, operator(t, db.APIKeys), down, up
 }
 
 // operator returns the API keys as another program manages them.

@@ -49,7 +49,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	}
 	a.watched = observer
 	var errTokens, errOpaque, errKeys, errTLS error
-	bound, errBound := newBound(config, observer)
+	bound, errBound := newBound(config, observer, logger)
 	a.bound = bound
 	a.tls, errTLS = config.serverTLS(bound.roots)
 	if len(values.issuers) > 0 || len(config.Introspection) == 0 {
@@ -57,7 +57,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	}
 	a.opaque, errOpaque = config.introspector(bound.confirmers())
 	if config.APIKeys != nil {
-		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL, observer)
+		a.keys, errKeys = newAPIKeys(config.APIKeys, values.cacheTTL, observer, logger)
 	}
 	a.watch()
 	var metadata *gatehouse.Metadata
@@ -103,8 +103,8 @@ func (a *app) watch() {
 	}
 }
 
-// authenticators returns what verifies credentials. Opaque tokens come after API keys,
-// because the introspector claims every token without dots.
+// authenticators returns the authenticators. That of opaque tokens comes after that of
+// API keys, because the introspector introspects every token without dots.
 func (a *app) authenticators() []gatehouse.Authenticator {
 	var all []gatehouse.Authenticator
 	if a.bound.certificates != nil {
@@ -125,13 +125,13 @@ func (a *app) authenticators() []gatehouse.Authenticator {
 // start prepares the store of API keys and returns the lines for standard output.
 func (a *app) start(ctx context.Context) (string, error) {
 	ctx, a.cancel = context.WithCancel(ctx)
-	if err := a.bound.start(ctx, a.logger); err != nil {
+	if err := a.bound.start(ctx); err != nil {
 		return "", err
 	}
 	if a.keys == nil {
 		return "", nil
 	}
-	return a.keys.start(ctx, a.logger)
+	return a.keys.start(ctx)
 }
 
 func (a *app) close() {
@@ -159,8 +159,8 @@ func (a *app) routes(gate *gatehouse.Gate, metadata *gatehouse.Metadata) http.Ha
 	mux.HandleFunc("GET /tenants/{tenant}/reports", reports, tenant.FromPath("tenant"), scopes.All("reports:read"))
 	mux.PublicFunc("GET /healthz", healthz)
 	mux.PublicFunc("GET /readyz", a.readyz)
-	// RFC 9728 §3.1: the path of the resource follows the well-known path. Clients
-	// that know only the host ask without it.
+	// RFC 9728 §3.1: the path of the resource follows the well-known path. Clients that
+	// know only the host request it without the path.
 	const wellKnown = "/.well-known/oauth-protected-resource"
 	if metadata.Path != wellKnown {
 		mux.Public(wellKnown, metadata)

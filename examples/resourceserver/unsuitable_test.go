@@ -91,13 +91,13 @@ func TestUnsuitableStoreComesUp(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.StartPostgres(t, "fsync=off")
 	dsn := engine.Database(t)
-	backend, err := openStore("postgres", dsn)
-	if err != nil {
+	db := must(sql.Open("pgx", dsn))
+	defer db.Close()
+	backend := must(sqlstore.New(sqlstore.Config{DB: db}))
+	if err := backend.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = backend.close() }()
-	_ = backend.prepare(t.Context()) // creates the tables and then refuses
-	text, _ := create(t, operator(t, backend.keys))
+	text, _ := create(t, operator(t, backend.APIKeys()))
 
 	proxy := enginetest.StartProxy(t, engine.Addr())
 	proxy.Cut()

@@ -14,12 +14,13 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/signin"
 	"github.com/gatehouse-go/gatehouse/stepup"
+	"github.com/gatehouse-go/gatehouse/store"
 )
 
 // app is the application with its backends.
 type app struct {
 	handler http.Handler
-	store   *store
+	store   *store.DB
 	signin  *signin.Handler
 	notes   notes
 	notice  session.Data[string] // is shown once, on the next page
@@ -31,7 +32,7 @@ type app struct {
 	cancel  context.CancelFunc
 }
 
-// newApp makes the application. It connects to no other server.
+// newApp creates the application. It does not connect to other servers.
 func newApp(config *config, logger *slog.Logger) (*app, error) {
 	values, err := config.settings()
 	if err != nil {
@@ -41,8 +42,8 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		notes:  notes{all: make(map[gatehouse.Key]string)},
 		stepUp: values.stepUp, keeps: values.remember != (session.Lifetime{}), base: config.BasePath, issuer: config.Issuer, logger: logger, cancel: func() {},
 	}
-	if a.store, err = openStore(config.Store.Driver, config.Store.DSN); err != nil {
-		return nil, fmt.Errorf("session_store.%w", err)
+	if a.store, err = store.Open(store.Config{Driver: config.Store.Driver, DSN: config.Store.DSN, Logger: logger}); err != nil {
+		return nil, rename(err)
 	}
 	observer := gatehouse.Log(logger)
 	a.signin, err = signin.New(signin.Config{
@@ -53,7 +54,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		Scopes:                config.Scopes,
 		CookieSecrets:         values.cookieKeys,
 		Session: session.Config{
-			Store: a.store.checkedSessions(), Name: "signin" + strings.ReplaceAll(a.base, "/", "-"), Idle: values.idle, Absolute: values.absolute,
+			Store: a.store.Sessions, Name: "signin" + strings.ReplaceAll(a.base, "/", "-"), Idle: values.idle, Absolute: values.absolute,
 			TrustedOrigins: []string{config.PublicOrigin}, // checks that it is an origin
 		},
 		Admit: signin.Admit{
@@ -88,11 +89,11 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	return a, nil
 }
 
-// start prepares the store. If the store is down, the application starts all the
-// same and responds with 503 until the store is up.
+// start prepares the store. If the store is down, the application starts nevertheless and
+// responds with 503 until the store is up.
 func (a *app) start(ctx context.Context) error {
 	ctx, a.cancel = context.WithCancel(ctx)
-	if err := a.store.start(ctx, a.logger); err != nil {
+	if err := a.store.Start(ctx); err != nil {
 		return fmt.Errorf("session_store.dsn: %w", err)
 	}
 	return nil
@@ -103,7 +104,7 @@ func (a *app) close() {
 	if a.signin != nil {
 		_ = a.signin.Close()
 	}
-	_ = a.store.close()
+	_ = a.store.Close()
 }
 
 // routes returns all routes: the API behind the gate, the login and the page in
@@ -116,7 +117,8 @@ func (a *app) routes(gate *gatehouse.Gate) http.Handler {
 	api.HandleFunc("GET "+a.base+"/api/upstream", a.upstream, gatehouse.Authenticated)
 	api.HandleFunc("GET "+a.base+"/api/sessions", a.listSessions, gatehouse.Authenticated)
 	api.HandleFunc("POST "+a.base+"/api/sessions/{id}/end", a.endSession, gatehouse.Authenticated)
-	// All data at once: a session that has been left open is not enough.
+	// The export contains all data: require a recent login, because a session may have
+	// been left open.
 	recent := gatehouse.Authenticated
 	if a.asksAgain() {
 		recent = stepup.Require(a.stepUp)

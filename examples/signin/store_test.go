@@ -168,7 +168,7 @@ func TestTimeouts(t *testing.T) {
 	p := webtest.NewProvider(t)
 	s := open(t, p, object{"idle": "7m", "absolute": "3h"})
 	s.browser()
-	got, err := s.app.store.sessions.List(t.Context(), session.Selector{Issuer: p.URL, Subject: p.Subject}, 2)
+	got, err := s.app.store.Sessions.List(t.Context(), session.Selector{Issuer: p.URL, Subject: p.Subject}, 2)
 	if err != nil || len(got) != 1 || got[0].Idle != 7*time.Minute || got[0].Expires.Sub(got[0].Created) != 3*time.Hour {
 		t.Errorf("sessions = %+v, %v, want one of 7m idle and 3h at most", got, err)
 	}

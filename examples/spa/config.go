@@ -63,8 +63,8 @@ func readConfig(path string) (*config, error) {
 	return &c, err
 }
 
-// checkNames rejects what encoding/json accepts: a field that occurs twice, and a
-// name in another case.
+// checkNames rejects a field that occurs twice and a name in another case, which
+// encoding/json accepts.
 func checkNames(d *json.Decoder) error {
 	value, err := d.Token()
 	opening, ok := value.(json.Delim)
@@ -178,6 +178,8 @@ func siteOf(host string) string {
 func rename(err error) error {
 	text := strings.NewReplacer("signin: Config.Client: ", "", "signin: Config.Session: ", "").Replace(err.Error())
 	return errors.New(strings.NewReplacer(
+		"store: Config.Driver", "session_store.driver",
+		"store: Config.DSN", "session_store.dsn",
 		"signin: Config.CookieSecrets", "cookie_keys",
 		"signin: Config.RedirectURI", "public_origin",
 		"oauth: AuthorizationRequest.RedirectURI", "public_origin",

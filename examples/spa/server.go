@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/signin"
+	"github.com/gatehouse-go/gatehouse/store"
 )
 
 // app is the backend, and the page.
@@ -20,14 +21,14 @@ type app struct {
 	backend http.Handler
 	page    http.Handler
 	home    string // the URL of the page
-	store   *store
+	store   *store.DB
 	signin  *signin.Handler
 	notes   notes
 	logger  *slog.Logger
 	cancel  context.CancelFunc
 }
 
-// newApp makes the application. It connects to no other server.
+// newApp creates the application. It does not connect to other servers.
 func newApp(config *config, logger *slog.Logger) (*app, error) {
 	values, err := config.settings()
 	if err != nil {
@@ -36,8 +37,8 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	a := &app{
 		home: config.AppOrigin + "/", notes: notes{all: make(map[gatehouse.Key]string)}, logger: logger, cancel: func() {},
 	}
-	if a.store, err = openStore(config.Store.Driver, config.Store.DSN); err != nil {
-		return nil, fmt.Errorf("session_store.%w", err)
+	if a.store, err = store.Open(store.Config{Driver: config.Store.Driver, DSN: config.Store.DSN, Logger: logger}); err != nil {
+		return nil, rename(err)
 	}
 	observer := gatehouse.Log(logger)
 	a.signin, err = signin.New(signin.Config{
@@ -48,7 +49,7 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 		Scopes:                config.Scopes,
 		CookieSecrets:         values.cookieKeys,
 		Session: session.Config{
-			Store: a.store.checkedSessions(), Name: "spa", Idle: values.idle, Absolute: values.absolute,
+			Store: a.store.Sessions, Name: "spa", Idle: values.idle, Absolute: values.absolute,
 			// The page may send requests with the cookie. To read the responses it
 			// needs CORS too.
 			TrustedOrigins: []string{config.PublicOrigin, config.AppOrigin},
@@ -77,11 +78,11 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	return a, nil
 }
 
-// start prepares the store. If the store is down, the application starts all the
-// same and responds with 503 until the store is up.
+// start prepares the store. If the store is down, the application starts nevertheless and
+// responds with 503 until the store is up.
 func (a *app) start(ctx context.Context) error {
 	ctx, a.cancel = context.WithCancel(ctx)
-	if err := a.store.start(ctx, a.logger); err != nil {
+	if err := a.store.Start(ctx); err != nil {
 		return fmt.Errorf("session_store.dsn: %w", err)
 	}
 	return nil
@@ -92,7 +93,7 @@ func (a *app) close() {
 	if a.signin != nil {
 		_ = a.signin.Close()
 	}
-	_ = a.store.close()
+	_ = a.store.Close()
 }
 
 // routes returns the routes of the backend: the API behind the gate, and the login
@@ -129,8 +130,8 @@ func secure(next http.Handler) http.Handler {
 }
 
 // problem redirects a navigation that failed at the login or the logout to the page, with
-// the problem as a word. The page has a link to the login and no redirect, which could be
-// an endless loop.
+// the problem as a word. The page has a link to the login instead of a redirect, which
+// could be an endless loop.
 func (a *app) problem(_ *http.Request, p signin.Page) gatehouse.Body {
 	if p.Reason == cookie.ReasonCrossSite { // CSRF: a logout form of another site
 		return gatehouse.Body{}

@@ -3,17 +3,14 @@
 package main
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gatehouse-go/gatehouse/examples/internal/webtest"
-	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
 type object = webtest.Object
@@ -295,46 +292,5 @@ func TestHeaders(t *testing.T) {
 			h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") == "" {
 			t.Errorf("GET %s = %v %v, want the policy %s", address, page, h, policy)
 		}
-	}
-}
-
-// TestUnsuitableStore: the application does not start on a database that loses
-// acknowledged changes, and uses none that comes up later.
-func TestUnsuitableStore(t *testing.T) {
-	enginetest.Slow(t)
-	engine := enginetest.StartPostgres(t, "fsync=off")
-	dsn := engine.Database(t)
-	p := webtest.NewProvider(t)
-	open := func(dsn string, log *webtest.Log) *app {
-		config, err := readConfig(webtest.Configure(t, "http://127.0.0.1:1", p.URL, object{
-			"app_addr": "127.0.0.1:0", "app_origin": "http://127.0.0.1:2", "session_store": object{"driver": "postgres", "dsn": dsn},
-		}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, err := newApp(config, slog.New(slog.NewJSONHandler(log, nil)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(a.close)
-		return a
-	}
-	if err := open(dsn, new(webtest.Log)).start(t.Context()); err == nil || !strings.Contains(err.Error(), "fsync is off") {
-		t.Errorf("start = %v, want an error with the setting", err)
-	}
-
-	proxy := enginetest.StartProxy(t, engine.Addr())
-	proxy.Cut()
-	log := new(webtest.Log)
-	a := open(enginetest.Via(t, dsn, proxy), log)
-	if err := a.start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	proxy.Restore()
-	enginetest.Eventually(t, time.Minute, "the log has the setting", func() bool {
-		return strings.Contains(log.String(), "fsync is off")
-	})
-	if _, err := a.store.checkedSessions().Get(t.Context(), "1"); !errors.Is(err, errUnprepared) {
-		t.Errorf("Get() of a session = %v, want %v", err, errUnprepared)
 	}
 }

@@ -4,13 +4,11 @@
 // other processes make in the database of package sqlstore, so that caches can
 // delete the entries.
 //
-// Call [New], set apikey.Config.Watcher to [Listener.APIKeys], and run
-// apikey.Keys.Watch while the process runs. A trigger of the database sends the
-// notification in the transaction of the change, also of a manual change by an
-// operator.
+// Call [New], set apikey.Config.Watcher to [Listener.APIKeys], and run apikey.Keys.Watch
+// while the process runs. A trigger of the database sends the notification in the
+// transaction of the change, even for a manual change by an operator.
 //
-// A notification that is sent while the listener is not connected is lost. Each
-// time it connects, the listener therefore reports that everything may have
-// changed. Until then, revoked keys stay valid for the TTL of the cache: keep it
-// short.
+// Notifications are lost while the listener is not connected. Each time it connects, it
+// therefore reports that all keys may have changed. Until then, revoked keys stay valid
+// for the TTL of the cache: keep it short.
 package pgnotify

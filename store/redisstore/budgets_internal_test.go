@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,6 +130,11 @@ func TestMalformedHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, key := range client.Keys(ctx, "*").Val() {
+		if key != due && client.PTTL(ctx, key).Val() == -1 {
+			t.Errorf("key %s does not expire", key)
+		}
+	}
 	if want := (budget.Count{Spent: 7, Held: 10 * int64(len(damages))}); r.Counts[0] != want {
 		t.Errorf("Settle beside malformed holds: counts = %+v, want %+v", r.Counts[0], want)
 	}
@@ -148,9 +154,29 @@ func TestBrokenCounter(t *testing.T) {
 		}
 		calls := []*budgetCall{{Query: hold("reserve", broken)}, {Query: hold("reserve", reservation(held, time.Minute))}}
 		b.holds[shardOf("acme")].Send(t.Context(), calls)
-		if calls[0].Err == nil || calls[1].Err != nil || calls[1].Result.Counts[0] != (budget.Count{Held: 10 * int64(i+1)}) {
+		if calls[0].Err == nil || !strings.Contains(calls[0].Err.Error(), "malformed number in a budget") || calls[1].Err != nil || calls[1].Result.Counts[0] != (budget.Count{Held: 10 * int64(i+1)}) {
 			t.Errorf("Reserve with a counter that holds %s: error = %v, want one; beside it %+v, %v", held, calls[0].Err, calls[1].Result, calls[1].Err)
 		}
+	}
+}
+
+// TestLostCounter: a counter that is gone, long after its end, is not made again.
+func TestLostCounter(t *testing.T) {
+	t.Parallel()
+	client, b := newBudgets(t)
+	r := reservation("1", time.Minute)
+	if _, err := b.Reserve(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	name := b.base("acme") + ":counter:" + nameOf("acme", "key/ci", "day") + ":" + strconv.FormatInt(r.Entries[0].Start.UnixMicro(), 10)
+	if n := client.Del(t.Context(), name).Val(); n != 1 {
+		t.Fatalf("%d counters are called %s, want 1", n, name)
+	}
+	if _, err := b.Settle(t.Context(), "acme", "1", []int64{1}); err != nil {
+		t.Error(err)
+	}
+	if client.Exists(t.Context(), name).Val() != 0 {
+		t.Error("Settle makes a counter that is gone")
 	}
 }
 

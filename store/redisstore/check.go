@@ -22,22 +22,22 @@ var checkRights string
 
 var checkScript = newRevocation(checkRights) // works when the memory is full
 
-// ErrUnsuitable is in the error of [Store.Check] for a server that responds and must
-// not be used as it is, such as one with unsafe settings. Any other error means that
-// the server is unavailable: try again later.
+// The error of [Store.Check] wraps ErrUnsuitable if the server responds but must not be
+// used in its current state, such as with unsafe settings. Any other error means that the
+// server is unavailable: try again later.
 var ErrUnsuitable = errors.New("the server must not be used as it is")
 
-// Check returns an error if a server is not suitable, which wraps [ErrUnsuitable] and
-// names each setting or right: an old version, a replica, settings that lose
-// acknowledged changes, such as a revoked key that is valid again after a power
-// failure, a client for a single server at a cluster, and a user without the right to a
-// command, to the keys or to the channel of the store. It changes nothing, but sends a
-// message that names no API key on the channel. Call it at start and in a readiness
-// probe. In a cluster it checks every primary server.
+// Check returns an error that wraps [ErrUnsuitable] if a server must not be used, and
+// names each setting or right: an old version, a replica, settings that lose acknowledged
+// changes, a client for a single server at a cluster, or a user without the right to a
+// command, to the keys or to the channel of the store. After a lost change a revoked key
+// could be valid again. Check changes no data; it publishes one message, without an API
+// key, on the channel. Call it at start and in a readiness probe. In a cluster it checks
+// every primary server.
 //
-// It needs the commands INFO and CONFIG GET. Managed services often forbid
-// CONFIG GET; then Check returns an error that says so, and the operator has to
-// ask the provider for the values of appendfsync and no-appendfsync-on-rewrite.
+// It needs the commands INFO and CONFIG GET. If the server forbids CONFIG GET, ask its
+// provider for the values of appendfsync and no-appendfsync-on-rewrite, and set
+// [Config.AllowUnreadableSettings].
 func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -80,6 +80,7 @@ func (s *Store) checkNode(ctx context.Context, node *redis.Client, cluster bool)
 		{"no-appendfsync-on-rewrite", "no", "otherwise a crash during a rewrite of the append-only file loses the changes since its start"},
 	} {
 		switch values, err := node.ConfigGet(ctx, setting.name).Result(); {
+		case err != nil && s.unread && errors.Is(answered(err), ErrUnsuitable):
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%s cannot be read: %w", setting.name, answered(err)))
 		case values[setting.name] != setting.good:

@@ -109,6 +109,18 @@ func TestCheckRights(t *testing.T) {
 		}
 		wantUnsuitable(t, name, err, test.want)
 	}
+
+	for user, want := range map[string]string{"no-CONFIG": "", "no-INFO": "info", "no-ZADD": "no right to ZADD"} {
+		s, err := redisstore.New(redisstore.Config{Client: as(t, client, user), AllowUnreadableSettings: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Check(t.Context()); err != nil && want == "" {
+			t.Errorf("Check() with %s and AllowUnreadableSettings: error = %v, want nil", user, err)
+		} else if want != "" {
+			wantUnsuitable(t, user, err, want)
+		}
+	}
 }
 
 // as returns a client of another user, whose password is secret.

@@ -183,6 +183,13 @@ func TestTimeLimitsToTheMicrosecond(t *testing.T) {
 			r, err := s.Budgets().Extend(ctx, holdAt(39, -time.Minute))
 			return fmt.Sprint(r.Outcome, " ", err)
 		}, "held <nil>", "expired <nil>"},
+		{"extend a hold beyond its counter", time.Minute, func(s *redisstore.Store) error {
+			_, err := s.Budgets().Reserve(ctx, holdAt(0, 30*time.Second-time.Hour))
+			return err
+		}, func(s *redisstore.Store) any {
+			r, err := s.Budgets().Extend(ctx, holdAt(0, 30*time.Second-time.Hour))
+			return fmt.Sprint(r.Outcome, " ", err)
+		}, "held <nil>", "expired <nil>"},
 		{"reserve what many holds have", time.Minute, holds, func(s *redisstore.Store) any {
 			r, err := s.Budgets().Reserve(ctx, holdAt(40, -time.Minute))
 			return fmt.Sprint(r.Outcome, " ", err)

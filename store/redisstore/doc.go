@@ -11,17 +11,15 @@
 // [Store.Agents] to agent.Config, [Store.Approvals] to approval.Config, [Store.Budgets]
 // to budget.Config and [Store.Upstreams] to upstream.RotatorConfig.
 //
-// Redis keeps all data in memory and by default loses the last minutes in a crash.
-// Set appendonly yes, appendfsync always and maxmemory-policy noeviction. Even so,
-// a replica that takes over may lack the last changes of the failed server, so
-// that a key that was just revoked is valid again. If that is not acceptable, use
-// package sqlstore with PostgreSQL.
+// Redis keeps all data in memory and by default loses the last minutes in a crash. Set
+// appendonly yes, appendfsync always and maxmemory-policy noeviction. Even so, after a
+// failover the new primary may lack the last changes: a key that was just revoked is then
+// valid again. If that is not acceptable, use package sqlstore with PostgreSQL.
 //
-// Each change is one script, which the server executes atomically and which is sent
-// once: if a call returns no response, the caller has to find out whether the change
-// was made. In a cluster, all keys of one kind are in one hash slot, except budgets,
-// which have 32 slots, and replays. The server must be Redis 7 or newer; compatible
-// servers are not tested.
+// Each change is one script, which the server executes atomically. It is sent once:
+// without a response, the caller must find out whether the change was made. In a cluster,
+// all keys of one kind are in one hash slot, except budgets, which have 32 slots, and
+// replays. The server must be Redis 7 or newer; compatible servers are not tested.
 //
 // The store rejects clients that ignore deadlines or read from replicas, and
 // records that it cannot read. Every error other than the sentinel errors of a

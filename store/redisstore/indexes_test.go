@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
@@ -108,11 +109,85 @@ func TestRotateUpdatesExpiryIndex(t *testing.T) {
 	if _, err := keys.Rotate(t.Context(), "c", apikey.Rotation{MaxLifetime: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range []apikey.Filter{{AnyTenant: true}, {Tenant: "t"}, {AnyTenant: true, Owner: "o"}, {Tenant: "t", Owner: "o"}} {
-		for within, want := range map[time.Duration]string{time.Minute + time.Second: "c", 90 * time.Minute: "c a", 3 * time.Hour: "c a b"} {
-			got, err := keys.List(t.Context(), apikey.Query{Filter: f, ExpiresWithin: within, Limit: 10})
-			if err != nil || ids(got) != want {
-				t.Errorf("List(%+v, within %v) = %s, %v, want %s", f, within, ids(got), err, want)
+	list := func(want map[time.Duration]string) {
+		t.Helper()
+		for _, f := range []apikey.Filter{{AnyTenant: true}, {Tenant: "t"}, {AnyTenant: true, Owner: "o"}, {Tenant: "t", Owner: "o"}} {
+			for within, want := range want {
+				got, err := keys.List(t.Context(), apikey.Query{Filter: f, ExpiresWithin: within, Limit: 10})
+				if err != nil || ids(got) != want {
+					t.Errorf("List(%+v, within %v) = %s, %v, want %s", f, within, ids(got), err, want)
+				}
+			}
+		}
+	}
+	list(map[time.Duration]string{time.Minute + time.Second: "c", 90 * time.Minute: "c a", 3 * time.Hour: "c a b"})
+
+	// So does Import of a newer record, but not that of a known one.
+	for _, test := range []struct {
+		id      string
+		newer   int64
+		revoked bool
+	}{{"a", 1, false}, {"b", 1, true}, {"c", 0, false}} {
+		r, err := keys.Find(t.Context(), test.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := r.Expires
+		r.Expires = r.AsOf.Add(2 * time.Minute)
+		if r.Generation += test.newer; test.revoked {
+			r.Revoked = r.AsOf
+		}
+		got, err := keys.Import(t.Context(), r)
+		if want := map[int64]time.Time{0: old, 1: r.Expires}[test.newer]; err != nil || !got.Expires.Equal(want) {
+			t.Errorf("Import(%s, %d newer): Expires = %v, %v, want %v", test.id, test.newer, got.Expires, err, want)
+		}
+	}
+	list(map[time.Duration]string{time.Minute + time.Second: "c", 90 * time.Minute: "c a", 3 * time.Hour: "c a"})
+}
+
+// Approvals that have expired leave the pending ones of the tenant.
+func TestExpiredApprovalsLeaveIndex(t *testing.T) {
+	t.Parallel()
+	client := startServer(t)
+	clock := newClock(client)
+	approvals := newStoreAt(t, client, "expired").Approvals()
+	for _, id := range []string{"a", "b", "c"} {
+		a := approval.Approval{ID: id, Call: approval.Call{Tenant: "t", Tool: id, Arguments: "{}"}, Rule: approval.Rule{Count: 1}}
+		if _, _, err := approvals.Request(t.Context(), a, approval.Limits{Lifetime: time.Minute, Pending: 10, Bytes: 100}, false); err != nil {
+			t.Fatal(err)
+		}
+		if got := client.ZRange(t.Context(), "{expired}:approvals:1:tenant:t", 0, -1).Val(); !slices.Equal(got, []string{id}) {
+			t.Errorf("pending approvals = %q, want %q", got, id)
+		}
+		clock.now.Add(time.Minute.Microseconds())
+	}
+}
+
+// Records that expired long ago leave every index, ten with each new one.
+func TestSweepLeavesNoIndex(t *testing.T) {
+	t.Parallel()
+	client := startServer(t)
+	clock := newClock(client)
+	keys := newStoreAt(t, client, "swept").APIKeys()
+	create := func(tenant, id string) {
+		t.Helper()
+		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Tenant: tenant, Owner: tenant, Lifetime: time.Hour}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id := range 12 {
+		create("old", string(rune('a'+id)))
+	}
+	clock.now.Add((apikey.Retention + time.Hour).Microseconds())
+	for n, left := range []int64{2, 0} {
+		create("new", string(rune('x'+n)))
+		for _, index := range []string{"live:tenant:old", "live:owner:old", "live:both:3:oldold", "live:all", "made:tenant:old", "made:all", "ends"} {
+			want := left
+			if !strings.Contains(index, "old") {
+				want += int64(n) + 1
+			}
+			if got := client.ZCard(t.Context(), "{swept}:apikeys:1:"+index).Val(); got != want {
+				t.Errorf("index %s has %d members after %d new keys, want %d", index, got, n+1, want)
 			}
 		}
 	}

@@ -147,7 +147,7 @@ func TestFullMemory(t *testing.T) {
 			return err
 		}},
 		{"upstream", func(id string) error { return upstreams.Swap(ctx, id, 0, []byte("old")) }, func(id string) error {
-			return upstreams.Swap(ctx, id, 1, []byte("new, a little longer"))
+			return upstreams.Swap(ctx, id, 1, make([]byte, len("old")+256))
 		}},
 	}
 	for name, err := range map[string]error{"growing": newSession("growing"), "large": upstreams.Swap(ctx, "large", 0, []byte("data"))} {

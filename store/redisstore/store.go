@@ -37,6 +37,11 @@ type Config struct {
 	// does not respond is treated as unavailable. 5 s if zero.
 	Timeout time.Duration
 
+	// AllowUnreadableSettings lets [Store.Check] accept a server that forbids CONFIG GET,
+	// as those of many providers do: whether the server loses acknowledged changes in a
+	// crash is unknown to it then.
+	AllowUnreadableSettings bool
+
 	// Observer receives an event for each change that the server made and did not
 	// publish: see [EventUnpublished]. Optional.
 	Observer gatehouse.Observer
@@ -55,6 +60,7 @@ type Store struct {
 	prefix   string
 	timeout  time.Duration
 	observer gatehouse.Observer
+	unread   bool // settings are allowed
 	budgets  Budgets
 }
 
@@ -63,7 +69,7 @@ var validPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 // New returns a store, or an error that names every invalid field. It does not
 // call the server.
 func New(config Config) (*Store, error) {
-	s := &Store{client: config.Client, prefix: config.Prefix, timeout: config.Timeout, observer: config.Observer}
+	s := &Store{client: config.Client, prefix: config.Prefix, timeout: config.Timeout, observer: config.Observer, unread: config.AllowUnreadableSettings}
 	errs := checkClient(config.Client)
 	if s.prefix == "" {
 		s.prefix = defaultPrefix
@@ -110,8 +116,8 @@ func checkClient(client redis.UniversalClient) []error {
 	return errs
 }
 
-// once is a command that go-redis does not retry: the server may have executed
-// it, and a second rotation would end the previous secret.
+// once is a command that go-redis does not retry: the server may have executed it, and a
+// second rotation would end the previous secret early.
 type once struct{ *redis.Cmd }
 
 // NoRetry implements [redis.Cmder].
@@ -133,8 +139,8 @@ func newQuery(texts ...string) *script { return newScript(false, "", texts) }
 func newChange(texts ...string) *script { return newScript(true, "#!lua\n", texts) }
 
 // newRevocation returns a script that works when the memory of the server is full. It
-// ends or extends what exists, such as a credential, a session or a hold, and adds no
-// more than a few fields of bounded size, or replaces a secret.
+// ends or extends an existing record, such as a credential, a session or a hold, and adds
+// at most a few fields of bounded size, or replaces a secret.
 func newRevocation(texts ...string) *script {
 	return newScript(true, "#!lua flags=allow-oom\n", texts)
 }

@@ -139,7 +139,7 @@ func (s *statement) filter(f apikey.Filter) {
 }
 
 // one runs a statement that changes one record and returns it. If there is no such
-// record, the error is absent.
+// record, the error is the argument absent.
 func (a *APIKeys) one(ctx context.Context, verb string, absent error, query string, args ...any) (apikey.Record, error) {
 	var records []apikey.Record
 	err := a.store.write(ctx, collect(&records, scanRecord), query, args...)

@@ -15,14 +15,14 @@ import (
 // Audit is an [audit.Appender]: the records of any number of processes in one table,
 // numbered from 0 without gaps in the order of their commits. Each record has a seal over
 // itself and the record before, see [audit.Sealer]. Triggers refuse UPDATE, DELETE,
-// TRUNCATE and a number that is not the next one, and [Store.Check] checks that the
-// triggers are there.
+// TRUNCATE and a number that is not the next one. [Store.Check] checks that the triggers
+// exist.
 //
-// The owner of the table can remove the triggers: call Migrate as the owner and give
-// the role of the program only the rights to SELECT and INSERT. Whatever the owner
-// changes, [audit.VerifyRecords] names the first record that is not the one that was
-// written. To find records that were removed from the end, it needs a checkpoint that
-// is kept elsewhere. Unlike an [audit.Log] the table has no proof for one record.
+// The owner of the table can remove the triggers: call Migrate as the owner, and give the
+// role of the program only the rights to SELECT and INSERT. If the owner changes records,
+// [audit.VerifyRecords] names the first changed one. To find records that were removed
+// from the end, it needs a checkpoint that is kept elsewhere. Unlike an [audit.Log], the
+// table has no proof for one record.
 //
 // All processes together append one record at a time, each with a commit. For an API
 // with a high rate of requests, use an audit.Log in each process.

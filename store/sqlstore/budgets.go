@@ -15,11 +15,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/batch"
 )
 
-// Budgets is a [budget.Store]. Its clock is that of the engine. On Postgres every
-// method is one function of the database, in one round trip; on SQLite it is one
-// transaction, which executes the concurrent calls of the process in the order in which
-// they came. On SQLite, a call whose context ends while it is executed together with
-// other calls may still be executed.
+// Budgets is a [budget.Store]. Its clock is that of the engine. On Postgres every method
+// calls one function of the database, in one round trip. On SQLite one transaction
+// executes the concurrent calls of the process, in their order; a call whose context ends
+// meanwhile may still be executed.
 type Budgets struct {
 	store *Store
 	local batch.Queue[localCall, budget.Result] // for SQLite
@@ -70,8 +69,8 @@ const (
 	sweepAtOnce = 1000
 )
 
-// call runs a function that changes a hold. It answers stale if a hold in its way has
-// expired: after a sweep the function runs again.
+// call runs a function that changes a hold. If the result is stale, because a hold that
+// it counts has expired, call sweeps and runs the function again.
 func (b *Budgets) call(ctx context.Context, verb, query string, args ...any) (budget.Result, error) {
 	for try := 1; ; try++ {
 		var results []budget.Result

@@ -123,7 +123,7 @@ func (h *budgetHold) same(r budget.Reservation) bool {
 // budgetEnd is later than the start of any counter.
 var budgetEnd = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// count returns what counts for an entry.
+// count returns the sum of all counters that count for an entry.
 func (tx *budgetTx) count(tenant string, e *budget.Entry) (c budget.Count, err error) {
 	last := e.Start
 	if e.Since.Before(e.Start) {

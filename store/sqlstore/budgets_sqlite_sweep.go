@@ -9,7 +9,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 )
 
-// move adds to what the counters of a hold have spent and takes from what they hold.
+// move adds to the spent amounts of the counters of a hold, and subtracts from their held
+// amounts.
 func (tx *budgetTx) move(tenant string, h *budgetHold, used, freed []int64) ([]budget.Count, error) {
 	counts := make([]budget.Count, len(used))
 	for i := range used {
@@ -29,7 +30,7 @@ func (tx *budgetTx) end(tenant, id string, state budget.Outcome, charged []int64
 	return err
 }
 
-// sweep makes up to limit holds expire, and removes what is old if remove is set.
+// sweep expires up to limit holds, and removes old holds and counters if remove is true.
 func (tx *budgetTx) sweep(limit int, remove bool) (int, error) {
 	type key struct{ tenant, id string }
 	var due []key

@@ -14,16 +14,16 @@ import (
 	"time"
 )
 
-// ErrUnsuitable is in the error of [Store.Check] and [Store.Migrate] for a database
-// that responds and must not be used as it is, such as one with unsafe settings. Any
+// The error of [Store.Check] and [Store.Migrate] wraps ErrUnsuitable if the database
+// responds but must not be used in its current state, such as with unsafe settings. Any
 // other error means that the database is unavailable: try again later.
 var ErrUnsuitable = errors.New("the database must not be used as it is")
 
-// Check reports what makes the database unfit for use, with [ErrUnsuitable]: tables
-// that are not at the version that this program knows, triggers that are missing or
-// disabled, and settings of the engine that lose acknowledged changes, such as a
-// revoked key that is valid again after a power failure, or that make changes fail. It
-// changes nothing. Call it at start and in a readiness probe.
+// Check returns an error that wraps [ErrUnsuitable] if the database must not be used:
+// tables with another version than that of this program, missing or disabled triggers, or
+// engine settings that make changes fail or lose acknowledged changes. After such a loss
+// a revoked key could be valid again. Check changes nothing. Call it at start and in a
+// readiness probe.
 func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -42,8 +42,8 @@ func unsuitable(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrUnsuitable, fmt.Errorf(format, args...))
 }
 
-// answered makes the answer of an engine an [ErrUnsuitable], and leaves all other
-// errors, and answers that may differ at the next attempt, as they are.
+// answered wraps an error that the engine returned in [ErrUnsuitable]. It returns other
+// errors, and errors that may not occur at the next attempt, unchanged.
 func answered(err error) error {
 	if state, ok := errors.AsType[interface {
 		error
@@ -58,8 +58,8 @@ func answered(err error) error {
 	return err
 }
 
-// noTables makes an answer without versions an [ErrUnsuitable]. SQLite has no other
-// server to wait for, but a lock.
+// noTables wraps the error for missing version tables in [ErrUnsuitable]. On SQLite, only
+// a lock is a temporary error.
 func (s *Store) noTables(err error) error {
 	if s.dialect == SQLite && strings.Contains(err.Error(), "no such table") {
 		return unsuitable("%w", err)
@@ -193,8 +193,8 @@ func (s *Store) checkSettings(ctx context.Context, conn *sql.Conn) error {
 	return errors.Join(errs...)
 }
 
-// checkWritable asks the driver whether it has opened the file for reading only, which no
-// query says.
+// checkWritable asks the driver whether the file is read-only, because no query reports
+// it.
 func checkWritable(conn *sql.Conn) error {
 	return conn.Raw(func(c any) error {
 		file, ok := c.(interface {

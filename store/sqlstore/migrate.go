@@ -74,15 +74,14 @@ func schemas(files fs.FS, dialect Dialect) ([]schema, error) {
 	return all, nil
 }
 
-// Migrate brings the tables to the versions that this program knows. It makes all
-// changes or none, in one transaction, and is safe to call by several processes at
-// once. It refuses a database at a newer version than the program knows and changes
-// nothing then. Its error names the unsafe settings that [Store.Check] finds, and wraps
-// [ErrUnsuitable] if the database responds. If there is nothing to change, it needs
-// only the right to read gatehouse_migrations.
+// Migrate updates the tables to the versions of this program. It makes all changes or
+// none, in one transaction, and several processes can call it at once. It refuses a
+// database with a newer version, without a change. Its error names the unsafe settings
+// that [Store.Check] finds, and wraps [ErrUnsuitable] if the database responds. If there
+// is nothing to change, it needs only the right to read gatehouse_migrations.
 //
 // Config.Timeout bounds each of its statements, and the wait for another process that
-// migrates: use a Store with a longer one to migrate large tables.
+// migrates: to migrate large tables, use a Store with a longer Timeout.
 //
 // All tables are named gatehouse_… and are in the first schema of PostgreSQL's
 // search path. Only Migrate needs the right to create them.

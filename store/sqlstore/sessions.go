@@ -144,7 +144,7 @@ func (s *statement) selector(sel session.Selector) {
 }
 
 // one runs a statement that changes one record and returns it. If there is no such
-// record, the error is absent.
+// record, the error is the argument absent.
 func (s *Sessions) one(ctx context.Context, verb string, absent error, query string, args ...any) (session.Record, error) {
 	var records []session.Record
 	err := s.store.write(ctx, collect(&records, scanSession), query, args...)

@@ -44,7 +44,8 @@ func Admin() gatehouse.Principal {
 }
 
 // Callers are principals by their token, "key" is one of an API key, and [Facts] fails
-// for "broken". They are an authenticator. After "short:", a token expires in a second.
+// for "broken". They are an authenticator. A token after a duration, such as "1s:alice",
+// expires after it.
 type Callers map[string]gatehouse.Principal
 
 // With returns callers with "key" and "broken".
@@ -67,13 +68,16 @@ func (c Callers) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	if !ok {
 		return gatehouse.Proof{}, gatehouse.ErrNoCredentials
 	}
-	name, short := strings.CutPrefix(token, "short:")
+	name, lifetime := token, time.Duration(0)
+	if prefix, rest, ok := strings.Cut(token, ":"); ok {
+		name, lifetime = rest, Must(time.ParseDuration(prefix))
+	}
 	p, ok := c[name]
 	if !ok {
 		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: gatehouse.ReasonUnclaimed}
 	}
-	if short {
-		p.Expires = time.Now().Add(time.Second)
+	if lifetime > 0 {
+		p.Expires = time.Now().Add(lifetime)
 	}
 	return gatehouse.NewProof(&p), nil
 }

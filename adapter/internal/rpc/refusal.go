@@ -20,7 +20,7 @@ const (
 	Unauthenticated   = 16
 )
 
-// Refusal is the answer of a gate that has refused a call.
+// Refusal is the response of a gate to a refused call.
 type Refusal struct {
 	Status int
 	Header http.Header // of HTTP
@@ -35,7 +35,7 @@ type Refusal struct {
 // Domain is the domain of the ErrorInfo with a Reason.
 const Domain = "gatehouse"
 
-// Metadata returns the headers that mean something to a client of gRPC or Connect.
+// Metadata returns the headers for a client of gRPC or Connect.
 func (r *Refusal) Metadata() http.Header { return Metadata(r.Header) }
 
 // Metadata returns the headers of a response without those that describe its body,
@@ -48,10 +48,7 @@ func Metadata(header http.Header) http.Header {
 	return metadata
 }
 
-// maxBody is the longest body that is read, in bytes. That of the gate is shorter.
-const maxBody = 64 << 10
-
-// response records a refusal.
+// response records a refusal: the gate writes the status before the body.
 type response struct {
 	header http.Header
 	status int
@@ -67,11 +64,7 @@ func (w *response) WriteHeader(status int) {
 }
 
 func (w *response) Write(p []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	if w.body.Len()+len(p) <= maxBody {
-		w.body.Write(p)
-	}
-	return len(p), nil
+	return w.body.Write(p)
 }
 
 func (w *response) refusal() *Refusal {
@@ -104,7 +97,7 @@ func code(status int) uint32 {
 		return ResourceExhausted
 	case http.StatusServiceUnavailable:
 		return Unavailable
-	case http.StatusNotFound, http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusPermanentRedirect: // of ServeMux
+	case http.StatusNotFound, http.StatusTemporaryRedirect: // of ServeMux
 		return Unimplemented
 	}
 	return PermissionDenied

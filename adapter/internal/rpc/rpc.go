@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rpc is what the adapters to gRPC and Connect share: a table of methods
-// with their policies, and refusals as status codes, whose numbers are the same in
-// both.
+// Package rpc contains the common parts of the adapters for gRPC and Connect: a table of
+// methods with their policies, and refusals as status codes. Both use the same numbers.
 package rpc
 
 import (
@@ -18,8 +17,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
-// Methods are the methods of a server, by their full names, and who may call them.
-// They are safe for concurrent use.
+// Methods are the methods of a server with their policies, by full name. They are safe
+// for concurrent use.
 type Methods struct {
 	mux   *gatehouse.Mux
 	names map[string]bool
@@ -87,8 +86,8 @@ type call struct {
 
 type callKey struct{}
 
-// Serve calls run if the gate admits the call that r is. run gets the request for the
-// handler, and the headers that the response must contain. If the gate refuses the
+// Serve calls run if the gate admits the call that r represents. run gets the request for
+// the handler, and the headers that the response must contain. If the gate refuses the
 // call, or no method has its path, Serve returns the refusal.
 func (m *Methods) Serve(r *http.Request, run func(r *http.Request, header http.Header)) *Refusal {
 	c := &call{run: run}

@@ -3,6 +3,7 @@
 package rpc_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -20,6 +21,7 @@ const (
 	list  = "/acme.Reports/List"
 	watch = "/acme.Reports/Watch"
 	ping  = "/acme.Reports/Ping"
+	purge = "/acme.Reports/Purge"
 )
 
 // caller is an authenticator of the scheme Toy, whose credential is the subject. It
@@ -99,6 +101,8 @@ func TestServe(t *testing.T) {
 	exhausted.RetryAfter = 7 * time.Second
 	unknown := &rpc.Refusal{Status: 404, Code: rpc.Unimplemented, Message: "The method is unknown."}
 	moved := &rpc.Refusal{Status: 307, Code: rpc.Unimplemented, Message: "The method is unknown."}
+	denied := &rpc.Refusal{Status: 403, Code: rpc.PermissionDenied, Reason: "access_denied", Message: gatehouse.CodeAccessDenied.Description()}
+	deny := gatehouse.PolicyFunc(func(*http.Request, gatehouse.Principal) error { return errors.New("no") })
 	missing := &rpc.Refusal{Status: 401, Code: rpc.Unauthenticated, Reason: "missing_credentials", Message: "This resource requires authentication."}
 	for _, test := range []struct {
 		name, path, credential string
@@ -108,6 +112,7 @@ func TestServe(t *testing.T) {
 		{"admitted", list, "Toy alice", 0, nil},
 		{"public", ping, "", 0, nil},
 		{"no credential", list, "", 0, missing},
+		{"second policy denies", purge, "Toy alice", 0, denied},
 		{"unknown method", watch, "Toy alice", 0, unknown},
 		{"unknown method without a credential", watch, "", 0, missing},
 		{"unclean path of a public method", "/x/.." + ping, "", 0, moved},
@@ -119,7 +124,7 @@ func TestServe(t *testing.T) {
 		{"503", list, "Toy alice", 503, unavailable},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			methods, err := rpc.New("toy", newGate(code(test.status)), map[string][]gatehouse.Policy{list: {gatehouse.Authenticated}}, []string{ping})
+			methods, err := rpc.New("toy", newGate(code(test.status)), map[string][]gatehouse.Policy{list: {gatehouse.Authenticated}, purge: {gatehouse.Authenticated, deny}}, []string{ping})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,5 +162,23 @@ func TestServe(t *testing.T) {
 				t.Errorf("Serve() (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A login page is no answer to a call.
+func TestLoginPage(t *testing.T) {
+	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{caller{}}, Realm: "acme", LoginURL: "/login"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	methods, err := rpc.New("toy", gate, map[string][]gatehouse.Policy{list: {gatehouse.Authenticated}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, list, http.NoBody)
+	r.Header = http.Header{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}, "Accept": {"text/html"}}
+	got := methods.Serve(r, func(*http.Request, http.Header) { t.Error("run was called") })
+	if got == nil || got.Status != http.StatusSeeOther || got.Code != rpc.Unauthenticated || got.Metadata().Get("Location") != "" {
+		t.Errorf("Serve() of a browser = %+v, want 303 as Unauthenticated, without the Location", got)
 	}
 }

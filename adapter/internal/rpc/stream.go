@@ -11,8 +11,8 @@ import (
 )
 
 // Ended returns the status code and a sentence for the caller of a stream whose
-// credential has ended or lost a permission, or whose backend cannot say whether it has.
-// The code of any other stream is 0. ctx is that of [gatehouse.UntilCredentialEnds].
+// credential has ended or lost a permission, or could not be checked. The code of any
+// other stream is 0. ctx is that of [gatehouse.UntilCredentialEnds].
 func Ended(ctx context.Context) (code uint32, message string) {
 	cause := context.Cause(ctx)
 	if !errors.Is(cause, gatehouse.ErrCredentialEnded) {
@@ -22,7 +22,7 @@ func Ended(ctx context.Context) (code uint32, message string) {
 	case e == nil: // expired by the clock of this process
 	case e.Code.Status() == http.StatusServiceUnavailable:
 		return Unavailable, "The credential of the stream cannot be checked now."
-	case e.Reason == gatehouse.ReasonChanged: // the credential may be valid, and good for another call
+	case e.Reason == gatehouse.ReasonChanged: // the credential may still be valid for another call
 		return PermissionDenied, "The caller of the stream has lost a permission."
 	}
 	return Unauthenticated, "The credential of the stream is expired."

@@ -16,7 +16,11 @@ import (
 var decideRules = []rule{
 	newRule("decide", "Decide appends d, with the Time now, if the approval is pending and d.Decider has not decided, and returns the approval after the change.", func(s suite) {
 		a := s.request("a", draft("a"), false, true)
+		s.until(a.ID, a.Created.Add(time.Millisecond))
 		one := s.decide("first", a, approve("oscar"), true)
+		if at := one.Decisions[0].Time; !at.After(a.Created) || at.After(one.AsOf) {
+			s.Failf("Time of a decision = %v, want it between %v and %v", at, a.Created, one.AsOf)
+		}
 		s.status("after one of two", one, approval.Pending)
 		same := s.decide("the same person", a, approve("oscar"), false)
 		s.same("after the same person", same, one)

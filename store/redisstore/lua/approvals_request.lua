@@ -11,9 +11,6 @@ if old then
 		answer[1] = 'current'
 		return answer
 	end
-	if r[1] == 'pending' then -- it has expired
-		stopWaiting(old, tenant, actor)
-	end
 end
 local waiting = asking(tenant, actor)
 redis.call('ZREMRANGEBYSCORE', waiting, '-inf', text(time))
