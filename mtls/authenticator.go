@@ -202,7 +202,7 @@ func (g guard) Reads() gatehouse.Reads {
 
 func (g guard) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	proxy, e := g.a.fromProxy(r)
-	if e == nil && proxy {
+	if proxy {
 		_, e = g.a.certificate(r)
 	}
 	if e != nil {

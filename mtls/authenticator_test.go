@@ -35,8 +35,9 @@ import (
 func overTLS(p *pair) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 	r.TLS = &tls.ConnectionState{
-		PeerCertificates: []*x509.Certificate{p.certificate},
-		VerifiedChains:   [][]*x509.Certificate{{p.certificate, root.certificate}},
+		NegotiatedProtocol: "h2", // without a server name, like a client that uses an address
+		PeerCertificates:   []*x509.Certificate{p.certificate},
+		VerifiedChains:     [][]*x509.Certificate{{p.certificate, root.certificate}},
 	}
 	return r
 }
@@ -140,13 +141,17 @@ func TestPrincipalOfTheApplication(t *testing.T) {
 		reason gatehouse.Reason
 	}{
 		{"caller", gatehouse.Principal{Subject: "a", Issuer: "corp", Kind: gatehouse.KindUser, Method: "x", Binding: "x"}, nil, ""},
+		{"own issuer", gatehouse.Principal{Subject: "a"}, nil, ""},
 		{"no caller", gatehouse.Principal{}, fmt.Errorf("unknown: %w", gatehouse.ErrNoCredentials), ""},
 		{"no subject", gatehouse.Principal{}, nil, mtls.ReasonPrincipalUnavailable},
 		{"failure", gatehouse.Principal{}, errors.New("down"), mtls.ReasonPrincipalUnavailable},
 		{"nil *Error", gatehouse.Principal{Subject: "a"}, (*gatehouse.Error)(nil), mtls.ReasonPrincipalUnavailable},
 		{"refusal", gatehouse.Principal{}, expired, "test"},
 	} {
-		called := 0
+		called, issuer := 0, "mtls"
+		if test.p.Issuer != "" {
+			issuer = test.p.Issuer
+		}
 		a := must(mtls.New(mtls.Config{Principal: func(_ context.Context, leaf *x509.Certificate) (gatehouse.Principal, error) {
 			called++
 			return test.p, test.err
@@ -156,10 +161,17 @@ func TestPrincipalOfTheApplication(t *testing.T) {
 		if test.name == "no caller" && !errors.Is(err, gatehouse.ErrNoCredentials) {
 			t.Errorf("%s: error = %v, want ErrNoCredentials", test.name, err)
 		}
-		if p := proof.Principal(); err == nil && (p.Method != mtls.Method || p.Binding != mtls.Binding || p.Issuer != "corp" || p.Credential == "" || p.Expires.IsZero()) {
+		if p := proof.Principal(); err == nil && (p.Method != mtls.Method || p.Binding != mtls.Binding || p.Issuer != issuer || p.Credential == "" || p.Expires.IsZero()) {
 			t.Errorf("%s: principal = %+v", test.name, p)
 		}
-		_, err = a.Authenticate(overTLS(issue(root, usage(0))))
+		if e, ok := errors.AsType[*gatehouse.Error](err); ok && test.reason == mtls.ReasonPrincipalUnavailable && (e.Issuer != "mtls" || e.Credential != mtls.Thumbprint(client.certificate)) {
+			t.Errorf("%s: error of issuer %q and credential %q, want those of the certificate", test.name, e.Issuer, e.Credential)
+		}
+		server := issue(root, usage(0))
+		_, err = a.Authenticate(overTLS(server))
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Issuer != "mtls" || e.Credential != mtls.Thumbprint(server.certificate) {
+			t.Errorf("%s: error = %+v, want the issuer and the credential of the certificate", test.name, err)
+		}
 		equal(t, test.name+": reason of a certificate for another usage", reasonOf(err), mtls.ReasonUsage)
 		equal(t, test.name+": calls", called, 1)
 	}
@@ -460,7 +472,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			{SAN: "uri:", Subject: "a"},
 			{SAN: "uri:a b", Subject: "a"},
 			{SAN: "dns:*.example.org", Subject: "a"},
-			{SAN: "email:a@b,c@d", Subject: "a"},
+			{SAN: "email:a@b,c", Subject: "a"},
 			{SAN: "email:a", Subject: "a"},
 			{SAN: "uri:a:1"},
 			{SAN: "uri:a:2", Subject: "a\n"},

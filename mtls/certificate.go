@@ -193,7 +193,7 @@ func (a *Authenticator) examine(c *certificate, chains [][]*x509.Certificate, ex
 // validity returns the time in which all certificates of a chain are valid.
 func validity(chain []*x509.Certificate) (from, until time.Time) {
 	for i, certificate := range chain {
-		if i == 0 || certificate.NotBefore.After(from) {
+		if certificate.NotBefore.After(from) {
 			from = certificate.NotBefore
 		}
 		if i == 0 || certificate.NotAfter.Before(until) {

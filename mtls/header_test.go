@@ -3,6 +3,7 @@
 package mtls_test
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/base64"
 	"net/http"
@@ -109,7 +110,8 @@ func TestClientCert(t *testing.T) {
 // Covers RFC 9440 §2.3.
 func TestClientCertChain(t *testing.T) {
 	intermediate := authority(root)
-	behind, stranger := issue(intermediate, named(billing)), issue(authority(nil), named(billing))
+	unknown := authority(nil)
+	behind, stranger := issue(intermediate, named(billing)), issue(unknown, named(billing))
 	servers := issue(root, func(c *x509.Certificate) {
 		c.IsCA, c.KeyUsage, c.ExtKeyUsage = true, x509.KeyUsageCertSign, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	})
@@ -133,6 +135,7 @@ func TestClientCertChain(t *testing.T) {
 		{"longest list", behind, []string{strings.TrimSuffix(many[len(many)/9:], ", ")}, 200, ""},
 		{"intermediate for servers", issue(servers, named(billing)), []string{servers.header()}, 401, mtls.ReasonUntrusted},
 		{"unknown CA", stranger, nil, 401, mtls.ReasonUntrusted},
+		{"unknown CA in the chain", stranger, []string{unknown.header()}, 401, mtls.ReasonUntrusted},
 		{"empty item", behind, []string{intermediate.header() + ","}, 400, mtls.ReasonHeader},
 		{"parameter", behind, []string{intermediate.header() + ";a"}, 400, mtls.ReasonHeader},
 		{"too many", behind, []string{strings.TrimSuffix(many, ", ")}, 400, mtls.ReasonHeader},
@@ -242,4 +245,16 @@ func FuzzClientCert(f *testing.F) {
 			t.Errorf("Authenticate accepted %q", value)
 		}
 	})
+}
+
+// Two headers that end alike are those of two callers.
+func TestHeadersThatEndAlike(t *testing.T) {
+	other := &pair{must(x509.ParseCertificate(bytes.Replace(client.certificate.Raw, []byte("/billing"), []byte("/bill__x"), 1))), nil}
+	a := must(mtls.New(mtls.Config{Proxies: loopback, Subjects: append([]mtls.Subject{{SAN: "uri:spiffe://example.org/bill__x", Subject: "other"}}, subjects...)}))
+	for _, p := range []*pair{client, other, client} {
+		r := forwarded(proxy)
+		r.Header.Set("Client-Cert", p.header())
+		want := map[bool]string{true: "other", false: "billing"}[p == other]
+		equal(t, "subject", must(a.Authenticate(r)).Principal().Subject, want)
+	}
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// response is a writer that turns the answer of the SDK into a refusal of the gate, with
-// its status and challenge, if the call was refused. For that it waits with the header
-// until the first byte of the body, or the end: the SDK writes the header of a stream
-// before the tool is called.
+// response is a writer that replaces the response of the SDK with a refusal of the gate,
+// with its status and challenge, if the call was refused. It delays the header until the
+// first byte or the end of the body, because the SDK writes the header of a stream before
+// it calls the tool.
 type response struct {
 	http.ResponseWriter
 	request  *http.Request

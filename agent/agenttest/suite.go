@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package agenttest is the contract of [agent.Store] as tests: [TestStore] runs them
-// for an implementation.
+// Package agenttest contains the contract of [agent.Store] as tests: [TestStore] runs
+// them for an implementation.
 //
-// The tests run in real time, and each failure quotes the rule of the contract that it
-// breaks. They do not test durability, or several processes on one store.
+// The tests run in real time. Each failure quotes the broken rule of the contract. The
+// implementation must also test durability (changes survive the end of the process and of
+// the database) and several processes.
 package agenttest
 
 import (

@@ -225,8 +225,8 @@ func (s suite) oneWins(call string, race, stored func(i int) bool) {
 	}
 }
 
-// raceWithRevocation makes the n-th call of goroutine i. Late says that Revoke had
-// returned before. It reports whether to go on.
+// raceWithRevocation makes the n-th call of goroutine i. late is true if Revoke returned
+// before the call. It reports whether to continue.
 func (s suite) raceWithRevocation(i, n int, id string, late bool) bool {
 	var got apikey.Record
 	var err error

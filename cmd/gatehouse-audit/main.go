@@ -6,12 +6,11 @@
 //	gatehouse-audit prove  -key FILE -record N LOG > FILE.tlog-proof
 //	gatehouse-audit check  -key FILE -proof FILE.tlog-proof < RECORD
 //
-// The key is a PEM file with the public key of the log (PKIX), or with its private
-// key (PKCS #8), of which only the public half is used. verify prints the number of
-// records and exits with status 0, or names the first record that was changed and
-// exits with status 1. The file of -kept has one checkpoint, which was returned by a
-// witness or copied from LOG.checkpoints without the empty line after it. The last one
-// is
+// The key is a PEM file with the public key of the log (PKIX), or with its private key
+// (PKCS #8): then only the public half is used. verify prints the number of records and
+// exits with status 0, or names the first record that was changed and exits with status
+// 1. The file of -kept has one checkpoint: from a witness, or copied from LOG.checkpoints
+// without the empty line after it. The last one is
 //
 //	tail -n 6 LOG.checkpoints | head -n 5
 //

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dpoptest is the contract of [dpop.ReplayStore] as tests: [TestStore] runs
+// Package dpoptest contains the contract of [dpop.ReplayStore] as tests: [TestStore] runs
 // them for an implementation.
 //
-// The tests run in real time, the longest for some hundred milliseconds, and each
-// failure quotes the rule of the contract that it breaks. They do not cover what
-// one process cannot see: that several processes agree, and that expired keys are
-// removed.
+// The tests run in real time, the longest for some hundred milliseconds. Each failure
+// quotes the broken rule of the contract. The implementation must also test several
+// processes and the removal of expired keys.
 package dpoptest
 
 import (

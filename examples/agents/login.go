@@ -15,8 +15,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/signin"
 )
 
-// signInConfig is the login of the approval page. Without it, only the Authorization
-// header says who decides.
+// signInConfig is the login of the approval page. Without it, deciders need a token in
+// the Authorization header.
 type signInConfig struct {
 	Issuer       string   `json:"issuer"` // one of issuers
 	ClientID     string   `json:"client_id"`
@@ -74,8 +74,8 @@ func (c *config) login(sessions session.Store, observer gatehouse.Observer) (*si
 	})
 }
 
-// complete takes the tenant and the roles of a person from the claims that the issuer
-// has in its access tokens, and refuses a tenant for which it may not speak.
+// complete takes the tenant and the roles of a person from the claims that the issuer has
+// in its access tokens, and refuses a tenant that its tokens may not have.
 func (c *config) complete(_ *http.Request, login *session.Login) error {
 	i := c.Issuers[slices.IndexFunc(c.Issuers, func(i issuerConfig) bool { return i.Issuer == c.SignIn.Issuer })]
 	claims := make(map[string]any)

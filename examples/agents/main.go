@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Agents is an MCP server for AI agents: four tools, each with the proof, the scope and
-// the approval that its effect demands, a token endpoint for the agents, a page on
-// which people approve, and an audit log. Copy this folder.
+// the approval that its effect requires, a token endpoint for the agents, a page on which
+// people approve, and an audit log. Copy this folder.
 //
 //	go run ./examples/agents                          the story, in one process
 //	go run ./examples/agents -config FILE             the server

@@ -133,7 +133,7 @@ func (a *app) newIssuer(people jwtauth.Config, key jwtauth.SigningKey, proofs *d
 	}
 	known := agent.Config{
 		Issuer: a.config.PublicOrigin, Store: a.store.Agents, Replays: a.store.Replays, Roles: roles, Observer: a.observer,
-		// The assertion with which an agent gets its token is the evidence.
+		// The assertion of the token request is the evidence.
 		Attestations: map[string]agent.Attestation{"key": {Attestor: agent.KeyPossession{}, Issue: true}},
 	}
 	if a.config.Store.Driver != "memory" { // which has no agents of an earlier process
@@ -142,7 +142,7 @@ func (a *app) newIssuer(people jwtauth.Config, key jwtauth.SigningKey, proofs *d
 	if a.registry, err = agent.New(known); err != nil {
 		return err
 	}
-	// A mistake in an agent ends the process also if the store is down.
+	// An invalid agent ends the process even if the store is down.
 	known.Store, known.Observer = agent.NewMemory(len(a.config.Agents)), nil
 	trial, err := agent.New(known)
 	if err != nil {
@@ -235,8 +235,8 @@ func (a *app) routes(tools *mcp.Handler, certificates *mtls.Authenticator) (http
 	return root, nil
 }
 
-// sameOrigin refuses requests with an effect that a page of another origin causes,
-// whatever their credential. Other clients than browsers send none of the two headers.
+// sameOrigin refuses cross-origin requests that change state, with any credential.
+// Clients other than browsers send neither of the two headers.
 func (a *app) sameOrigin(sites *cookie.CrossSite, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -276,7 +276,7 @@ func (a *app) start(ctx context.Context) (string, error) {
 	return a.keys.start(ctx)
 }
 
-// register registers the configured agents. A decommissioned one stays so.
+// register registers the configured agents. A decommissioned agent stays decommissioned.
 func (a *app) register(ctx context.Context, registry *agent.Registry) error {
 	for n, c := range a.config.Agents {
 		roles, err := gatehouse.NewRoles(c.Roles...)

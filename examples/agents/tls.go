@@ -20,8 +20,8 @@ type tlsConfig struct {
 	ClientCA string `json:"client_ca"` // PATH, PEM: verifies client certificates
 }
 
-// clientCertificates returns what confirms tokens that are bound to a client
-// certificate, and the roots for the server: nil without tls.client_ca.
+// clientCertificates returns the confirmer of tokens that are bound to a client
+// certificate, and the roots for the server. Both are nil without tls.client_ca.
 func (c *config) clientCertificates(observer gatehouse.Observer) (*mtls.Authenticator, *mtls.Roots, error) {
 	if c.TLS == nil || c.TLS.ClientCA == "" {
 		return nil, nil, nil

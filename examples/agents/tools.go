@@ -45,7 +45,7 @@ type (
 // allScopes are the scopes of the tools.
 var allScopes = []string{"data:read", "data:write", "external:invoke", "exec:sandbox"}
 
-// newTable returns the table of the tools: which proof, scope and approval each needs.
+// newTable returns the table of the tools, with the proof, scope and approval of each.
 func newTable(c *config, registry *agent.Registry, approvals *approval.Approvals, admins int, observer gatehouse.Observer) (*tool.Table, error) {
 	class := func(scope string, proof tool.Proof, rule approval.Rule) tool.Class {
 		scopes, _ := gatehouse.NewScopes(scope)
@@ -76,7 +76,7 @@ func newTable(c *config, registry *agent.Registry, approvals *approval.Approvals
 	})
 }
 
-// facts returns what the table must know of a caller.
+// facts returns the facts about a caller for the table.
 func (c *config) facts(registry *agent.Registry) func(context.Context, gatehouse.Principal) (tool.Facts, error) {
 	all, _ := gatehouse.NewScopes(allScopes...)
 	return func(ctx context.Context, p gatehouse.Principal) (tool.Facts, error) {
@@ -84,8 +84,8 @@ func (c *config) facts(registry *agent.Registry) func(context.Context, gatehouse
 		if err != nil {
 			return tool.Facts{}, err
 		}
-		// Without the store nothing runs: also for callers that are not in it, and for
-		// agents that the registry has just read.
+		// If the store is down no tool runs, even for callers without an agent and for
+		// agents in the cache of the registry.
 		if _, err := registry.Find(ctx, "none"); err != nil && !errors.Is(err, agent.ErrNotFound) {
 			return tool.Facts{}, &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: gatehouse.ReasonPolicyFailed, Cause: err}
 		}
@@ -176,7 +176,7 @@ func (t *tools) updateProfile(_ context.Context, call *tool.Call, arguments upda
 	return map[string]string{"display_name": arguments.DisplayName}, nil
 }
 
-// callPartner makes a request of its own: nothing of the caller is in it.
+// callPartner sends its own request, which contains nothing from the caller.
 func (t *tools) callPartner(ctx context.Context, _ *tool.Call, arguments callPartnerArguments) (map[string]int, error) {
 	body, err := json.Marshal(map[string]int64{"amount": arguments.Amount})
 	if err != nil {

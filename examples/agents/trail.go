@@ -34,8 +34,8 @@ func (c *config) openTrail() (*audit.Log, error) {
 	return trail, nil
 }
 
-// verifyTrail writes the number of records of a log without a change. The error
-// names the first record that is not as it was written, counted from 1.
+// verifyTrail writes the number of records of a log without a change. The error names the
+// first record that was changed, counted from 1.
 func verifyTrail(path, keyFile string, stdout io.Writer) error {
 	key, err := audit.ReadPublicKey(keyFile)
 	if err != nil {

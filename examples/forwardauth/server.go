@@ -25,7 +25,7 @@ type app struct {
 	logger  *slog.Logger
 }
 
-// newApp makes the application. It connects to no other server.
+// newApp creates the application. It does not connect to other servers.
 func newApp(config *config, logger *slog.Logger) (*app, error) {
 	values, err := config.settings()
 	if err != nil {

@@ -89,7 +89,7 @@ func newSQLStore(db *sql.DB) (*store, error) {
 		return nil, err
 	}
 	prepare := func(ctx context.Context) error {
-		if err := backend.Migrate(ctx); err != nil { // needs no right to create tables that are there
+		if err := backend.Migrate(ctx); err != nil { // needs no right to create tables that exist
 			return err
 		}
 		return backend.Check(ctx)

@@ -12,15 +12,16 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 )
 
-// maxRetryAfter is the longest time after which a retry by the client makes sense. The
-// client of Anthropic waits for as long as Retry-After says.
+// maxRetryAfter is the longest Retry-After with which a retry makes sense. The client of
+// Anthropic waits for any Retry-After.
 const maxRetryAfter = time.Minute
 
-// noRetry is what the official clients obey: they repeat 429 and 5xx otherwise.
+// noRetry is a header that stops the official clients from repeating a call after 429 and
+// 5xx.
 const noRetry = "X-Should-Retry"
 
-// errorBody returns the body of a refusal in the shape of the API that was called, or in
-// that of the gate.
+// errorBody returns the body of a refusal in the format of the API that was called, or of
+// the gate.
 func errorBody(r *http.Request, refusal gatehouse.Refusal) gatehouse.Body {
 	body := gatehouse.Body{ContentType: "application/json"}
 	if strings.HasPrefix(r.URL.Path, "/v1/") {
@@ -94,7 +95,7 @@ func anthropicType(status int) string {
 	return "invalid_request_error"
 }
 
-// failure is an answer that is no decision of the gate: about the upstream.
+// failure is an error response because of the upstream, not of the gate.
 type failure struct {
 	status        int
 	code, message string
@@ -124,7 +125,7 @@ func (f *failure) write(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(apiError(r.URL.Path, f.status, f.code, f.message))
 }
 
-// notFound answers for paths of the APIs that the gateway does not have.
+// notFound responds to paths of the APIs that the gateway does not support.
 func notFound(w http.ResponseWriter, r *http.Request) {
 	(&failure{status: http.StatusNotFound, code: "not_found", message: "The gateway has no such route."}).write(w, r)
 }

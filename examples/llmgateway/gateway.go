@@ -79,7 +79,7 @@ func (g *gateway) handler(shape model.Shape) http.Handler {
 // passed are the request headers that reach the upstream.
 var passed = []string{"Accept", "Content-Type", "User-Agent", "Anthropic-Version", "Anthropic-Beta", "Openai-Beta"}
 
-// rewrite makes the request of the proxy: without the query, and with few headers.
+// rewrite sets the request of the proxy: without the query, and with few headers.
 func rewrite(r *httputil.ProxyRequest) {
 	header := make(http.Header)
 	for _, name := range passed {
@@ -97,8 +97,8 @@ func rewrite(r *httputil.ProxyRequest) {
 // attempt is the model of one attempt.
 type attempt struct{}
 
-// attempts calls the upstream of the model, and those of its fallbacks as long as the
-// upstreams fail.
+// attempts calls the upstream of the model and, while upstreams fail, those of its
+// fallbacks.
 func (g *gateway) attempts(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	caller, _ := gatehouse.FromContext(ctx)
@@ -136,16 +136,17 @@ func (g *gateway) attempts(r *http.Request) (*http.Response, error) {
 // maxErrorBody limits how much of an error of an upstream is read.
 const maxErrorBody = 1 << 20
 
-// isReported reads an error of the upstream, so that the meter sees what it reports, and
-// returns whether it may have a usage record: then a retry by the client costs again.
+// isReported reads an error of the upstream, so that the meter reads its usage. It
+// reports whether the error may have a usage record: then a retry by the client costs
+// again.
 func isReported(response *http.Response) bool {
 	text, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
 	_ = response.Body.Close()
 	return bytes.Contains(text, []byte(`"usage"`))
 }
 
-// accept returns the response of an upstream that is available. What says that the
-// gateway itself may not call the upstream is not the client's business.
+// accept returns the response of an available upstream. It hides responses that refuse
+// the credential of the gateway.
 func accept(response *http.Response) (*http.Response, error) {
 	switch status := response.StatusCode; {
 	case status < http.StatusMultipleChoices:
@@ -157,7 +158,7 @@ func accept(response *http.Response) (*http.Response, error) {
 	return nil, upstreamError(response)
 }
 
-// call says what an attempt costs at most, and who pays.
+// call returns the maximum cost of an attempt and the budgets that pay for it.
 func (g *gateway) call(r *http.Request) (budget.Call, error) {
 	ctx := r.Context()
 	caller, _ := gatehouse.FromContext(ctx)
@@ -176,7 +177,7 @@ func (g *gateway) send(r *http.Request) (*http.Response, error) {
 	return g.connections[m.Name].send(r)
 }
 
-// fail answers a call that got no response of an upstream.
+// fail writes the error for a call without a response of an upstream.
 func (g *gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if refusal, ok := errors.AsType[*gatehouse.Error](err); ok {
 		gatehouse.Refuse(w, r, refusal)
@@ -189,10 +190,10 @@ func (g *gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 	problem.write(w, r)
 }
 
-// writeTimeout is how long a client may take for one piece of a response.
+// writeTimeout limits the time for writing one piece of a response to a client.
 const writeTimeout = 30 * time.Second
 
-// slow is the writer of a stream: each write has a deadline of its own.
+// slow is the writer of a stream: each write has its own deadline.
 type slow struct{ http.ResponseWriter }
 
 // Write implements [io.Writer].
@@ -201,7 +202,7 @@ func (s slow) Write(p []byte) (int, error) {
 	return s.ResponseWriter.Write(p)
 }
 
-// WriteHeader leaves out the informational responses of the upstream, whose headers are
+// WriteHeader drops informational responses of the upstream, because their headers are
 // not checked.
 func (s slow) WriteHeader(status int) {
 	if status >= http.StatusOK {

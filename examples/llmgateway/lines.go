@@ -96,8 +96,8 @@ func (a *app) usage(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"budgets": append([]budget.Balance{}, balances...)})
 }
 
-// listModels returns the models that the caller may use, in the shapes of both APIs, and
-// the aliases with what they stand for.
+// listModels returns the models that the caller may use, in the formats of both APIs, and
+// the aliases with their models.
 func (a *app) listModels(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
 	type entry struct {

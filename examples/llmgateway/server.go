@@ -93,7 +93,7 @@ func newApp(config *config, origin string, logger *slog.Logger) (*app, error) {
 	return a, nil
 }
 
-// authenticators returns what verifies the credentials of API calls.
+// authenticators returns the authenticators for API calls.
 func (a *app) authenticators() []gatehouse.Authenticator {
 	var all []gatehouse.Authenticator
 	if a.tokens != nil {

@@ -105,7 +105,7 @@ func (c *config) checkUpstreams(apis map[string]string, fail func(string, ...any
 	}
 }
 
-// checkBaseURL demands https, or http of a loopback address.
+// checkBaseURL requires https, or http of a loopback address.
 func checkBaseURL(base string) error {
 	u, err := url.Parse(base)
 	switch {
@@ -124,7 +124,7 @@ func isLoopback(host string) bool {
 	return host == "localhost" || addr.Unmap().IsLoopback()
 }
 
-// checkModels checks what refers to models.
+// checkModels checks the fields that refer to models.
 func (c *config) checkModels(apis map[string]string, fail func(string, ...any)) {
 	known := func(field, name string) {
 		if _, ok := apis[name]; !ok {

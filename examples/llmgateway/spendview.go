@@ -13,10 +13,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 )
 
-// maxRows is how many accounts of a kind the page shows.
+// maxRows is the maximum number of accounts of a kind on the page.
 const maxRows = 25
 
-// report is what the page shows: the budgets of a tenant.
+// report is the data of the page: the budgets of a tenant.
 type report struct {
 	Tenant   string           `json:"tenant"`
 	Time     time.Time        `json:"time"`
@@ -109,7 +109,7 @@ func newRow(b budget.Balance, most int64, now time.Time) row {
 	return r
 }
 
-// share returns the percentage, rounded down. Nothing of nothing is all of it.
+// share returns the percentage, rounded down. It is 100 if both are zero.
 func share(part, whole int64) int64 {
 	if whole == 0 {
 		return 100

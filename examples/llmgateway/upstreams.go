@@ -56,8 +56,8 @@ func connect(upstreams []upstreamConfig, observer gatehouse.Observer) (map[strin
 	return connections, errors.Join(errs...)
 }
 
-// returned are the response headers that reach the client. Others tell about the
-// account of the gateway at the upstream.
+// returned are the response headers that reach the client. Others may reveal the account
+// of the gateway at the upstream.
 var returned = []string{"Content-Type", "Content-Length", "Content-Encoding", "Request-Id", "X-Request-Id"}
 
 // send sends a request to the upstream, at its path.
@@ -91,7 +91,7 @@ func (c *connection) send(r *http.Request) (*http.Response, error) {
 // maxMessage limits the texts of an upstream's error.
 const maxMessage = 1000
 
-// upstreamError returns the error of an upstream that refuses the call, in the shape of
+// upstreamError returns the error of an upstream that refuses the call, in the format of
 // the API. Both APIs have an object error with a message; the transport has masked the
 // credential and the address.
 func upstreamError(response *http.Response) *failure {
@@ -103,7 +103,7 @@ func upstreamError(response *http.Response) *failure {
 			Code    string `json:"code"`
 		} `json:"error"`
 	}
-	_ = json.Unmarshal(text, &body) // what has another shape is left out
+	_ = json.Unmarshal(text, &body) // members of another type are ignored
 	f := &failure{status: response.StatusCode, code: body.Error.Code, message: body.Error.Message, retryAfter: response.Header.Get("Retry-After")}
 	if f.message == "" || len(f.message) > maxMessage {
 		f.message = "The upstream of the model refuses the request."

@@ -21,8 +21,8 @@ type billing struct {
 	http   *http.Client // adds a token, and a proof, to requests to the API
 }
 
-// newBilling returns a client whose tokens have the binding. It follows the FAPI 2.0
-// Security Profile, which accepts no weaker client authentication and no unbound token.
+// newBilling returns a client whose tokens have the binding. It uses the FAPI 2.0
+// Security Profile, which requires strong client authentication and bound tokens.
 //
 //	mtls  tls_client_auth: its certificate authenticates it, and its tokens are bound to it
 //	dpop  private_key_jwt: one key authenticates it, its tokens are bound to another

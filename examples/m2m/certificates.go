@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// authority is a CA that lives as long as the story: its key is never written.
+// authority is a CA for one run: its key is never written to a file.
 type authority struct {
 	dir     string // gets NAME.pem and NAME-key.pem
 	key     *ecdsa.PrivateKey
@@ -25,7 +25,7 @@ type authority struct {
 	serials int64
 }
 
-// newAuthority makes a CA and writes its certificate to ca.pem.
+// newAuthority creates a CA and writes its certificate to ca.pem.
 func newAuthority(dir string) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

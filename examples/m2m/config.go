@@ -18,7 +18,7 @@ const (
 	bindingDPoP = "dpop"
 )
 
-// scope is what GET /reports needs.
+// scope is required for GET /reports.
 const scope = "reports:read"
 
 // config is the configuration of both services; each reads its part. Paths are relative

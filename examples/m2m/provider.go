@@ -93,7 +93,7 @@ func startProvider(ctx context.Context, c config, npm string) (issuer string, st
 	return answer.Issuer, stop, nil
 }
 
-// registration is what the authorization server knows of the services.
+// registration returns the client registrations for the authorization server.
 func (c config) registration(ctx context.Context) ([]byte, error) {
 	text := make(map[string]string)
 	for name, file := range map[string]string{"ca": c.CA, "cert": "as.pem", "key": "as-key.pem"} {

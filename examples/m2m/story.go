@@ -27,8 +27,8 @@ import (
 
 const spiffeID = "spiffe://example.org/billing"
 
-// story makes certificates, starts an authorization server and reports, lets billing
-// call reports, and has another machine try with what it has copied from billing. It
+// story makes certificates, starts an authorization server and reports, lets billing call
+// reports, and then sends requests of another machine with copied tokens and proofs. It
 // returns an error if an outcome is not the expected one.
 func story(ctx context.Context, npm string, stdout, stderr io.Writer) error {
 	npm, err := findNPM(npm)
@@ -81,7 +81,7 @@ func story(ctx context.Context, npm string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// prepare makes certificates and keys, and the configuration that names them.
+// prepare creates certificates and keys, and the configuration with their paths.
 func prepare(dir, origin string) (config, error) {
 	c := config{dir: dir, CA: "ca.pem"}
 	c.Reports.Origin, c.Reports.Cert, c.Reports.Key, c.Reports.NonceKey = origin, "reports.pem", "reports-key.pem", "file:nonce-key"

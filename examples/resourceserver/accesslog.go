@@ -15,7 +15,7 @@ import (
 
 // snippet: accesslog
 
-// decision is what the gate has decided on one request.
+// decision is the decision of the gate on one request.
 type decision struct {
 	mu sync.Mutex
 	gatehouse.Event
@@ -23,9 +23,9 @@ type decision struct {
 
 type decisionKey struct{}
 
-// accessLog writes one line for each request, with the caller. It stands outside the
-// gate, whose handlers alone have the caller in their context: the gate tells it to the
-// observer, with the context of the request outside.
+// accessLog writes one line for each request, with the caller. It is outside the gate,
+// and only handlers behind the gate have the caller in their context. So the observer
+// stores the decision in the context of the outer request.
 func accessLog(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start, d, response := time.Now(), new(decision), &response{ResponseWriter: w}
@@ -48,8 +48,8 @@ func accessLog(logger *slog.Logger, next http.Handler) http.Handler {
 	})
 }
 
-// noteDecision is an observer. The last decision on a request stands: the gate may allow
-// it, and a policy behind the gate may deny it.
+// noteDecision is an observer. It stores the last decision on a request: after the gate
+// has allowed it, a policy behind the gate may deny it.
 func noteDecision(ctx context.Context, e gatehouse.Event) error {
 	if d, ok := ctx.Value(decisionKey{}).(*decision); ok && e.Type == gatehouse.EventDecision {
 		d.mu.Lock()
@@ -62,7 +62,7 @@ func noteDecision(ctx context.Context, e gatehouse.Event) error {
 	return nil
 }
 
-// response remembers the status.
+// response records the status.
 type response struct {
 	http.ResponseWriter
 	status int

@@ -20,8 +20,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/store"
 )
 
-// This file is for sender-constrained tokens: those that are worth nothing without a
-// key of the client, DPoP (RFC 9449) or a TLS client certificate (RFC 8705).
+// This file is for sender-constrained tokens, which are useless without a key of the
+// client: DPoP (RFC 9449) or a TLS client certificate (RFC 8705).
 
 // tlsConfig makes the server speak HTTPS.
 type tlsConfig struct {
@@ -30,7 +30,7 @@ type tlsConfig struct {
 	ClientCA string `json:"client_ca"` // PATH, PEM: verifies client certificates
 }
 
-// mtlsConfig says which client certificates are callers.
+// mtlsConfig maps client certificates to callers.
 type mtlsConfig struct {
 	Subjects []struct {
 		SAN     string   `json:"san"` // uri:, dns: or email: and the name
@@ -43,7 +43,7 @@ type mtlsConfig struct {
 	} `json:"client_cert_header"`
 }
 
-// dpopConfig says how DPoP proofs are verified.
+// dpopConfig configures the verification of DPoP proofs.
 type dpopConfig struct {
 	NonceKey string `json:"nonce_key"` // env:NAME or file:PATH; no nonces if empty
 	Replay   struct {
@@ -53,7 +53,7 @@ type dpopConfig struct {
 	Required bool `json:"required"` // accept no unbound access tokens
 }
 
-// bound holds what confirms sender-constrained tokens. A field is nil if that part is
+// bound holds the confirmers of sender-constrained tokens. A field is nil if that part is
 // not configured.
 type bound struct {
 	roots        *mtls.Roots
@@ -132,7 +132,7 @@ func (b *bound) addProofs(c *config, logger *slog.Logger) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// confirmers are what the authenticators of tokens ask about the cnf claim.
+// confirmers returns the confirmers for the authenticators of tokens.
 func (b *bound) confirmers() []gatehouse.Confirmer {
 	var all []gatehouse.Confirmer
 	if b.certificates != nil {
@@ -206,8 +206,8 @@ func (c *tlsConfig) load() (tls.Certificate, error) {
 	return pair, nil
 }
 
-// requireBinding allows callers with a sender-constrained credential. An API key is no
-// invalid token, so its caller gets the challenges without an error.
+// requireBinding allows callers with a sender-constrained credential. An API key is not
+// an invalid token, so its caller gets the challenges without an error.
 func requireBinding(r *http.Request, p gatehouse.Principal) error {
 	err := gatehouse.Bound().Authorize(r, p)
 	if err != nil && p.Method == apikey.Method {

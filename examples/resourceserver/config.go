@@ -45,11 +45,11 @@ type issuerConfig struct {
 	Profile    string              `json:"profile"`  // "rfc9068" (default) or "compat"
 	Secret     string              `json:"secret"`   // env:NAME or file:PATH, for HS* only
 
-	// With several issuers each has one of these two.
-	Tenants   []string `json:"tenants"`    // that the issuer may speak for
-	AnyTenant bool     `json:"any_tenant"` // it may speak for all
+	// With several issuers, each must set one of these two.
+	Tenants   []string `json:"tenants"`    // that its tokens may have
+	AnyTenant bool     `json:"any_tenant"` // its tokens may have any tenant
 
-	// What a provider needs that does not follow the standards. All are optional.
+	// For providers that do not follow the standards. All are optional.
 	Audiences             []string `json:"audiences"`               // other values of aud
 	Clients               []string `json:"clients"`                 // whose tokens may lack aud
 	AcceptMissingAudience bool     `json:"accept_missing_audience"` // every token may
@@ -95,8 +95,8 @@ func readConfig(path string) (*config, error) {
 	return &c, err
 }
 
-// checkNames rejects what encoding/json accepts: a field that occurs twice, and a
-// name in another case.
+// checkNames rejects a field that occurs twice and a name in another case, which
+// encoding/json accepts.
 func checkNames(d *json.Decoder) error {
 	value, err := d.Token()
 	opening, ok := value.(json.Delim)

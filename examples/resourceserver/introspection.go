@@ -12,8 +12,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
 
-// introspectionConfig is an authorization server that is asked about opaque tokens,
-// RFC 7662.
+// introspectionConfig is an authorization server that introspects opaque tokens, RFC
+// 7662.
 type introspectionConfig struct {
 	Issuer       string   `json:"issuer"`
 	Endpoint     string   `json:"endpoint"`
@@ -95,9 +95,9 @@ func (c *config) issuerNames() []string {
 	return names
 }
 
-// checkTenants demands that each issuer and endpoint says for which tenants it may
-// speak, if there are several issuers or if one of them is limited: opaque tokens must
-// not have the tenants that the JWTs of the same issuer may not have.
+// checkTenants requires the tenants of each issuer and endpoint if there are several
+// issuers or if one of them is limited: opaque tokens must not have a tenant that the
+// JWTs of the same issuer must not have.
 func (c *config) checkTenants() error {
 	limited := slices.ContainsFunc(c.Issuers, func(i issuerConfig) bool { return len(i.Tenants) > 0 }) ||
 		slices.ContainsFunc(c.Introspection, func(e introspectionConfig) bool { return len(e.Tenants) > 0 })

@@ -15,8 +15,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// issuer returns the settings of an issuer for the library, and the mistakes that
-// the library does not report.
+// issuer returns the settings of an issuer for the library, and the errors that the
+// library does not report.
 func (c issuerConfig) issuer() (jwtauth.Issuer, []error) {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }

@@ -103,8 +103,8 @@ func (a *app) watch() {
 	}
 }
 
-// authenticators returns what verifies credentials. Opaque tokens come after API keys,
-// because the introspector claims every token without dots.
+// authenticators returns the authenticators. That of opaque tokens comes after that of
+// API keys, because the introspector introspects every token without dots.
 func (a *app) authenticators() []gatehouse.Authenticator {
 	var all []gatehouse.Authenticator
 	if a.bound.certificates != nil {
@@ -159,8 +159,8 @@ func (a *app) routes(gate *gatehouse.Gate, metadata *gatehouse.Metadata) http.Ha
 	mux.HandleFunc("GET /tenants/{tenant}/reports", reports, tenant.FromPath("tenant"), scopes.All("reports:read"))
 	mux.PublicFunc("GET /healthz", healthz)
 	mux.PublicFunc("GET /readyz", a.readyz)
-	// RFC 9728 §3.1: the path of the resource follows the well-known path. Clients
-	// that know only the host ask without it.
+	// RFC 9728 §3.1: the path of the resource follows the well-known path. Clients that
+	// know only the host request it without the path.
 	const wellKnown = "/.well-known/oauth-protected-resource"
 	if metadata.Path != wellKnown {
 		mux.Public(wellKnown, metadata)

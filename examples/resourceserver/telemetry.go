@@ -52,8 +52,8 @@ func newTelemetry(config *config, logger *slog.Logger) (*telemetry, error) {
 	return t, err
 }
 
-// isLoopbackAddr accepts addresses that only this machine reaches: metrics say how many
-// requests fail and why, and there is no authentication in front of them.
+// isLoopbackAddr accepts addresses that only this machine can reach: the metrics have no
+// authentication, and show how many requests fail and why.
 func isLoopbackAddr(address string) bool {
 	to, err := netip.ParseAddrPort(address)
 	return err == nil && to.Addr().IsLoopback()

@@ -15,7 +15,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// me returns the principal. The page calls it each time it is shown.
+// me returns the principal. The page requests it each time the page becomes visible.
 func (a *app) me(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
 	said := describe(p)
@@ -86,7 +86,7 @@ func (a *app) export(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"user": describe(p), "note": a.notes.of(p.Key())})
 }
 
-// asksAgain reports whether the export needs more than a session.
+// asksAgain reports whether the export requires a step-up.
 func (a *app) asksAgain() bool { return a.stepUp.MaxAge != 0 || len(a.stepUp.ACRValues) != 0 }
 
 // listSessions returns all sessions of the user.
@@ -137,8 +137,8 @@ func (a *app) endSession(w http.ResponseWriter, r *http.Request) {
 // revokeTimeout bounds the revocation of the tokens of an ended session.
 const revokeTimeout = 3 * time.Second
 
-// revoke revokes the refresh token of an ended session. There is no other copy of
-// it, so a failure is logged only.
+// revoke revokes the refresh token of an ended session. If that fails, the failure is
+// only logged.
 func (a *app) revoke(ctx context.Context, tokens session.Tokens) {
 	if tokens.Refresh.Len() == 0 {
 		return

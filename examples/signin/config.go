@@ -80,8 +80,8 @@ func readConfig(path string) (*config, error) {
 	return &c, err
 }
 
-// checkNames rejects what encoding/json accepts: a field that occurs twice, and a
-// name in another case.
+// checkNames rejects a field that occurs twice and a name in another case, which
+// encoding/json accepts.
 func checkNames(d *json.Decoder) error {
 	value, err := d.Token()
 	opening, ok := value.(json.Delim)

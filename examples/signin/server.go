@@ -32,7 +32,7 @@ type app struct {
 	cancel  context.CancelFunc
 }
 
-// newApp makes the application. It connects to no other server.
+// newApp creates the application. It does not connect to other servers.
 func newApp(config *config, logger *slog.Logger) (*app, error) {
 	values, err := config.settings()
 	if err != nil {
@@ -89,8 +89,8 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	return a, nil
 }
 
-// start prepares the store. If the store is down, the application starts all the
-// same and responds with 503 until the store is up.
+// start prepares the store. If the store is down, the application starts nevertheless and
+// responds with 503 until the store is up.
 func (a *app) start(ctx context.Context) error {
 	ctx, a.cancel = context.WithCancel(ctx)
 	if err := a.store.Start(ctx); err != nil {
@@ -117,7 +117,8 @@ func (a *app) routes(gate *gatehouse.Gate) http.Handler {
 	api.HandleFunc("GET "+a.base+"/api/upstream", a.upstream, gatehouse.Authenticated)
 	api.HandleFunc("GET "+a.base+"/api/sessions", a.listSessions, gatehouse.Authenticated)
 	api.HandleFunc("POST "+a.base+"/api/sessions/{id}/end", a.endSession, gatehouse.Authenticated)
-	// All data at once: a session that has been left open is not enough.
+	// The export contains all data: require a recent login, because a session may have
+	// been left open.
 	recent := gatehouse.Authenticated
 	if a.asksAgain() {
 		recent = stepup.Require(a.stepUp)

@@ -10,7 +10,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/session"
 )
 
-// me returns the principal. The page calls it each time it is shown.
+// me returns the principal. The page requests it each time the page becomes visible.
 func me(w http.ResponseWriter, r *http.Request) {
 	p, _ := gatehouse.FromContext(r.Context())
 	var claims struct {

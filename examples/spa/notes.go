@@ -61,7 +61,7 @@ func (n *notes) write(w http.ResponseWriter, r *http.Request) {
 	text, user, ok := noteOf(r.Header.Get("Content-Type"), body)
 	switch {
 	case user != "" && user != session.UserTag(p):
-		// A tab still shows the user before: nothing is written into the account of the
+		// A tab may still show the previous user: do not write into the account of the
 		// user who has signed in since. The session checks the header Session-User.
 		writeError(w, http.StatusConflict, "other_user", "Another user has signed in since this page was loaded.")
 	case err != nil || !ok:

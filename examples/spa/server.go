@@ -28,7 +28,7 @@ type app struct {
 	cancel  context.CancelFunc
 }
 
-// newApp makes the application. It connects to no other server.
+// newApp creates the application. It does not connect to other servers.
 func newApp(config *config, logger *slog.Logger) (*app, error) {
 	values, err := config.settings()
 	if err != nil {
@@ -78,8 +78,8 @@ func newApp(config *config, logger *slog.Logger) (*app, error) {
 	return a, nil
 }
 
-// start prepares the store. If the store is down, the application starts all the
-// same and responds with 503 until the store is up.
+// start prepares the store. If the store is down, the application starts nevertheless and
+// responds with 503 until the store is up.
 func (a *app) start(ctx context.Context) error {
 	ctx, a.cancel = context.WithCancel(ctx)
 	if err := a.store.Start(ctx); err != nil {
@@ -130,8 +130,8 @@ func secure(next http.Handler) http.Handler {
 }
 
 // problem redirects a navigation that failed at the login or the logout to the page, with
-// the problem as a word. The page has a link to the login and no redirect, which could be
-// an endless loop.
+// the problem as a word. The page has a link to the login instead of a redirect, which
+// could be an endless loop.
 func (a *app) problem(_ *http.Request, p signin.Page) gatehouse.Body {
 	if p.Reason == cookie.ReasonCrossSite { // CSRF: a logout form of another site
 		return gatehouse.Body{}

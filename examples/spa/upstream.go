@@ -55,6 +55,6 @@ func (a *app) userinfo(ctx context.Context) (gatehouse.Claims, error) {
 		}
 		used, rejected = tokens.Access, err
 	}
-	// The user has to log in again.
+	// The user must log in again.
 	return gatehouse.Claims{}, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: session.ReasonNoTokens, Cause: rejected}
 }

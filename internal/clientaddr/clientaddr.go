@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clientaddr finds the IP address of a client, behind trusted proxies
-// too, and compares addresses with networks.
+// Package clientaddr finds the IP address of a client, even behind trusted proxies, and
+// compares addresses with networks.
 package clientaddr
 
 import (
@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// Proxies are the networks of the reverse proxies that are trusted to append the
-// address of their client to X-Forwarded-For. Use [Normalize] to make them. The
-// zero value trusts no proxy.
+// Proxies are the networks of the reverse proxies that are trusted to append the address
+// of their client to X-Forwarded-For. Create them with [Normalize]. The zero value trusts
+// no proxy.
 type Proxies []netip.Prefix
 
 // Client returns the IP address of the client of r: that of the connection, or,

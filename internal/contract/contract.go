@@ -31,7 +31,7 @@ type Rule[S any] struct {
 type Suite struct {
 	testing.TB
 	rule string
-	// Timeout is how long to wait for a condition.
+	// Timeout limits the wait for a condition.
 	Timeout time.Duration
 }
 
@@ -88,10 +88,10 @@ func (s Suite) Until(what string, condition func() bool) {
 	}
 }
 
-// Short calls attempt with a short lifetime of what a store records, and again with
-// twice that lifetime if attempt reports false: if, by the clock of the store, its
-// calls were not done before the end of the lifetime. n is the number of the attempt,
-// from 0 on. Short ends the test if the calls are too slow for a lifetime of seconds.
+// Short calls attempt with a short lifetime of a record. attempt returns false if its
+// calls ended after the lifetime, by the clock of the store; Short then calls it again
+// with twice the lifetime. n is the number of the attempt, from 0 on. Short ends the test
+// if the calls are too slow for a lifetime of seconds.
 func (s Suite) Short(attempt func(n int, lifetime time.Duration) bool) {
 	s.Helper()
 	const first, last = 100 * time.Millisecond, 20 * time.Second

@@ -27,8 +27,8 @@ func (f Fault) Is(parts ...string) bool {
 	return rest == ""
 }
 
-// cut removes a prefix and reports whether there was one. Is is called for each
-// operation of a store, so that it must not allocate.
+// cut removes a prefix and reports whether there was one. It must not allocate, because
+// Is is called for each operation of a store.
 func cut(s *string, prefix string) (ok bool) {
 	*s, ok = strings.CutPrefix(*s, prefix)
 	return ok
@@ -79,8 +79,8 @@ func (f Fault) Err(ctx context.Context, method string) error {
 	return ctx.Err()
 }
 
-// Yield releases a lock for a moment, between what a store reads and what it
-// writes, so that other goroutines get in between.
+// Yield releases a lock for a moment, between a read and a write of a store, so that
+// other goroutines can run in between.
 func Yield(mu *sync.Mutex) {
 	mu.Unlock()
 	defer mu.Lock()
@@ -163,7 +163,7 @@ func (f Fault) Corrupt(method string, r any) {
 	}
 }
 
-// corrupt changes a value of another type. What it cannot change it sets to zero.
+// corrupt changes a value of another type. It sets a value that it cannot change to zero.
 func corrupt(v reflect.Value) {
 	switch {
 	case v.CanInt():

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Table has the records R of a store with a [Fault], and the faults that every
+// Table implements the records R of a store with a [Fault], and the faults that every
 // store can have. A store embeds it and adds the faults of its own methods.
 type Table[R any] struct {
 	Fault
@@ -136,7 +136,7 @@ func ChangeFaults(method string) []string {
 		"answers with the old record", "deletes the record")
 }
 
-// Change replaces a record by what f makes of it at the time now, unless f fails.
+// Change replaces a record with the result of f at the time now, unless f fails.
 func (t *Table[R]) Change(ctx context.Context, method, id string, f func(r *R, now time.Time) error) (R, error) {
 	var zero R
 	if err := t.Err(ctx, method); err != nil {

@@ -11,29 +11,28 @@ import (
 	"time"
 )
 
-// ErrFull says that the map holds as many unexpired values as it may.
+// ErrFull means that the map is full of values that have not expired.
 var ErrFull = errors.New("expiring: the map is full")
 
 // Now is the clock of the process at the resolution that stores keep:
 // microseconds, in UTC.
 func Now() time.Time { return time.UnixMicro(time.Now().UnixMicro()).UTC() }
 
-// Map is a map with a limit whose values expire. Set the fields before the first
-// use. G is the type of the secondary index; use struct{} where there is none.
+// Map is a bounded map whose values expire. Set the fields before the first use. G is the
+// type of the secondary index; use struct{} for none.
 //
-// The map keeps expired values until their place is needed, and returns them:
-// callers compare the expiry with their clock. All operations cost at most
-// O(log n), but for All.
+// The map keeps expired values until it needs capacity, and returns them: callers compare
+// the expiry with their clock. All operations except All cost at most O(log n).
 //
-// A Map is not safe for concurrent use: its owner holds a lock, because the changes
-// of a store read before they write. Get, All and InGroup do not change the map, so
-// a read lock does for them. A cache that many requests share spreads its keys
-// over several maps, each with a lock.
+// A Map is not safe for concurrent use: its owner must hold a lock, because the changes
+// of a store read before they write. Get, All and InGroup do not change the map, so a
+// read lock suffices for them. A cache that many requests share spreads its keys over
+// several maps, each with a lock.
 type Map[K, G comparable, V any] struct {
-	// Limit is the most values that the map holds. At least 1.
+	// Limit is the maximum number of values. At least 1.
 	Limit int
 
-	// Expires returns when a value expires. The zero time is never.
+	// Expires returns the time at which a value expires. The zero time means never.
 	Expires func(*V) time.Time
 
 	// Group returns the key of a value in the secondary index. Optional.
@@ -62,7 +61,7 @@ func (m *Map[K, G, V]) Len() int { return len(m.entries) }
 // GroupLen returns the number of values of a group, expired ones included.
 func (m *Map[K, G, V]) GroupLen(group G) int { return len(m.groups[group]) }
 
-// Get returns a copy of the value of key, also if it has expired.
+// Get returns a copy of the value of key, even if it has expired.
 func (m *Map[K, G, V]) Get(key K) (value V, ok bool) {
 	e := m.entries[key]
 	if e == nil {
@@ -79,9 +78,9 @@ func (m *Map[K, G, V]) First() (key K, value V, ok bool) {
 	return m.order[0].key, m.clone(m.order[0].value), true
 }
 
-// Put sets the value of key to a copy of value. A new key in a full map takes the
-// place of the value that expires first if that has expired at now, and is
-// [ErrFull] if not.
+// Put sets the value of key to a copy of value. If the map is full, a new key replaces
+// the value that expires first if that has expired at now; otherwise Put returns
+// [ErrFull].
 func (m *Map[K, G, V]) Put(key K, value V, now time.Time) error {
 	if m.entries[key] == nil && len(m.entries) >= m.Limit {
 		if len(m.order) == 0 {
@@ -95,8 +94,8 @@ func (m *Map[K, G, V]) Put(key K, value V, now time.Time) error {
 	return nil
 }
 
-// Cache sets the value of key to a copy of value. A new key in a full map takes
-// the place of the value that expires first, expired or not.
+// Cache sets the value of key to a copy of value. If the map is full, a new key replaces
+// the value that expires first, even if it has not expired.
 func (m *Map[K, G, V]) Cache(key K, value V) {
 	if m.Limit < 1 {
 		return
@@ -135,7 +134,7 @@ func (m *Map[K, G, V]) Delete(key K) {
 	}
 }
 
-// leave takes e out of the order and of the index.
+// leave removes e from the order and from the index.
 func (m *Map[K, G, V]) leave(e *entry[K, G, V]) {
 	heap.Remove(&m.order, e.index)
 	if m.Group == nil {
@@ -147,9 +146,9 @@ func (m *Map[K, G, V]) leave(e *entry[K, G, V]) {
 	}
 }
 
-// All returns copies of the values that match, expired ones included, in no
-// order; a nil match is all. match must not change or keep its argument. The loop
-// may delete keys and set the value of the key at hand.
+// All returns copies of the values that match, expired ones included, in no order. A nil
+// match matches all. match must not change or keep its argument. The loop may delete keys
+// and set the value of the current key.
 func (m *Map[K, G, V]) All(match func(*V) bool) iter.Seq2[K, V] { return m.matching(m.entries, match) }
 
 // InGroup is like All for the values of one group of the secondary index.

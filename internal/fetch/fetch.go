@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fetch asks other servers for JSON documents, within bounds.
+// Package fetch fetches JSON documents from other servers, within limits of size and
+// time.
 package fetch
 
 import (
@@ -29,28 +30,28 @@ type Client struct {
 	// Transport makes the requests, [http.DefaultTransport] if it is nil.
 	Transport http.RoundTripper
 
-	// Timeout bounds one exchange: redirects and the reading of the body too.
-	// Zero leaves it to the context.
+	// Timeout bounds one exchange, including redirects and the body. If it is zero, only
+	// the context limits the exchange.
 	Timeout time.Duration
 
-	// MaxBytes is the most bytes that a body may have. Required.
+	// MaxBytes is the maximum size of a body. Required.
 	MaxBytes int64
 }
 
-// Response is the answer of a server, of any status.
+// Response is the response of a server, of any status.
 type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// StatusError is an answer that is not the document that was asked for.
+// StatusError is the error for a response with another status than 200.
 type StatusError struct {
 	Status     int
 	RetryAfter time.Duration // zero if the server did not send it
 }
 
-// Error returns the status. The body is left out: it may hold secrets.
+// Error returns the status. It omits the body, which may contain secrets.
 func (e *StatusError) Error() string { return fmt.Sprintf("HTTP status %d", e.Status) }
 
 // Get fetches a document. It follows up to three redirects within the origin of
@@ -58,8 +59,7 @@ func (e *StatusError) Error() string { return fmt.Sprintf("HTTP status %d", e.St
 // or make this program call into its own network. A status other than 200 is a
 // [*StatusError].
 //
-// Errors name the method and the address without its query, and nothing of the
-// body.
+// Errors contain the method and the address without its query, and nothing from the body.
 func (c *Client) Get(ctx context.Context, address, accept string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -80,9 +80,9 @@ func (c *Client) Get(ctx context.Context, address, accept string) ([]byte, error
 	return response.Body, nil
 }
 
-// PostForm sends a form and returns the answer, of any status. It follows no
-// redirect, which would carry credentials to another server. header is added to
-// the request and may replace Accept, application/json; it may be nil.
+// PostForm sends a form and returns the response, of any status. It follows no redirect,
+// because a redirect would send credentials to another server. header is added to the
+// request and may replace Accept, application/json; it may be nil.
 //
 // Errors are like those of Get.
 func (c *Client) PostForm(ctx context.Context, address string, header http.Header, form url.Values) (Response, error) {
@@ -127,9 +127,9 @@ func (c *Client) do(r *http.Request, redirect func(*http.Request, []*http.Reques
 	return Response{Status: response.StatusCode, Header: response.Header, Body: body}, nil
 }
 
-// checkType rejects documents that are not JSON, such as the HTML of a login page
-// or of a captive portal. It accepts no type, and the types that file servers give
-// files whose type they do not know: the content is parsed strictly anyway.
+// checkType rejects documents that are not JSON, such as the HTML of a login page or of a
+// captive portal. It accepts a missing type, and the default types of file servers,
+// because the content is parsed strictly anyway.
 func checkType(contentType string) error {
 	kind, _, err := mime.ParseMediaType(contentType)
 	switch {
@@ -144,13 +144,13 @@ func checkType(contentType string) error {
 	return nil
 }
 
-// describe puts the method and the address in front of err. The query may hold
-// secrets, so it is left out.
+// describe puts the method and the address in front of err. It omits the query, which may
+// contain secrets.
 func describe(r *http.Request, err error) error {
 	return fmt.Errorf("%s %s://%s%s: %w", r.Method, r.URL.Scheme, r.URL.Host, r.URL.EscapedPath(), err)
 }
 
-// withoutURL takes the method and the address off an error of [http.Client].
+// withoutURL removes the method and the address from an error of [http.Client].
 func withoutURL(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err
@@ -169,12 +169,12 @@ func sameOrigin(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// NoRedirect is a policy for [http.Client.CheckRedirect] that returns redirects as
-// they are: to follow one would carry credentials to another server.
+// NoRedirect is a policy for [http.Client.CheckRedirect] that returns redirects instead
+// of following them: a redirect would send credentials to another server.
 func NoRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// RetryAfter returns the seconds of the header Retry-After, at most a day, zero if
-// there are none. The form with a date is not read: it depends on two clocks.
+// RetryAfter returns the seconds of the header Retry-After, at most a day, zero if there
+// are none. It ignores the form with a date, which depends on two clocks.
 func RetryAfter(header http.Header) time.Duration {
 	seconds, err := strconv.ParseInt(header.Get("Retry-After"), 10, 32)
 	if err != nil || seconds <= 0 {

@@ -17,19 +17,18 @@ import (
 const DefaultWaiters = 10_000
 
 var (
-	// ErrClosed says that the group is closed.
+	// ErrClosed means that the group is closed.
 	ErrClosed = errors.New("flight: the group is closed")
-	// ErrBusy says that the limit of concurrent calls or of waiting callers is
-	// reached.
+	// ErrBusy means that the limit of concurrent calls or of waiting callers is reached.
 	ErrBusy = errors.New("flight: too many calls or waiting callers")
 )
 
 // Group runs at most one call for each key at a time. Set the fields before the
 // first use and do not copy a Group after it. A Group is safe for concurrent use.
 //
-// A call runs in its own goroutine on a context that carries no values and ends
-// at Timeout or with Close, never with the context of the caller that started
-// it. A panic of the call, or [runtime.Goexit], becomes an error of its callers.
+// A call runs in its own goroutine. Its context carries no values and ends at Timeout or
+// with Close, never with the context of the caller that started it. A panic of the call,
+// or [runtime.Goexit], becomes an error of its callers.
 type Group[K comparable, V any] struct {
 	// Timeout bounds each call. Zero means no limit.
 	Timeout time.Duration
@@ -50,7 +49,7 @@ type Group[K comparable, V any] struct {
 	work   sync.WaitGroup
 }
 
-// Call is a call that may still be under way.
+// Call is a call that may still be running.
 type Call[V any] struct {
 	done    chan struct{}
 	waiters atomic.Int64
@@ -59,9 +58,9 @@ type Call[V any] struct {
 	err     error
 }
 
-// Do returns the result of the call for key that is under way, or of work if
-// there is none. It returns the error of ctx if ctx ends before the call, which
-// goes on for the other callers.
+// Do returns the result of the running call for key, or of work if there is none. If ctx
+// ends before the call, Do returns the error of ctx; the call continues for other
+// callers.
 func (g *Group[K, V]) Do(ctx context.Context, key K, work func(context.Context) (V, error)) (V, error) {
 	call, _, err := g.Start(key, work)
 	if err != nil {
@@ -70,8 +69,8 @@ func (g *Group[K, V]) Do(ctx context.Context, key K, work func(context.Context) 
 	return call.Wait(ctx)
 }
 
-// Start returns the call for key that is under way, or starts one, and reports
-// whether it did. It does not wait.
+// Start returns the running call for key, or starts one, and reports whether it started
+// one. It does not wait.
 func (g *Group[K, V]) Start(key K, work func(context.Context) (V, error)) (call *Call[V], started bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -105,15 +104,15 @@ func (g *Group[K, V]) Start(key K, work func(context.Context) (V, error)) (call 
 	return call, true, nil
 }
 
-// Running returns the call for key that is under way, nil if there is none.
+// Running returns the running call for key, nil if there is none.
 func (g *Group[K, V]) Running(key K) *Call[V] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.calls[key]
 }
 
-// Close cancels the calls that are under way and waits until they have returned.
-// Later calls fail with [ErrClosed].
+// Close cancels the running calls and waits until they have returned. Later calls fail
+// with [ErrClosed].
 func (g *Group[K, V]) Close() {
 	g.mu.Lock()
 	g.closed = true
@@ -141,9 +140,9 @@ func (c *Call[V]) run(ctx context.Context, timeout time.Duration, work func(cont
 	returned = true
 }
 
-// Wait returns the result of the call, or the error of ctx if ctx ends first.
-// All callers get the same value: share no memory through it that one of them
-// could change. It returns [ErrBusy] if too many callers wait already.
+// Wait returns the result of the call, or the error of ctx if ctx ends first. All callers
+// get the same value, so it must not contain memory that a caller can change. It returns
+// [ErrBusy] if too many callers wait already.
 func (c *Call[V]) Wait(ctx context.Context) (V, error) {
 	select {
 	case <-c.done: // also where the limit is reached: nothing to wait for

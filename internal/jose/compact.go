@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package jose has the parts of JOSE that several packages need: the compact
-// serialization of a JWS, public keys, their thumbprints, and signatures. It is
-// strict: what parsers read differently is rejected.
+// serialization of a JWS, public keys, their thumbprints, and signatures. It is strict:
+// it rejects input that parsers read differently.
 package jose
 
 import (
@@ -23,7 +23,7 @@ var errSegments = errors.New("number of segments: must be 3")
 //
 // Implements RFC 7515 §7.1.
 func Split(token string) (Compact, error) {
-	// Forwards only: strings.LastIndexByte reads byte by byte.
+	// Search forwards: strings.LastIndexByte reads byte by byte.
 	first := strings.IndexByte(token, '.')
 	second := strings.IndexByte(token[first+1:], '.')
 	last := first + 1 + second
@@ -42,9 +42,9 @@ func Split(token string) (Compact, error) {
 // express.
 const maxDate = 253402300799
 
-// NumericDate parses a date that is a plain decimal, without sign and exponent.
-// Fractions of a second are cut off. value is the raw JSON value, whose syntax
-// package strictjson has checked.
+// NumericDate parses a date that is a plain decimal, without sign and exponent. Fractions
+// of a second are truncated. value is the raw JSON value, whose syntax package strictjson
+// has checked.
 //
 //	RFC 7519 §2: NumericDate is "A JSON numeric value representing the number of
 //	seconds from 1970-01-01T00:00:00Z UTC until the specified UTC date/time".

@@ -35,9 +35,9 @@ var (
 	errUse      = errors.New("is not for verifying signatures")
 )
 
-// ParseKey parses a JWK that contains one public key, and checks the key as
-// [CheckKey] does. Every number must be in its only canonical encoding, so that a
-// key has one thumbprint. The error is a predicate of the key.
+// ParseKey parses a JWK that contains one public key, and checks the key as [CheckKey]
+// does. Every number must be in its canonical encoding, so that a key has one thumbprint.
+// The text of the error follows a name of the key, such as "is nil".
 //
 // Implements RFC 7517 §4.2, §4.3; RFC 7518 §6.2.1.
 func ParseKey(jwk string) (Key, error) {

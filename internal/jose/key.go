@@ -13,8 +13,8 @@ import (
 	"slices"
 )
 
-// CheckKey checks the type and the strength of a public key. The error is a
-// predicate, such as "is nil".
+// CheckKey checks the type and the strength of a public key. The text of the error
+// follows a name of the key, such as "is nil".
 //
 // Implements RFC 7518 §6.2.1; RFC 8725 §3.4.
 func CheckKey(public crypto.PublicKey) error {

@@ -113,8 +113,8 @@ func Sign(name string, private crypto.Signer, signingInput string) ([]byte, erro
 	return signature, nil
 }
 
-// digest returns what is signed: the hash of the signing input, or the input itself
-// where the algorithm hashes it.
+// digest returns the hash of the signing input, or the input itself if the algorithm
+// hashes it.
 func (a algorithm) digest(signingInput string) []byte {
 	if a.hash == 0 {
 		return []byte(signingInput)
@@ -143,8 +143,8 @@ func (a algorithm) sum(text string) (sum [sha512.Size]byte) {
 // integers of 66 bytes.
 const maxASN1Bytes = 3 + 2*(2+66)
 
-// appendASN1 appends the ASN.1 form of an ECDSA signature: a sequence of the two
-// halves as integers, without leading zeros but for the sign.
+// appendASN1 appends the ASN.1 form of an ECDSA signature: a sequence of the two halves
+// as integers, without leading zeros except for the sign.
 func appendASN1(der, signature []byte) []byte {
 	half := len(signature) / 2
 	r, s := integer(signature[:half]), integer(signature[half:])

@@ -14,8 +14,8 @@ import (
 	"math/big"
 )
 
-// Thumbprint returns the JWK thumbprint of a public key, RFC 7638, with SHA-256.
-// The error is a predicate of the key.
+// Thumbprint returns the JWK thumbprint of a public key, RFC 7638, with SHA-256. The text
+// of the error follows a name of the key, such as "is nil".
 //
 //	RFC 7638 §3: "Construct a JSON object [RFC7159] containing only the required
 //	members of a JWK representing the key and with no whitespace or line breaks

@@ -4,9 +4,9 @@
 // parser: the header and the claims of a token, and the keys of a key set.
 //
 // It follows RFC 8259 strictly and rejects text that parsers read differently: two
-// members of one name at any depth, also if only their case differs, invalid UTF-8
-// and lone surrogates. The time is linear in the length of the text. It returns
-// parts of the text and allocates only for objects with more than 32 members.
+// members with one name at any depth, even if they differ in case; invalid UTF-8; and
+// lone surrogates. The time is linear in the length of the text. It returns parts of the
+// text and allocates only for objects with more than 32 members.
 package strictjson
 
 import (
@@ -27,9 +27,9 @@ var (
 	errText      = errors.New("strictjson: invalid UTF-8 or lone surrogate")
 )
 
-// Object reads text, one JSON object, and calls member for each of its members in
-// order, with the name without escapes and the raw text of the value. An error of
-// member ends the reading. A nil member only checks the text.
+// Object reads text, one JSON object, and calls member for each of its members in order,
+// with the name without escapes and the raw text of the value. Object stops at the first
+// error of member and returns it. A nil member only checks the text.
 //
 // Implements RFC 7515 §4, §10.12; RFC 7519 §4 (unique), §7.2 (UTF-8); RFC 8725
 // §3.7.
@@ -40,8 +40,8 @@ func Object(text string, limits Limits, member func(name, value string) error) e
 	return read(text, limits, func(name string, _ folded, value string) error { return member(name, value) })
 }
 
-// Members is like [Object], but calls member with the place of the value, so that
-// text[start:end] is its raw text: for a reader that replaces values of a text.
+// Members is like [Object], but calls member with the position of the value:
+// text[start:end] is its raw text. It is for callers that replace values in a text.
 func Members(text string, limits Limits, member func(name string, start, end int) error) error {
 	var s scanner
 	if err := s.start(text, limits); err != nil {

@@ -2,8 +2,8 @@
 
 package strictjson
 
-// Table lists the members of an object that its reader knows. It is immutable
-// and safe for concurrent use.
+// Table lists the members of an object that a caller reads. It is immutable and safe for
+// concurrent use.
 type Table struct {
 	names  []string
 	folded []string
@@ -44,8 +44,7 @@ func (t *Table) find(f folded) int {
 	return -1
 }
 
-// Has reports whether the table has a name that equals name, also if only their
-// case differs.
+// Has reports whether the table has a name that equals name if case is ignored.
 func (t *Table) Has(name string) bool { return t.find(fold(name)) >= 0 }
 
 // CaseError is returned by [Table.Read] for a member whose name differs from a
@@ -60,8 +59,8 @@ func (e CaseError) Error() string { return "strictjson: member " + string(e) + "
 // has no such member. Several names may share a pointer. It skips members that the
 // table does not name. It panics unless len(values) is the number of names.
 //
-// A member whose name differs from one of the table only in case is an error,
-// because a reader that ignores case would take the one for the other.
+// A member whose name differs from one of the table only in case is an error, because a
+// parser that ignores case would confuse them.
 func (t *Table) Read(text string, limits Limits, values ...*string) error {
 	if len(values) != len(t.names) {
 		panic("strictjson: Table.Read: wrong number of values")

@@ -10,7 +10,6 @@
 // The tests run in real time against the real engine; the longest waits are some
 // hundred milliseconds. Each failure names the rule of the contract.
 //
-// The implementation needs tests of its own for durability (a change survives the
-// end of the process and of the engine), for several processes, and for the removal
-// of expired sessions.
+// The implementation must also test durability (a change survives the end of the process
+// and of the engine), several processes, and the removal of expired sessions.
 package sessiontest

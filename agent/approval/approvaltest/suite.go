@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package approvaltest is the contract of [approval.Store] as tests: [TestStore] runs
-// them for an implementation.
+// Package approvaltest contains the contract of [approval.Store] as tests: [TestStore]
+// runs them for an implementation.
 //
-// The tests run in real time, the longest for some hundred milliseconds, and each
-// failure quotes the rule of the contract that it breaks. They do not cover what one
-// process cannot see: that changes survive the end of the process and of the database,
-// that several processes agree, and that expired records are removed.
+// The tests run in real time, the longest for some hundred milliseconds. Each failure
+// quotes the broken rule of the contract. The implementation must also test durability
+// (changes survive the end of the process and of the database), several processes, and
+// the removal of expired records.
 package approvaltest
 
 import (

@@ -136,8 +136,8 @@ var endRules = []rule{
 			}
 			early, err := s.store.Sweep(s.Context(), 0)
 			s.NoError(err)
-			// Other methods may make holds expire too, and Sweep does not count these: there is
-			// no call between the first deadline and Sweep.
+			// Make no call between the first deadline and Sweep: other methods may expire holds
+			// too, and Sweep does not count these.
 			at := s.now()
 			inTime, start := at.Before(first), time.Now()
 			s.Until("the holds have expired", func() bool { return time.Since(start) > last.Sub(at) })

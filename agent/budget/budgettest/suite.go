@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package budgettest is the contract of [budget.Store] as tests: [TestStore] runs them
-// for an implementation.
+// Package budgettest contains the contract of [budget.Store] as tests: [TestStore] runs
+// them for an implementation.
 //
-// The tests run in real time, the longest for some hundred milliseconds, and each
-// failure quotes the rule of the contract that it breaks. They do not cover what one
-// process cannot see: that several processes agree, and that old counters are removed.
+// The tests run in real time, the longest for some hundred milliseconds. Each failure
+// quotes the broken rule of the contract. The implementation must also test several
+// processes and the removal of old counters.
 package budgettest
 
 import (

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package upstreamtest is the contract of [upstream.Store] as tests: [TestStore] runs
-// them for an implementation.
+// Package upstreamtest contains the contract of [upstream.Store] as tests: [TestStore]
+// runs them for an implementation.
 package upstreamtest
 
 import (
