@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
@@ -196,5 +197,33 @@ func TestDefaultMeterProvider(t *testing.T) {
 	_ = telemetry.Observe(t.Context(), decision(gatehouse.Allowed, "", slog.LevelDebug))
 	if got := lines(collect(t, reader), "gatehouse.decisions"); !strings.HasSuffix(got, " 1\n") {
 		t.Errorf("metrics of otel.GetMeterProvider() = %q, want one decision", got)
+	}
+}
+
+// Durations are in seconds.
+func TestDurations(t *testing.T) {
+	telemetry, reader := newTelemetry(t, gateotel.Config{})
+	if err := telemetry.Observe(t.Context(), decision(gatehouse.Allowed, "", slog.LevelInfo)); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if _, err := telemetry.APIKeys(failing{}).Find(t.Context(), "id"); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(begun).Seconds()
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all.ScopeMetrics[0].Metrics {
+		if data, ok := m.Data.(metricdata.Histogram[float64]); ok {
+			least, most := 0.001, 0.001 // of decision
+			if m.Name == "gatehouse.store.duration" {
+				least, most = 0, took
+			}
+			if sum := data.DataPoints[0].Sum; sum < least || sum > most {
+				t.Errorf("the sum of %s is %v, want %v to %v", m.Name, sum, least, most)
+			}
+		}
 	}
 }

@@ -15,7 +15,7 @@ func TestMemoryContract(t *testing.T) {
 	approvaltest.TestStore(t, func(*testing.T) approval.Store { return approval.NewMemory(0) })
 }
 
-// A full store has room again when an approval expires.
+// A full store accepts a request again when an approval has expired.
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newApprovals(t, func(c *approval.Config) { c.Store, c.Lifetime = approval.NewMemory(1), time.Minute })

@@ -25,7 +25,7 @@
 //   - boundary: a comparison decides the other way for equal values;
 //   - slice: a slice, map or value is shared with the caller, not cloned.
 //
-// With -hand it tests the mutants of a list instead, which somebody has written by hand:
+// With -hand it tests a list of mutants that a person has written instead:
 // a wrong constant, an effect before the check that permits it, a loop that ends early.
 //
 // A mutant is killed if the tests fail or time out, and survives if they pass. One
