@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -170,11 +169,7 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, next http.Handler, 
 		return
 	}
 	inner, a, header, err := g.admit(r, policies, optional)
-	for name, values := range header {
-		// The values are cloned, because many requests may share one proof and handlers
-		// append to their header.
-		w.Header()[http.CanonicalHeaderKey(name)] = slices.Clone(values)
-	}
+	putHeader(w.Header(), header)
 	if err != nil {
 		g.writeError(w, r, a, err)
 		return

@@ -47,8 +47,8 @@ func TestPrincipalForms(t *testing.T) {
 		t.Errorf("Marshal of the zero principal = %s, %v", encoded, err)
 	}
 	var text bytes.Buffer
-	debugText(&text).Info("m", "p", p, "scopes", p.Scopes, "roles", p.Roles, "key", p.Key())
-	const line = `level=INFO msg=m p.kind=user p.issuer=https://auth.example.com p.subject=ada p.tenant=acme p.environment=live p.client=web p.method=jwt ` +
+	debugText(&text).Info("m", "q", gatehouse.Principal{Subject: "bob"}, "p", p, "scopes", p.Scopes, "roles", p.Roles, "key", p.Key())
+	const line = `level=INFO msg=m q.subject=bob p.kind=user p.issuer=https://auth.example.com p.subject=ada p.tenant=acme p.environment=live p.client=web p.method=jwt ` +
 		`p.credential=jti-1 p.scope=reports:read p.roles="a, b, c" p.act="{\"sub\":\"agent\",\"client_id\":\"c\",\"act\":{\"sub\":\"desk\"}}" p.binding=dpop ` +
 		`scopes=reports:read roles="a, b, c" key=https:%2F%2Fauth.example.com/ada` + "\n"
 	equal(t, "slog", text.String(), line)

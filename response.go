@@ -49,9 +49,7 @@ func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, a *admitted, e
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified"} {
 		h.Del(name)
 	}
-	for name, values := range e.Header {
-		h[http.CanonicalHeaderKey(name)] = slices.Clone(values)
-	}
+	putHeader(h, e.Header)
 	fields := make([]string, 0, 4) // one allocation for the usual fields
 	set := func(name, value string) {
 		fields = append(fields, value)
@@ -91,6 +89,18 @@ func (g *Gate) writeError(w http.ResponseWriter, r *http.Request, a *admitted, e
 	w.WriteHeader(refusal.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body.Content) // fails only if the client has disconnected
+	}
+}
+
+// putHeader puts the header of a proof or of an error into that of a response. Its
+// cookies go beside those that an outer handler has set. The values are cloned: handlers
+// append to theirs, and many requests may share one proof.
+func putHeader(h, from http.Header) {
+	for name, values := range from {
+		if name = http.CanonicalHeaderKey(name); name != "Set-Cookie" {
+			h.Del(name)
+		}
+		h[name] = slices.Concat(h[name], values)
 	}
 }
 

@@ -424,18 +424,20 @@ func TestLoginRedirectByPolicy(t *testing.T) {
 // The headers that an outer handler set for its own body do not go with the
 // refusal; others do. An error may add headers, and not make a refusal cacheable.
 func TestRefusalHeader(t *testing.T) {
-	e := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Header: http.Header{"dpop-nonce": {"n-1"}, "Cache-Control": {"public"}, "Content-Type": {"text/html"}}}
+	e := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Header: http.Header{
+		"dpop-nonce": {"n-1"}, "Cache-Control": {"public"}, "Content-Type": {"text/html"}, "Set-Cookie": {"sid=; Max-Age=0"},
+	}}
 	w := httptest.NewRecorder()
 	for name, value := range map[string]string{
 		"Content-Length": "10", "Content-Encoding": "gzip", "Etag": `"1"`, "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT",
-		"Cache-Control": "public, max-age=3600", "Content-Type": "text/html", "X-Request-Id": "7",
+		"Cache-Control": "public, max-age=3600", "Content-Type": "text/html", "X-Request-Id": "7", "Set-Cookie": "theme=dark", "Dpop-Nonce": "n-0",
 	} {
 		w.Header().Set(name, value)
 	}
 	gateOf(t, rejects(e)).Handler(http.NotFoundHandler()).ServeHTTP(w, request())
 	want := http.Header{
 		"Cache-Control": {"no-store"}, "Content-Type": {"application/json"}, "X-Content-Type-Options": {"nosniff"},
-		"Dpop-Nonce": {"n-1"}, "X-Request-Id": {"7"},
+		"Dpop-Nonce": {"n-1"}, "X-Request-Id": {"7"}, "Set-Cookie": {"theme=dark", "sid=; Max-Age=0"},
 	}
 	equal(t, "header", w.Header(), want)
 	w.Header()["Dpop-Nonce"][0] = "changed"
@@ -450,7 +452,12 @@ func TestProofHeaderIsCopied(t *testing.T) {
 	shared := http.Header{"DPoP-Nonce": append(make([]string, 0, 4), "n-1")}
 	gate := gateOf(t, acceptsWith(user(), shared))
 	for range 2 {
-		a := send(gate, request())
+		a := sendThrough(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("DPoP-Nonce", "n-0")
+				gate.Handler(next).ServeHTTP(w, r)
+			})
+		}, request())
 		a.check(t, 200, "")
 		equal(t, "DPoP-Nonce", a.Header()["Dpop-Nonce"], []string{"n-1"})
 		_, header, err := gate.Admit(request())

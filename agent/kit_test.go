@@ -290,8 +290,15 @@ type answer struct {
 func (w *world) ask(r *http.Request) answer {
 	recorder := httptest.NewRecorder()
 	w.server.ServeHTTP(recorder, r)
-	a := answer{Nonce: recorder.Header().Get("DPoP-Nonce")}
+	h := recorder.Result().Header
+	if h.Get("Cache-Control") != "no-store" || h.Get("Pragma") != "no-cache" || (h.Get("Allow") == "POST") != (recorder.Code == http.StatusMethodNotAllowed) {
+		panic(fmt.Sprint("header of a response of the token endpoint: ", h))
+	}
+	a := answer{Nonce: h.Get("DPoP-Nonce")}
 	if recorder.Body.Len() > 0 {
+		if h.Get("Content-Type") != "application/json" {
+			panic(fmt.Sprint("header of a response with a body: ", h))
+		}
 		must(0, json.Unmarshal(recorder.Body.Bytes(), &a))
 	}
 	a.Status = recorder.Code

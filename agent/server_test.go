@@ -47,8 +47,9 @@ func TestAgentGetsTokenOfItsOwn(t *testing.T) {
 	if diff := cmp.Diff(want, claims); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
 	}
-	if e := w.events.last(); e.Type != agent.EventMinted || e.Principal.Subject != "helper-1" || e.Credential == "" {
-		t.Errorf("event = %+v, want agent_token_minted", e)
+	if e := w.events.last(); e.Type != agent.EventMinted || e.Principal.Subject != "helper-1" || e.Credential == "" || e.Duration > time.Hour ||
+		fmt.Sprint(e.Method, e.Host, e.Path, e.Attrs) != "POSTexample.com/token[agent=helper-1 agent_tenant=acme agent_generation=1]" {
+		t.Errorf("event = %+v, want agent_token_minted with the request and the agent", e)
 	}
 	p, err := w.admit(token)
 	if err != nil {
@@ -237,6 +238,13 @@ func TestMetadata(t *testing.T) {
 		w.server.Metadata().ServeHTTP(recorder, httptest.NewRequest(method, "/.well-known/oauth-authorization-server", nil))
 		var document object
 		_ = json.Unmarshal(recorder.Body.Bytes(), &document)
+		want := http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"max-age=60"}, "X-Content-Type-Options": {"nosniff"}, "Access-Control-Allow-Origin": {"*"}}
+		if method == http.MethodPost {
+			want = http.Header{"Allow": {"GET, HEAD"}}
+		}
+		if diff := cmp.Diff(want, recorder.Result().Header); diff != "" {
+			t.Errorf("header of the response to %s (-want +got):\n%s", method, diff)
+		}
 		return recorder.Code, document
 	}
 	status, document := get(http.MethodGet)
@@ -253,6 +261,9 @@ func TestMetadata(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, document); status != http.StatusOK || diff != "" {
 		t.Errorf("GET = %d (-want +got):\n%s", status, diff)
+	}
+	if status, document := get(http.MethodHead); status != http.StatusOK || document != nil {
+		t.Errorf("HEAD = %d %v, want 200 without a body", status, document)
 	}
 	if status, _ := get(http.MethodPost); status != http.StatusMethodNotAllowed {
 		t.Errorf("POST = %d, want 405", status)

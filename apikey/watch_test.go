@@ -42,6 +42,7 @@ func TestWatch(t *testing.T) {
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("Watch error = %v, want %v", err, context.Canceled)
 		}
+		there.wantEvents(t) // the end is no failure
 	})
 }
 
@@ -79,8 +80,8 @@ func TestWatchReportsOutages(t *testing.T) {
 		keys := newKeys(t, func(c *apikey.Config) {
 			c.CacheTTL, c.Watcher = time.Second, w
 			c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-				if e.Type == apikey.EventWatchFailed && !errors.Is(e.Cause, errBroken) {
-					t.Errorf("%s: cause = %v, want %v", e.Type, e.Cause, errBroken)
+				if failed := e.Type == apikey.EventWatchFailed; failed != errors.Is(e.Cause, errBroken) || e.Issuer != issuer {
+					t.Errorf("%s of %s: cause = %v, want %v for a failure", e.Type, e.Issuer, e.Cause, errBroken)
 				}
 				events = append(events, e.Type)
 				return errors.New("the observer fails")
@@ -104,6 +105,12 @@ func TestWatchReportsOutages(t *testing.T) {
 		}
 		if diff := cmp.Diff(pauses, got); diff != "" {
 			t.Errorf("pauses (-want +got):\n%s", diff)
+		}
+		ctx, cancel = context.WithTimeout(t.Context(), 75*time.Millisecond) // in a pause
+		defer cancel()
+		w.at, w.listens = nil, make([]bool, 9)
+		if err := keys.Watch(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Watch() = %v, want %v", err, context.DeadlineExceeded)
 		}
 	})
 }

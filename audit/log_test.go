@@ -9,8 +9,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -43,6 +47,7 @@ func TestOpenRefuses(t *testing.T) {
 		"origin":         {func(c *audit.Config) { c.Origin = "" }, "audit: Config.Origin: got"},
 		"origin space":   {func(c *audit.Config) { c.Origin = "a b" }, "audit: Config.Origin: got"},
 		"origin DEL":     {func(c *audit.Config) { c.Origin = "a\x7fb" }, "audit: Config.Origin: got"},
+		"origin ASCII":   {func(c *audit.Config) { c.Origin = "a\u0080" }, "audit: Config.Origin: got"},
 		"origin plus":    {func(c *audit.Config) { c.Origin = "a+b" }, "audit: Config.Origin: got"},
 		"key":            {func(c *audit.Config) { c.Key = nil }, "audit: Config.Key: required"},
 		"typed nil key":  {func(c *audit.Config) { c.Key = (*ecdsa.PrivateKey)(nil) }, "audit: Config.Key: required"},
@@ -205,8 +210,10 @@ func TestConcurrentEvents(t *testing.T) {
 	if bytes.Count(read(t, path), []byte("/reports/99")) != 16 {
 		t.Error("a record is missing or there twice")
 	}
-	if _, err := audit.Verify(path, crypto.PublicKey("none")); err == nil {
-		t.Error("Verify() with a key of another type error = nil, want one")
+	for _, key := range []crypto.PublicKey{"none", (*ecdsa.PublicKey)(nil)} {
+		if _, err := audit.Verify(path, key); err == nil {
+			t.Errorf("Verify() with the key %#v error = nil, want one", key)
+		}
 	}
 }
 
@@ -235,6 +242,33 @@ func TestVerifyWhileWriting(t *testing.T) {
 	}
 	if files, err := filepath.Glob(path + ".0*"); err != nil || len(files) < 2 {
 		t.Errorf("Glob() = %v, %v, want at least two full files", files, err)
+	}
+}
+
+// A checkpoint has the ID of the key, and no other signature than that of the log.
+func TestCheckpointSignature(t *testing.T) {
+	der, err := x509.MarshalPKIXPublicKey(ecKey.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := sha256.Sum256(der)
+	for _, test := range []struct {
+		key crypto.Signer
+		id  []byte
+	}{{logKey, nil}, {ecKey, id[:4]}} {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		shut(t, open(t, audit.Config{Path: path, Key: test.key}))
+		text, encoded, _ := bytes.Cut(read(t, path+".checkpoints"), []byte("— "+origin+" "))
+		signature, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(encoded)))
+		if err != nil || !bytes.HasPrefix(signature, test.id) {
+			t.Fatalf("signature = %x, %v, want the key ID %x", signature, err, test.id)
+		}
+		signature[len(signature)-1] ^= 1
+		write(t, path+".checkpoints", fmt.Appendf(text, "— %s %s\n\n", origin, base64.StdEncoding.EncodeToString(signature)))
+		_, err = audit.Verify(path, test.key.Public())
+		if fault, ok := errors.AsType[*audit.Fault](err); !ok || fault.Problem != audit.CheckpointChanged {
+			t.Errorf("Verify() with another signature of a %T error = %v, want %s", test.key, err, audit.CheckpointChanged)
+		}
 	}
 }
 

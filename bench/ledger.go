@@ -139,7 +139,7 @@ func ledgerRace(name, floor string, bare func(context.Context) error, store budg
 // ledgerTable has a row for each engine.
 func ledgerTable(results []ledgerResult) string {
 	var b strings.Builder
-	b.WriteString("| ledger, one account, 32 clients | operations per second, over those of the bare statement (target 0.45) | with leases (target 1) | the bare statement |\n|---|---|---|---|\n")
+	b.WriteString("| ledger, one account, 32 clients | operations per second, over those of the bare statement (target 0.45) | with chunks (target 1) | the bare statement |\n|---|---|---|---|\n")
 	for _, r := range results {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.direct.name, r.direct.ratio(), r.leased.ratio(), r.floor)
 	}

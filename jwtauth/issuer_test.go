@@ -223,6 +223,7 @@ func TestIssuerSettingsPrincipal(t *testing.T) {
 			i.Services = []jwtauth.Mark{{Claim: "gty", Values: []string{"client-credentials"}}}
 		}, object{"gty": "password"}, func(*gatehouse.Principal) {}},
 		"always a service":  {func(i *jwtauth.Issuer) { i.Services = []jwtauth.Mark{{Claim: "iss"}} }, nil, func(p *gatehouse.Principal) { p.Kind = gatehouse.KindService }},
+		"auth_time":         {func(*jwtauth.Issuer) {}, object{"auth_time": 1000}, func(p *gatehouse.Principal) { p.AuthTime = time.Unix(1000, 0) }},
 		"auth_time as text": {func(*jwtauth.Issuer) {}, object{"auth_time": "2026-11-28T03:00:00.000Z"}, func(*gatehouse.Principal) {}},
 	} {
 		now := time.Now().Unix()

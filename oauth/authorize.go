@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -182,7 +181,7 @@ func (c *Client) Authorize(ctx context.Context, request AuthorizationRequest) (*
 	verifier := pkce.NewVerifier()
 	t := transaction{
 		State: random(), Verifier: string(verifier.Reveal()), Issuer: c.issuer, Client: c.id, RedirectURI: request.RedirectURI,
-		Scopes: request.Scopes.String(), Resources: slices.Clone(request.Resources), MaxAge: int64(request.MaxAge / time.Second),
+		Scopes: request.Scopes.String(), Resources: request.Resources, MaxAge: int64(request.MaxAge / time.Second),
 	}
 	params := url.Values{
 		"response_type": {"code"}, "client_id": {c.id}, "redirect_uri": {request.RedirectURI}, "state": {t.State},

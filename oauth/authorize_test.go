@@ -38,6 +38,7 @@ func TestCheckReportsInvalidFields(t *testing.T) {
 		// Covers RFC 8707 §2.
 		"relative resource": {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"/api"} }, "Resources: not an absolute URI"},
 		// Covers RFC 8707 §2.
+		"resource escaped":  {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"https://api/%zz"} }, "Resources: not an absolute URI"},
 		"resource fragment": {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"https://api#x"} }, "Resources: not an absolute URI"},
 		"MaxAge in ms":      {client, func(r *oauth.AuthorizationRequest) { r.MaxAge = time.Millisecond }, "MaxAge: must be in whole seconds"},
 		"MaxAge negative":   {client, func(r *oauth.AuthorizationRequest) { r.MaxAge = -time.Second }, "MaxAge: must be in whole seconds"},
@@ -208,6 +209,7 @@ func TestPushedAuthorizationRequest(t *testing.T) {
 	for name, route := range map[string]http.HandlerFunc{
 		"rejected": raw(400, `{"error":"invalid_request"}`), "down": down, "no request_uri": raw(201, "{}"),
 		"request_uri a number": raw(201, `{"request_uri":1}`), "not JSON": raw(201, `x`),
+		"request_uri twice": raw(201, `{"request_uri":"urn:x","request_uri":"urn:y"}`),
 	} {
 		l.Routes["/par"] = route
 		l.client = l.Client() // without a pause

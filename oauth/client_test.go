@@ -28,6 +28,10 @@ func TestNewReportsEveryError(t *testing.T) {
 		// Covers RFC 8414 §2 (issuer).
 		"http":              {func(c *oauth.Config) { c.Issuer = "http://as.example.com" }, "Config.Issuer: plain http"},
 		"query":             {func(c *oauth.Config) { c.Issuer += "?x" }, "Config.Issuer: has a query"}, // Covers RFC 8414 §2 (issuer).
+		"empty query":       {func(c *oauth.Config) { c.Issuer += "?" }, "Config.Issuer: has a query"},
+		"metadata URL":      {func(c *oauth.Config) { c.Issuer += wellKnown }, "Config.Issuer: is the URL of the metadata"},
+		"nil transport":     {func(c *oauth.Config) { c.Transport = (*http.Transport)(nil) }, "Config.Transport: is a nil *http.Transport"},
+		"nil keys":          {func(c *oauth.Config) { c.IDTokenKeys = (*jwtauth.KeyRing)(nil) }, "Config.IDTokenKeys: is a nil *jwtauth.KeyRing"},
 		"no client":         {func(c *oauth.Config) { c.ClientID = "" }, "Config.ClientID: required"},
 		"no secret":         {func(c *oauth.Config) { c.Secret = secret("") }, "Config.Secret: required for client_secret_basic"},
 		"no secret to post": {func(c *oauth.Config) { c.Auth, c.Secret = oauth.SecretPost, secret("") }, "Config.Secret: required for client_secret_post"},
@@ -54,6 +58,11 @@ func TestNewReportsEveryError(t *testing.T) {
 		if client, err := oauth.New(c); err == nil || !strings.Contains(err.Error(), test.want) || client != nil {
 			t.Errorf("%s: New error = %v, want %s", name, err, test.want)
 		}
+	}
+	c := providertest.New(t).Config()
+	c.Skew, c.Timeout, c.Provider = 5*time.Minute, time.Minute, oauth.Provider{Issuer: issuer, TokenEndpoint: issuer + "/token"}
+	if err := newClient(t, c).Check(oauth.AuthorizationRequest{RedirectURI: redirect}); err != nil { // needs no keys without openid
+		t.Errorf("Check of a client without keys: error = %v", err)
 	}
 	_, err := oauth.New(oauth.Config{})
 	for _, field := range []string{"Issuer", "ClientID", "Secret"} {
@@ -163,6 +172,7 @@ func TestMutualTLS(t *testing.T) {
 	} {
 		c.Issuer, c.ClientID = server.URL, "m"
 		client := newClient(t, c)
+		c.TLS.RootCAs = nil // the client has a copy
 		if _, err := client.Token(t.Context(), machineParams()); err != nil {
 			t.Fatal(err)
 		}

@@ -35,12 +35,12 @@ func machine(t *testing.T, lifetime int) (*oauth.Credentials, *providertest.Serv
 		n++
 		answer(w, 200, object{"access_token": fmt.Sprint("t", n), "token_type": "Bearer", "expires_in": lifetime, "refresh_token": "r"})
 	}
-	source, err := s.Client().ClientCredentials(oauth.CredentialsRequest{
-		Scopes: scopes("a"), Resources: []string{"https://one"}, Audience: "two",
-	})
+	resources := []string{"https://one"}
+	source, err := s.Client().ClientCredentials(oauth.CredentialsRequest{Scopes: scopes("a"), Resources: resources, Audience: "two"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	resources[0] = "https://changed"
 	return source, s
 }
 
@@ -65,6 +65,13 @@ func TestClientCredentials(t *testing.T) {
 		source.Forget(first) // not the current one
 		expect(t, source, "t2")
 		source.Forget(second)
+		answers := s.Routes["/token"]
+		s.Routes["/token"] = raw(http.StatusServiceUnavailable, "")
+		if token, err := source.Token(t.Context()); !errors.Is(err, oauth.ErrUnavailable) {
+			t.Errorf("Token after Forget = %v, %v, want %v and not the rejected token", token, err, oauth.ErrUnavailable)
+		}
+		s.Routes["/token"] = answers
+		time.Sleep(time.Second)
 		expect(t, source, "t3")
 
 		// If the authorization server is down, the old token is used until it expires.

@@ -219,6 +219,11 @@ func TestDPoPRetryHasNewAssertion(t *testing.T) {
 	if _, err := must(client.ClientCredentials(oauth.CredentialsRequest{})).Token(t.Context()); err == nil || p.sent["/token"] != 2 {
 		t.Errorf("Token error = %v after %d requests, want one after 2", err, p.sent["/token"])
 	}
+	// A request without a proof is not repeated.
+	p.Routes["/revoke"] = p.Routes["/token"]
+	if err := client.Revoke(t.Context(), secret("r"), ""); err == nil || p.Count("/revoke") != 1 {
+		t.Errorf("Revoke error = %v after %d requests, want one after 1", err, p.Count("/revoke"))
+	}
 }
 
 func TestDPoPTransport(t *testing.T) {

@@ -44,6 +44,7 @@ func TestIntrospect(t *testing.T) {
 		{200, `{"active":true,"active":true}`, false, "", true},
 		{200, `{"active":true,"exp":"1"}`, false, "", true},
 		{200, `{"active":true,"exp":-1}`, false, "", true},
+		{200, `{"active":true,"exp":253402300800}`, false, "", true},
 		{200, `{"active":true,"aud":1}`, false, "", true},
 		{200, `{"active":true,"aud":[1]}`, false, "", true},
 		{200, `{"active":true,"scope":1}`, false, "", true},

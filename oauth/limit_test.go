@@ -233,6 +233,46 @@ func TestFloodIsBounded(t *testing.T) {
 	}
 }
 
+// TestGrantsHaveNoRate: the program itself causes refreshes, so they have no rate.
+func TestGrantsHaveNoRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, client := newLimited(t)
+		for range 150 {
+			for _, path := range []string{"/token", "/introspect", "/revoke"} {
+				if err := calls[path](t.Context(), client); err != nil {
+					t.Fatalf("%s: error = %v", path, err)
+				}
+			}
+		}
+	})
+}
+
+// TestWaitersAreBounded: 1,000 callers wait for one shared request, and others fail at
+// once.
+func TestWaitersAreBounded(t *testing.T) {
+	for _, path := range []string{wellKnown, "/token"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := providertest.New(t)
+			s.Routes[path] = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+			source := must(s.Client().ClientCredentials(oauth.CredentialsRequest{}))
+			start := time.Now()
+			var atOnce atomic.Int64
+			var group sync.WaitGroup
+			for range 1100 {
+				group.Go(func() {
+					if _, err := source.Token(t.Context()); err != nil && time.Since(start) == 0 {
+						atOnce.Add(1)
+					}
+				})
+			}
+			group.Wait()
+			if n := atOnce.Load(); n != 100 {
+				t.Errorf("%s: %d of 1100 callers failed at once, want 100", path, n)
+			}
+		})
+	}
+}
+
 // TestOutageCountsOnce: requests that fail at the same time begin one pause, and those
 // that wait for them are not sent.
 func TestOutageCountsOnce(t *testing.T) {
@@ -367,8 +407,9 @@ func TestPauseOfOtherCodes(t *testing.T) {
 			}
 			time.Sleep(pause)
 			first = false
-			if e, ok := errors.AsType[*gatehouse.Error](redeem()); !ok || e.Reason != oauth.ReasonTransaction {
-				t.Errorf("Redeem of a used transaction error = %+v, want reason %s", e, oauth.ReasonTransaction)
+			sent := s.Count("/token")
+			if e, ok := errors.AsType[*gatehouse.Error](redeem()); !ok || e.Reason != oauth.ReasonTransaction || s.Count("/token") != sent {
+				t.Errorf("Redeem of a used transaction error = %+v after %d requests, want reason %s after none", e, s.Count("/token")-sent, oauth.ReasonTransaction)
 			}
 			first = true
 		}

@@ -252,7 +252,7 @@ func (c *Client) Provider(ctx context.Context) (Provider, error) {
 	switch {
 	case err == nil:
 		return p, nil
-	case usable && ctx.Err() == nil:
+	case usable:
 		return known, nil
 	}
 	return Provider{}, fmt.Errorf("oauth: discovery of %s: %w: %w", c.issuer, ErrUnavailable, err)

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/internal/providertest"
 	"github.com/gatehouse-go/gatehouse/oauth"
 )
@@ -97,18 +98,20 @@ func TestMetadataRejected(t *testing.T) {
 //
 // Covers RFC 8414 §3.1; OIDC Discovery §4.
 func TestDiscoveryPaths(t *testing.T) {
-	s := providertest.New(t)
-	s.Metadata["issuer"] = issuer + "/tenant"
-	s.Routes["/tenant/.well-known/openid-configuration"] = func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "/moved", http.StatusFound)
-	}
-	s.Routes["/moved"] = raw(404, "")
-	s.Routes["/.well-known/oauth-authorization-server/tenant"] = func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, s.Metadata) }
-	c := s.Config()
-	c.Issuer += "/tenant"
-	p, err := newClient(t, c).Provider(t.Context())
-	if err != nil || p.TokenEndpoint != issuer+"/token" || !p.ResponseIssuer {
-		t.Errorf("Provider = %+v, %v, want the token endpoint and ResponseIssuer", p, err)
+	for status, path := range map[int]string{400: "/tenant", 404: "/tenant/", 499: "/tenant"} {
+		s := providertest.New(t)
+		s.Metadata["issuer"] = issuer + path
+		s.Routes["/tenant/.well-known/openid-configuration"] = func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/moved", http.StatusFound)
+		}
+		s.Routes["/moved"] = raw(status, "")
+		s.Routes["/.well-known/oauth-authorization-server/tenant"] = func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, s.Metadata) }
+		c := s.Config()
+		c.Issuer += path
+		p, err := newClient(t, c).Provider(t.Context())
+		if err != nil || p.TokenEndpoint != issuer+"/token" || !p.ResponseIssuer {
+			t.Errorf("%d: Provider = %+v, %v, want the token endpoint and ResponseIssuer", status, p, err)
+		}
 	}
 }
 
@@ -213,6 +216,19 @@ func TestClose(t *testing.T) {
 	if _, err := client.Provider(t.Context()); !errors.Is(err, oauth.ErrUnavailable) {
 		t.Errorf("Provider after Close: error = %v, want %v", err, oauth.ErrUnavailable)
 	}
+	c.Provider, c.Auth, c.Secret = oauth.Provider{Issuer: server.URL, TokenEndpoint: server.URL + "/token"}, "", secret("s")
+	c.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+		t.Error("a closed client sent a request")
+		return nil, errors.New("closed")
+	})
+	client = newClient(t, c)
+	source := must(client.ClientCredentials(oauth.CredentialsRequest{}))
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := source.Token(t.Context()); err == nil {
+		t.Error("Token after Close: error = nil")
+	}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -224,11 +240,14 @@ func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := providertest.New(t)
 		s.Routes["/token"] = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-		client := s.Client()
-		start := time.Now()
-		_, err := client.Token(t.Context(), machineParams())
-		if !errors.Is(err, oauth.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 10*time.Second {
-			t.Errorf("Token error = %v after %v, want %v after 10s", err, time.Since(start), context.DeadlineExceeded)
+		s.Metadata["dpop_signing_alg_values_supported"] = []string{"ES256"}
+		for _, key := range []*dpop.Key{nil, must(dpop.GenerateKey())} {
+			client := s.Client(func(c *oauth.Config) { c.DPoP = key })
+			start := time.Now()
+			_, err := client.Token(t.Context(), machineParams())
+			if !errors.Is(err, oauth.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 10*time.Second {
+				t.Errorf("Token error = %v after %v, want %v after 10s", err, time.Since(start), context.DeadlineExceeded)
+			}
 		}
 	})
 }

@@ -28,7 +28,7 @@ func TestRedeem(t *testing.T) {
 	l := newLogin(t)
 	q := l.query()
 	if q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 || len(q.Get("nonce")) != 43 ||
-		q.Get("scope") != "openid reports:read" || q.Get("redirect_uri") != redirect || q.Has("code_verifier") || q.Get("state") != l.transaction.State {
+		q.Get("scope") != "openid reports:read" || q.Get("redirect_uri") != redirect || q.Has("code_verifier") || q.Has("max_age") || q.Get("state") != l.transaction.State {
 		t.Errorf("Authorize URL = %s", l.transaction.URL)
 	}
 	if strings.Contains(fmt.Sprintf("%v %+v %#v", l.transaction, l.transaction, l.transaction), "verifier") {
@@ -110,6 +110,11 @@ func TestRedeemRejects(t *testing.T) {
 		"iss twice":                   {twice("iss", issuer), iss, 400, 0},                           // Covers RFC 9207 §4 (several).
 		"iss wrong, with an error":    {response("iss", "x", "error", "access_denied"), iss, 400, 0}, // Covers RFC 9207 §2.4 (errors).
 		"access denied":               {response("error", "access_denied"), denied, 403, 0},
+		"login required":              {response("error", "login_required"), denied, 403, 0},
+		"consent required":            {response("error", "consent_required"), denied, 403, 0},
+		"interaction required":        {response("error", "interaction_required"), denied, 403, 0},
+		"account selection required":  {response("error", "account_selection_required"), denied, 403, 0},
+		"temporarily unavailable":     {response("error", "temporarily_unavailable"), server, 503, 0},
 		"error":                       {response("error", "invalid_scope"), denied, 400, 0},
 		"error of no registered code": {response("error", "<script>"), denied, 400, 0},
 		// Covers RFC 6749 §3.1 (once).
@@ -158,7 +163,7 @@ func TestRedeemRejects(t *testing.T) {
 			test.change(l)
 			result, err := l.redeem()
 			e, _ := errors.AsType[*gatehouse.Error](err)
-			if e == nil || e.Reason != test.reason || e.Code.Status() != test.status || !reflect.ValueOf(result).IsZero() {
+			if e == nil || e.Reason != test.reason || e.Issuer != issuer || e.Code.Status() != test.status || !reflect.ValueOf(result).IsZero() {
 				t.Fatalf("Redeem = %+v, %v, want %s with status %d", result, err, test.reason, test.status)
 			}
 			if got := l.Count("/token"); got != test.redeems {
@@ -196,6 +201,7 @@ func TestRedeemAccepts(t *testing.T) {
 	}
 	for name, change := range map[string]func(*login){
 		"no typ":             func(l *login) { l.Type = "" },
+		"12 KB":              claim("groups", strings.Repeat("x", 9<<10)),
 		"audience in a list": claim("aud", []string{clientID}),
 		"two audiences, azp": func(l *login) { // Covers OIDC Core §3.1.3.7 (step 4).
 			l.Claims = func(c object) { c["aud"], c["azp"] = []string{"other", clientID}, clientID }
@@ -246,11 +252,14 @@ func TestRedeemTampered(t *testing.T) {
 			l.Claims = func(claims object) { claims["nonce"] = "" }
 		}
 		l.transaction = must(oauth.ParseTransaction(gatehouse.NewSecret(must(json.Marshal(kept)))))
+		if l.transaction.State != kept["state"] {
+			t.Errorf("%s: State = %q, want %q", name, l.transaction.State, kept["state"])
+		}
 		if _, err := l.redeem(); reasonOf(err) != test.reason || (err == nil) != (test.reason == "") {
 			t.Errorf("%s: Redeem error = %v, want %q", name, err, test.reason)
 		}
 	}
-	for _, text := range []string{"", "null", "{}", `{"state":"x"}`, `{"verifier":"x"}`, `{"state":"","verifier":"x"}`, "x"} {
+	for _, text := range []string{"", "null", "{}", `{"state":"x"}`, `{"verifier":"x"}`, `{"state":"","verifier":"x"}`, `{"state":"x","iss":"y"}`, `{"state":"x","verifier":"y","max_age":"z"}`, "x"} {
 		if transaction, err := oauth.ParseTransaction(secret(text)); err == nil || transaction != nil {
 			t.Errorf("ParseTransaction(%q) = %v, %v, want an error", text, transaction, err)
 		}
@@ -317,8 +326,9 @@ func TestMaxAge(t *testing.T) {
 		if got := l.query().Get("max_age"); got != "300" {
 			t.Errorf("max_age = %q, want 300", got)
 		}
-		if _, err := l.redeem(); (err == nil) != test.good {
-			t.Errorf("%s: Redeem error = %v, want none: %t", name, err, test.good)
+		_, err := l.redeem()
+		if (err == nil) != test.good || err != nil && (reasonOf(err) != oauth.ReasonStepUp || l.Count("/revoke") != 0) {
+			t.Errorf("%s: Redeem error = %v after %d revocations, want success: %t", name, err, l.Count("/revoke"), test.good)
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/providertest"
@@ -49,7 +51,13 @@ func TestRejectedTokensAreRevoked(t *testing.T) {
 	} {
 		s, do := test.begin(t, test.change)
 		var revoked []string
-		s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) { revoked = append(revoked, r.PostFormValue("token")) }
+		s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) {
+			token := r.PostFormValue("token")
+			if kind, _, _ := strings.Cut(token, "-"); r.PostFormValue("token_type_hint") != kind+"_token" {
+				t.Errorf("%s: %s is revoked with the hint %q", name, token, r.PostFormValue("token_type_hint"))
+			}
+			revoked = append(revoked, token)
+		}
 		if err := do(); err == nil || !slices.Equal(revoked, []string{test.revoked}) || strings.Contains(causeOf(err), "not revoked") {
 			t.Errorf("%s: error = %v, revoked %q, want %q", name, causeOf(err), revoked, test.revoked)
 		}
@@ -67,6 +75,15 @@ func TestRejectedTokensAreRevoked(t *testing.T) {
 	if _, err := gone.client.Redeem(ctx, gone.transaction, gone.response); err == nil || gone.Count("/revoke") != 1 {
 		t.Errorf("Redeem, canceled: error = %v with %d revocations, want 1", err, gone.Count("/revoke"))
 	}
+	synctest.Test(t, func(t *testing.T) { // a revocation without an answer does not last
+		slow := newLogin(t)
+		wrongNonce(slow.Server)
+		slow.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+		start := time.Now()
+		if _, err := slow.redeem(); err == nil || time.Since(start) != 3*time.Second {
+			t.Errorf("Redeem error = %v after %v, want one after 3s", err, time.Since(start))
+		}
+	})
 	// That the revocation fails does not make a rejection an outage.
 	l := newLogin(t)
 	wrongNonce(l.Server)

@@ -56,7 +56,6 @@ func TestTokenResponse(t *testing.T) {
 // Covers RFC 6749 §7.1.
 func TestTokenResponseRejected(t *testing.T) {
 	s := providertest.New(t)
-	client := s.Client()
 	for _, body := range []string{
 		``, `null`, `[]`, `"s3cret"`, `{`, `{}`, `access_token=s3cret&token_type=Bearer`, `<html>s3cret</html>`,
 		`{"token_type":"Bearer"}`, `{"access_token":"s3cret","token_type":"Bearer","refresh_token":""}`,
@@ -73,8 +72,9 @@ func TestTokenResponseRejected(t *testing.T) {
 		`{"access_token":"s3cret","token_type":"Bearer","x":"` + strings.Repeat("s3cret", 50_000) + `"}`,
 	} {
 		s.Routes["/token"] = raw(http.StatusOK, body)
-		got, err := client.Token(t.Context(), machineParams())
-		if !errors.Is(err, oauth.ErrUnavailable) || got.Access.Len() > 0 {
+		before := s.Count("/token")
+		got, err := s.Client().Token(t.Context(), machineParams()) // a new client, without a pause
+		if !errors.Is(err, oauth.ErrUnavailable) || got.Access.Len() > 0 || s.Count("/token") != before+1 {
 			t.Errorf("%.100s: Token = %+v, %v, want %v", body, got, err, oauth.ErrUnavailable)
 		}
 		if strings.Contains(fmt.Sprint(err), "s3cret") {
@@ -137,6 +137,24 @@ func TestTokenErrors(t *testing.T) {
 	}
 }
 
+// TestErrorSaysWhatToDo: the text names the endpoint, the code, the status and, for the
+// errors that nearly always have one cause, the setting.
+func TestErrorSaysWhatToDo(t *testing.T) {
+	const par, redirectURI = "pushed authorization request", "; check that the RedirectURI is registered for this client"
+	for want, e := range map[string]*oauth.Error{
+		"token endpoint returned an error: invalid_client (HTTP status 401); check Config.ClientID, Secret and Auth against the registration": {Endpoint: "token", Code: "invalid_client", Status: 401},
+		"token endpoint returned an error: invalid_request (HTTP status 400)":                                                                 {Endpoint: "token", Code: "invalid_request", Status: 400},
+		"authorization endpoint returned an error: no registered error code":                                                                  {Endpoint: "authorization"},
+		par + " endpoint returned an error: invalid_scope (HTTP status 400)":                                                                  {Endpoint: par, Code: "invalid_scope", Status: 400},
+		par + " endpoint returned an error: invalid_request (HTTP status 400)" + redirectURI:                                                  {Endpoint: par, Code: "invalid_request", Status: 400},
+		"authorization endpoint returned an error: invalid_redirect_uri" + redirectURI:                                                        {Endpoint: "authorization", Code: "invalid_redirect_uri"},
+	} {
+		if got := e.Error(); got != "oauth: the "+want {
+			t.Errorf("Error() = %q, want oauth: the %q", got, want)
+		}
+	}
+}
+
 // Covers RFC 9700 §2.1.2, §2.4.
 func TestTokenGrants(t *testing.T) {
 	s := providertest.New(t)
@@ -187,6 +205,9 @@ func TestOAuth2(t *testing.T) {
 	if none := oauth.FromOAuth2(&oauth2.Token{}); none.Access.Len() != 0 || !none.Expires.IsZero() {
 		t.Errorf("FromOAuth2 of an empty token = %+v", none)
 	}
+	if !oauth.FromOAuth2(&oauth2.Token{TokenType: "dpop"}).DPoP {
+		t.Error("FromOAuth2 of a token of the type dpop: DPoP = false")
+	}
 	if text, _ := json.Marshal(want); strings.Contains(string(text), `"a"`) {
 		t.Errorf("Tokens as JSON = %s, want the tokens redacted", text)
 	}
@@ -197,16 +218,26 @@ func TestExchange(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
 	full := oauth.ExchangeRequest{
-		Subject: secret("s"), Actor: secret("a"), ActorType: oauth.TypeJWT, RequestedType: oauth.TypeJWT, Scopes: scopes("r"),
+		Subject: secret("s"), SubjectType: oauth.TypeRefreshToken, Actor: secret("a"), ActorType: oauth.TypeIDToken,
+		RequestedType: oauth.TypeJWT, Scopes: scopes("r"),
 		Resources: []string{"https://one", "https://two"}, Audiences: []string{"three"},
 	}
 	subject := oauth.ExchangeRequest{Subject: secret("s")}
 	grant := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"s"}, "subject_token_type": {oauth.TypeAccessToken}}
 	all := url.Values{
-		"actor_token": {"a"}, "actor_token_type": {oauth.TypeJWT}, "requested_token_type": {oauth.TypeJWT}, "scope": {"r"},
+		"actor_token": {"a"}, "actor_token_type": {oauth.TypeIDToken}, "requested_token_type": {oauth.TypeJWT}, "scope": {"r"},
 		"resource": {"https://one", "https://two"}, "audience": {"three"},
 	}
 	maps.Copy(all, grant)
+	all.Set("subject_token_type", oauth.TypeRefreshToken)
+	with := func(name, value string) url.Values {
+		form := maps.Clone(grant)
+		form.Set(name, value)
+		return form
+	}
+	resource, audience := subject, subject
+	resource.Resources, audience.Audiences = []string{"https://one"}, []string{"one"}
+	const bearer = `{"access_token":"x","token_type":"Bearer","issued_token_type":"` + oauth.TypeAccessToken + `"}`
 	for name, test := range map[string]struct {
 		request oauth.ExchangeRequest
 		reply   string
@@ -214,7 +245,9 @@ func TestExchange(t *testing.T) {
 		good    bool
 	}{
 		"all parameters": {full, `{"access_token":"x","token_type":"N_A","issued_token_type":"` + oauth.TypeJWT + `"}`, all, true},
-		"subject only":   {subject, `{"access_token":"x","token_type":"Bearer","issued_token_type":"` + oauth.TypeAccessToken + `"}`, grant, true},
+		"subject only":   {subject, bearer, grant, true},
+		"resource":       {resource, bearer, with("resource", "https://one"), true},
+		"audience":       {audience, bearer, with("audience", "one"), true},
 		"another type":   {full, `{"access_token":"x","token_type":"N_A","issued_token_type":"` + oauth.TypeIDToken + `"}`, all, false},
 		"no type":        {subject, `{"access_token":"x","token_type":"Bearer"}`, grant, false},
 		"DPoP":           {subject, `{"access_token":"x","token_type":"DPoP","issued_token_type":"` + oauth.TypeAccessToken + `"}`, grant, false},
@@ -231,9 +264,17 @@ func TestExchange(t *testing.T) {
 			}
 			raw(200, test.reply)(w, r)
 		}
+		revoked := ""
+		s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) {
+			revoked = r.PostFormValue("token") + " " + r.PostFormValue("token_type_hint")
+		}
 		got, err := client.Exchange(t.Context(), test.request)
 		if (err == nil) != test.good || test.good && (reveal(got.Access) != "x" || got.Type == "" || got.Scopes != test.request.Scopes) {
 			t.Errorf("%s: Exchange = %+v, %v, want success: %t", name, got, err, test.good)
+		}
+		want := map[bool]string{true: "x access_token"}[!test.good && test.reply != ""]
+		if revoked != want {
+			t.Errorf("%s: revoked %q, want %q", name, revoked, want)
 		}
 	}
 }

@@ -60,10 +60,9 @@ func TestTransport(t *testing.T) {
 	if _, err := client.Get("https://api.example.com/"); err == nil || len(sent) != 1 {
 		t.Errorf("redirect to another origin: error = %v, requests %q, want an error after 1", err, sent)
 	}
-	// A rejected token is not used again.
+	// A rejected token is not used again, and one without a permission is.
 	asked := s.Count("/token")
-	status = http.StatusUnauthorized
-	for range 2 {
+	for _, status = range []int{http.StatusForbidden, http.StatusForbidden, http.StatusUnauthorized, http.StatusUnauthorized} {
 		if _, err := client.Get("https://api.example.com/"); err != nil {
 			t.Error(err)
 		}

@@ -197,7 +197,6 @@ func (t *Tokens) RevocationEndpoint(client ClientAuthenticator) http.Handler {
 		switch err := t.Revoke(r.Context(), token, id); {
 		case err == nil:
 			req.noStore()
-			w.WriteHeader(http.StatusOK)
 		case errors.Is(err, ErrInvalidGrant): // Revoke has reported it
 			req.write(codeInvalidGrant)
 		default:

@@ -198,6 +198,8 @@ func TestEndpointRejections(t *testing.T) {
 		{"secret in the URL", e.token, request("POST", "/token?client_secret=x", urlencoded, refreshForm(good.Token)), 400, "invalid_request", refresh.ReasonRequest},
 		{"assertion in the URL", e.token, request("POST", "/token?client_assertion=x", urlencoded, refreshForm(good.Token)), 400, "invalid_request", refresh.ReasonRequest},
 		{"parameters in the URL only", e.token, request("POST", "/token?grant_type=refresh_token&client_id=web", urlencoded, ""), 400, "invalid_request", refresh.ReasonRequest},
+		{"grant type in the URL", e.token, request("POST", "/token?grant_type=refresh_token", urlencoded, form("client_id", "web", "refresh_token", text)), 400, "invalid_request", refresh.ReasonRequest},
+		{"client in the URL", e.token, request("POST", "/token?client_id=web", urlencoded, form("grant_type", "refresh_token", "refresh_token", text)), 400, "invalid_client", refresh.ReasonClientAuthentication},
 		{"no grant type", e.token, post(form("client_id", "web", "refresh_token", text)), 400, "invalid_request", refresh.ReasonRequest},
 		{"empty grant type", e.token, post(form("grant_type", "", "client_id", "web", "refresh_token", text)), 400, "invalid_request", refresh.ReasonRequest},
 		{"no token", e.token, post(form("grant_type", "refresh_token", "client_id", "web")), 400, "invalid_request", refresh.ReasonRequest},
@@ -220,7 +222,8 @@ func TestEndpointRejections(t *testing.T) {
 	} {
 		checkError(t, test.name, serve(test.endpoint, test.r), test.status, test.code)
 		if len(e.events) != 1 || e.events[0].Reason != test.wantReason || e.events[0].Code != test.code || e.events[0].Decision != gatehouse.Rejected || e.events[0].Issuer != issuer ||
-			strings.Contains(fmt.Sprint(e.events[0].Cause), "%zz") {
+			strings.Contains(fmt.Sprint(e.events[0].Cause), "%zz") ||
+			strings.Contains(fmt.Sprint(e.events[0].Cause), "content type") != (test.r.Header.Get("Content-Type") != urlencoded) {
 			t.Errorf("%s: events = %+v, want one with reason %s", test.name, e.events, test.wantReason)
 		}
 		e.recorded()
@@ -233,9 +236,13 @@ func TestEndpointRejections(t *testing.T) {
 			}
 		}
 	}
-	// Unknown parameters are ignored, and resource may be repeated (RFC 8707).
-	if w := serve(e.token, post(refreshForm(good.Token, "x", "y", "resource", "a", "resource", "b"))); w.Code != http.StatusOK {
+	// Unknown parameters are ignored, those in the URL too, and resource may be repeated (RFC 8707).
+	valid := request("POST", "/token?x=z&scope=reports%3Aread&client_id=tv", urlencoded, refreshForm(good.Token, "x", "y", "resource", "a", "resource", "b"))
+	if w := serve(e.token, valid); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "reports:write") {
 		t.Errorf("valid request: status = %d, body = %s", w.Code, w.Body)
+	}
+	if w := serve(e.revocation, request("POST", "/revoke?token_type_hint=access_token", urlencoded, form("token", "x", "client_id", "web"))); w.Code != http.StatusOK {
+		t.Errorf("hint in the URL: status = %d, body = %s", w.Code, w.Body)
 	}
 	e.recorded()
 	checkError(t, "other client", serve(e.token, post(form("grant_type", "refresh_token", "client_id", "tv", "refresh_token", text))), 400, "invalid_grant")
@@ -276,7 +283,11 @@ func TestEndpointClientAuthentication(t *testing.T) {
 		case id == "down":
 			return "", errDown
 		case id == "none":
-			return "", gatehouse.ErrNoCredentials
+			return "", fmt.Errorf("basic: %w", gatehouse.ErrNoCredentials)
+		case id == "denied":
+			return "", &gatehouse.Error{Code: gatehouse.CodeInvalidToken}
+		case id == "busy":
+			return "", &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable}
 		case ok && password == "secret":
 			return id, nil
 		case r.PostForm.Get("client_id") == "public":
@@ -300,6 +311,8 @@ func TestEndpointClientAuthentication(t *testing.T) {
 		{"no client at all", "", "", "", 400, "invalid_client", refresh.ReasonClientAuthentication},
 		{"empty client", "", "", "empty", 400, "invalid_client", refresh.ReasonClientAuthentication},
 		{"no credentials", "none", "x", "", 401, "invalid_client", refresh.ReasonClientAuthentication},
+		{"rejected by an authenticator", "denied", "x", "", 401, "invalid_client", refresh.ReasonClientAuthentication},
+		{"unavailable authenticator", "busy", "x", "", 503, "temporarily_unavailable", refresh.ReasonUnavailable},
 		{"backend failure", "down", "x", "", 503, "temporarily_unavailable", refresh.ReasonUnavailable},
 		{"public", "", "", "public", 200, "", ""},
 	} {
@@ -400,9 +413,12 @@ func TestNoGraceRetryAfterFailedAccessToken(t *testing.T) {
 		if lifetime == time.Hour {
 			hook = errDown
 		}
-		token := string(s.begin().Token.Reveal())
+		token, scope := string(s.begin().Token.Reveal()), ""
+		if lifetime == time.Hour {
+			scope = "reports:read"
+		}
 		send := func() *httptest.ResponseRecorder {
-			return serve(e, post(form("grant_type", "refresh_token", "refresh_token", token, "client_id", "web", "scope", "reports:read")))
+			return serve(e, post(form("grant_type", "refresh_token", "refresh_token", token, "client_id", "web", "scope", scope)))
 		}
 		for range 2 {
 			checkError(t, name, send(), 503, "temporarily_unavailable")
@@ -411,6 +427,9 @@ func TestNoGraceRetryAfterFailedAccessToken(t *testing.T) {
 			}
 		}
 		if hook = nil; lifetime < time.Hour {
+			if want := slices.Repeat([]string{"reports:read reports:write"}, 2); !slices.Equal(signed, want) {
+				t.Errorf("%s: access tokens with the scopes %q, want %q", name, signed, want)
+			}
 			continue
 		}
 		if w := send(); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"scope":"reports:read"`) {

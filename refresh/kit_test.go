@@ -35,7 +35,7 @@ type server struct {
 func newServer(t testing.TB, change ...func(*refresh.Config)) *server {
 	t.Helper()
 	s := &server{t: t}
-	c := refresh.Config{Store: refresh.NewMemory(0), Observer: gatehouse.ObserverFunc(s.observe)}
+	c := refresh.Config{Store: &brokenStore{Store: refresh.NewMemory(0)}, Observer: gatehouse.ObserverFunc(s.observe)}
 	for _, f := range change {
 		f(&c)
 	}
@@ -47,6 +47,9 @@ func newServer(t testing.TB, change ...func(*refresh.Config)) *server {
 func (s *server) observe(_ context.Context, e gatehouse.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if e.Duration < 0 || e.Duration > time.Hour {
+		s.t.Errorf("event %+v took %v", e, e.Duration)
+	}
 	s.events = append(s.events, e)
 	return nil
 }
@@ -162,7 +165,10 @@ func unless[T any](b *brokenStore, method string, call func() (T, error)) (resul
 	if b.is(method) {
 		return result, errDown
 	}
-	return call()
+	if result, err = call(); err != nil {
+		err = fmt.Errorf("store: %w", err)
+	}
+	return result, err
 }
 
 func (b *brokenStore) Create(ctx context.Context, r refresh.Record, lifetime time.Duration) (refresh.Record, error) {

@@ -5,6 +5,8 @@ package refresh_test
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,6 +95,14 @@ func testMemoryBoundsFamilies(t *testing.T) {
 	_, err2 := m.Find(t.Context(), "999")
 	if (err1 == nil) == (err2 == nil) {
 		t.Errorf("Find(two revoked families) errors = %v, %v, want one of them", err1, err2)
+	}
+	pass(time.Minute)
+	list := must(m.List(t.Context(), refresh.Filter{Subject: "alice"}, 9))
+	if !slices.IsSortedFunc(list, func(a, b refresh.Record) int { return strings.Compare(a.ID, b.ID) }) || !list[0].AsOf.Equal(time.Now()) {
+		t.Errorf("List of families of one time = %v, want them by ID, as of now", list)
+	}
+	if revoked := must(m.RevokeAll(t.Context(), refresh.Filter{Subject: "alice"}, 1)); !revoked[0].Revoked.Equal(time.Now()) {
+		t.Errorf("RevokeAll: Revoked = %v, want now", revoked[0].Revoked)
 	}
 	must(m.Revoke(t.Context(), "b"))
 	pass(time.Hour)

@@ -69,6 +69,13 @@ func TestMemoryStoreIsReported(t *testing.T) {
 		if !errors.Is(err, fails) || len(events) != 1 || events[0].Type != refresh.EventMemoryStore || events[0].Level != slog.LevelWarn {
 			t.Errorf("New error = %v, events = %+v, want %v and EventMemoryStore", err, events, fails)
 		}
+		for _, c := range []refresh.Config{{Store: refresh.NewMemory(0), Lifetime: -1}, {Store: &brokenStore{}}} {
+			s := &server{t: t}
+			c.Observer = gatehouse.ObserverFunc(s.observe)
+			if _, err := refresh.New(c); (err == nil) != (c.Lifetime == 0) || len(s.events) != 0 {
+				t.Errorf("New(%+v) error = %v, events = %+v, want none of a memory store", c, err, s.events)
+			}
+		}
 	}
 }
 
@@ -185,6 +192,9 @@ func TestObserverFailureFailsRotate(t *testing.T) {
 		if err := s.Revoke(t.Context(), second.Token, client); !errors.Is(err, errDown) {
 			t.Errorf("Revoke by client %s: error = %v, want the error of the observer", client, err)
 		}
+	}
+	if err := s.RevokeFamily(t.Context(), "alice", second.Family.ID); !errors.Is(err, errDown) {
+		t.Errorf("RevokeFamily error = %v, want the error of the observer", err)
 	}
 	if n, err := s.RevokeAll(t.Context(), refresh.Filter{Subject: "alice"}); n != 1 || !errors.Is(err, errDown) {
 		t.Errorf("RevokeAll = %d, %v, want 1 and the error of the observer", n, err)

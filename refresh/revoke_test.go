@@ -44,6 +44,7 @@ func TestRevoke(t *testing.T) {
 			t.Errorf("Revoke(%s) events = %q, want %q", name, got, want)
 		}
 		s.rejected("revoked", third.Token, refresh.ReasonRevoked)
+		s.requestRejected("revoked, by another client", refresh.Request{Token: third.Token, Client: "tv"}, refresh.ErrInvalidGrant, refresh.ReasonRevoked)
 	}
 	// RFC 7009 §2.1: a token of another client is an error. Its family is revoked.
 	for _, client := range []string{"other", ""} {
@@ -79,7 +80,8 @@ func TestRevokeFamily(t *testing.T) {
 		{"alice", other.Family.ID + " "},
 		{"alice", string(other.Token.Reveal())},
 	} {
-		if err := s.RevokeFamily(t.Context(), call[0], call[1]); !errors.Is(err, refresh.ErrNotFound) {
+		err := s.RevokeFamily(t.Context(), call[0], call[1])
+		if _, unavailable := errors.AsType[*gatehouse.Error](err); unavailable || !errors.Is(err, refresh.ErrNotFound) {
 			t.Errorf("RevokeFamily(%q, %.10q) error = %v, want %v", call[0], call[1], err, refresh.ErrNotFound)
 		}
 	}

@@ -155,6 +155,9 @@ func TestCSRF(t *testing.T) {
 	if w := a.do(http.MethodPost, "/", foreign, with("bad")); w.Code != 403 {
 		t.Errorf("cross-site request with a malformed cookie: status %d, want 403", w.Code)
 	}
+	if w := a.do(http.MethodPost, "/", foreign); w.Code != 401 {
+		t.Errorf("cross-site request without a cookie: status %d, want 401", w.Code)
+	}
 	if got := a.store.count("Get"); got != 3 {
 		t.Errorf("%d calls of Get, want one for each of the 3 accepted requests", got)
 	}

@@ -41,7 +41,9 @@ func TestData(t *testing.T) {
 	ctx := a.inside(t, secret)
 	d, other := session.Data[cart]{Sessions: a.Manager, Name: "cart"}, session.Data[int]{Sessions: a.Manager, Name: "step"}
 	wantCart(ctx, t, "new session", d)
+	a.store.once("Swap", a.store.count("Swap")+1, session.ErrConflict) // a concurrent change, after which Set retries
 	succeeds(t, errors.Join(d.Set(ctx, cart{[]string{"tea"}}), other.Set(ctx, 7)))
+	a.store.up()
 	wantCart(ctx, t, "after Set", d, "tea")
 	if step, err := other.Take(ctx); step != 7 || err != nil {
 		t.Errorf("Take() = %d, %v, want 7", step, err)
@@ -187,6 +189,9 @@ func TestDataFails(t *testing.T) {
 	a.force(t, p.Credential, func(c *session.Change) { c.Principal = "x" })
 	_, err := d.Get(ctx)
 	expectError(t, "content that is no JSON, Get", err, 503, session.ReasonStoreUnavailable)
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || !strings.Contains(e.Cause.Error(), "invalid character") {
+		t.Errorf("Get() cause = %v, want why the content is no JSON", err)
+	}
 	expectError(t, "content that is no JSON, Set", d.Set(ctx, "x"), 503, session.ReasonStoreUnavailable)
 	_ = a.store.Delete(ctx, p.Credential)
 	_, err = d.Get(ctx)

@@ -23,6 +23,7 @@ func TestEnd(t *testing.T) {
 	a := newApp(t, session.Config{})
 	secret, other := a.login(t, withTokens(person("ada"), 1, time.Hour)), a.login(t, person("ada"))
 	w := httptest.NewRecorder()
+	w.Header().Set("Cache-Control", "max-age=60") // of a handler in front
 	tokens, err := a.End(w, request(http.MethodPost, "/logout", with(secret)))
 	if err != nil || string(tokens.Refresh.Reveal()) != "refresh-1" || string(tokens.ID.Reveal()) != "header.id.signature" || a.store.count("Get") != 1 {
 		t.Errorf("End = %v, %v after %d calls of Get, want the tokens after 1", tokens, err, a.store.count("Get"))
@@ -136,6 +137,12 @@ func TestListAndEnd(t *testing.T) {
 		if err != nil || count != 1 {
 			t.Errorf("EndAll = %d, %v, want 1", count, err)
 		}
+		if e := a.events.last(); e.Type != session.EventEndedAll || attr(e, session.AttrSubject) != "ada" || e.Issuer != issuer {
+			t.Errorf("event %+v, want %s of ada", e, session.EventEndedAll)
+		}
+		a.events.err, a.events.fail = errDown, session.EventEndedAll
+		_, err = a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "unknown"})
+		expectError(t, "EndAll, observer", err, 503, gatehouse.ReasonObserverFailed)
 		a.status(t, first, 401)
 		a.status(t, third, 200)
 		for _, s := range []session.Selector{{}, {Issuer: issuer}, {Subject: "ada"}, {SID: "sid-ada"}} {

@@ -131,6 +131,9 @@ type recorder struct {
 func (r *recorder) Observe(_ context.Context, e gatehouse.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if e.Duration < 0 || e.Duration > time.Hour {
+		return fmt.Errorf("%s took %v", e.Type, e.Duration)
+	}
 	if warns := e.Level != slog.LevelInfo; warns != (e.Type == session.EventSignedOut || e.Type == session.EventRefreshLost || e.Reason != "") {
 		return fmt.Errorf("%s has the level %v", e.Type, e.Level)
 	}

@@ -81,6 +81,9 @@ func TestLifetimeOfLogin(t *testing.T) {
 		if err := a.Start(httptest.NewRecorder(), request(http.MethodPost, "/login"), l); err == nil || !strings.Contains(err.Error(), "Login.Lifetime") {
 			t.Errorf("Start(%+v) error = %v, want one that names Login.Lifetime", wrong, err)
 		}
+		if err := wrong.Check(); err == nil {
+			t.Errorf("Check of %+v error = nil, want one", wrong)
+		}
 	}
 }
 
@@ -99,6 +102,11 @@ func TestPartitioned(t *testing.T) {
 	secret = a.login(t, person("ada"))
 	if w := a.do(http.MethodPost, "/", with(secret), header("Sec-Fetch-Site", "cross-site")); w.Code != 403 {
 		t.Errorf("POST of another site = %d, want 403", w.Code)
+	}
+	w = httptest.NewRecorder()
+	succeeds(t, newApp(t, session.Config{AllowFraming: true}).Start(w, request(http.MethodPost, "/login"), person("ada")))
+	if set := w.Header().Get("Set-Cookie"); !strings.Contains(set, "SameSite=Lax") || strings.Contains(set, "Partitioned") {
+		t.Errorf("Set-Cookie with AllowFraming only = %s, want SameSite=Lax", set)
 	}
 	if _, err := session.New(session.Config{Store: session.NewMemory(0), Partitioned: true}); err == nil || !strings.Contains(err.Error(), "AllowFraming") {
 		t.Errorf("New without AllowFraming: error = %v", err)

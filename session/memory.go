@@ -53,9 +53,9 @@ func (r *Record) expiry() time.Time {
 
 // get returns the record of a session that is not expired, as of now.
 func (m *Memory) get(id string, now time.Time) (Record, bool) {
-	r, ok := m.records.Get(id)
+	r, _ := m.records.Get(id) // the zero record is expired
 	r.AsOf = now
-	return r, ok && now.Before(r.expiry())
+	return r, now.Before(r.expiry())
 }
 
 // Create implements [Store].
@@ -114,9 +114,7 @@ func (m *Memory) Swap(ctx context.Context, id string, version int64, c Change) (
 	}
 	r.Version++
 	m.records.Delete(id)
-	if err := m.records.Put(r.ID, r, now); err != nil {
-		return Record{}, err
-	}
+	m.records.Cache(r.ID, r)
 	return r, nil
 }
 
@@ -133,7 +131,8 @@ func (m *Memory) Touch(ctx context.Context, id string, every time.Duration) (boo
 		return false, nil
 	}
 	r.LastSeen = now
-	return true, m.records.Put(id, r, now)
+	m.records.Cache(id, r)
+	return true, nil
 }
 
 // Delete implements [Store].

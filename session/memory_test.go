@@ -73,6 +73,10 @@ func TestMemoryTimes(t *testing.T) {
 					t.Errorf("Get(%s) error = %v after %v", id, err, wait)
 				}
 			}
+			of := session.Selector{Issuer: record("").Issuer, Subject: record("").Subject}
+			if list, err := m.List(t.Context(), of, 9); (len(list) == 0) != (wait == time.Microsecond) || err != nil {
+				t.Errorf("List() = %v, %v after %v", list, err, wait)
+			}
 		}
 		if _, err := m.Create(t.Context(), record("idle"), time.Hour); err != nil {
 			t.Errorf("Create with the ID of an expired session: error = %v", err)

@@ -456,10 +456,32 @@ func TestRefreshReturnsNothing(t *testing.T) {
 	a := newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
 		return session.Tokens{Refresh: gatehouse.NewSecret([]byte("refresh-2"))}, nil
 	}})
-	a.token(t, a.login(t, withTokens(person("ada"), 1, 20*time.Second)), 200, "access-1")
-	secret := a.login(t, withTokens(person("ada"), 1, 0))
+	secret := a.login(t, withTokens(person("ada"), 1, 20*time.Second))
+	a.token(t, secret, 200, "access-1")
+	if r := must(a.store.Get(t.Context(), a.principal(t, secret).Credential)); !r.Claimed.IsZero() {
+		t.Errorf("the claim lasts until %v, want the next request to refresh", r.Claimed)
+	}
+	secret = a.login(t, withTokens(person("ada"), 1, 0))
 	a.token(t, secret, 503, "")
 	a.status(t, secret, 200)
+	ctx := a.inside(t, secret)
+	a.store.down("Get")
+	_, err := a.Tokens(ctx)
+	expectError(t, "store down", err, 503, session.ReasonStoreUnavailable)
+}
+
+// TestRefreshFails: a Refresh that panics, and an observer that fails, yield no tokens.
+func TestRefreshFails(t *testing.T) {
+	panics := true
+	a := newApp(t, session.Config{Refresh: func(context.Context, session.Tokens) (session.Tokens, error) {
+		if panics {
+			panic("no refresh")
+		}
+		return tokens(2, time.Hour), nil
+	}})
+	a.token(t, a.login(t, withTokens(person("ada"), 1, 0)), 503, "")
+	panics, a.events.err, a.events.fail = false, errDown, session.EventRefreshed
+	a.token(t, a.login(t, withTokens(person("ada"), 1, 0)), 503, "")
 }
 
 // TestChangesDuringRefresh: a session that ends stays ended, and one that is renewed
@@ -518,6 +540,9 @@ func TestScopesAreNarrowed(t *testing.T) {
 			t.Errorf("granted %q: the data are %d, %v, want 7", text, step, err)
 		}
 		after := a.principal(t, secret)
+		if r := must(a.store.Get(t.Context(), after.Credential)); strings.Contains(r.Principal, after.Credential) {
+			t.Errorf("granted %q: the stored principal has the ID: %s", text, r.Principal)
+		}
 		if before.Scopes = scopes(want); after != before {
 			t.Errorf("granted %q: principal = %+v, want %+v", text, after, before)
 		}

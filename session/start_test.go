@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,8 +31,8 @@ func TestSessionFixation(t *testing.T) {
 		t.Fatal("the login kept the secret of the browser")
 	}
 	a.status(t, planted, 401)
-	if got := a.principal(t, secret).Subject; got != "ada" {
-		t.Errorf("Subject = %s, want ada", got)
+	if got, e := a.principal(t, secret), a.events.last(); got.Subject != "ada" || e.Type != session.EventStarted || e.Principal.Credential != got.Credential {
+		t.Errorf("principal %+v after the event %+v, want ada and the same Credential", got, e)
 	}
 	deleted := a.store.count("Delete")
 	a.login(t, person("ada"))
@@ -121,6 +122,9 @@ func TestStartIsRolledBack(t *testing.T) {
 		err := a.Start(w, request(http.MethodPost, "/login", with(old)), person("ada"))
 		expectError(t, name, err, 503, map[bool]gatehouse.Reason{true: gatehouse.ReasonObserverFailed, false: session.ReasonStoreUnavailable}[strings.HasSuffix(name, "event")])
 		a.store.up()
+		if name == "evict" && slices.Contains(a.events.types(), session.EventEnded) {
+			t.Errorf("%s: events %q, want none of a session that has not ended", name, a.events.types())
+		}
 		list, err := a.List(t.Context(), issuer, "ada")
 		if w.Header().Get("Set-Cookie") != "" || err != nil || name != "delete" && len(list) > 1 {
 			t.Errorf("%s: Set-Cookie %q, sessions %v, %v, want no new session", name, w.Header().Get("Set-Cookie"), list, err)
@@ -253,7 +257,7 @@ func TestRenewRejects(t *testing.T) {
 		}
 		w := httptest.NewRecorder()
 		err := a.Renew(w, r, next)
-		if err != nil && w.Header().Get("Set-Cookie") != "" {
+		if err != nil && a.events.err == nil && w.Header().Get("Set-Cookie") != "" {
 			t.Error("Renew failed and set a cookie")
 		}
 		return err
@@ -279,6 +283,12 @@ func TestRenewRejects(t *testing.T) {
 	expectError(t, "store down", renew(p, p), 503, session.ReasonStoreUnavailable)
 	a.store.up()
 	a.status(t, secret, 200)
+	a.events.err, a.events.fail = errDown, session.EventRenewed
+	renewed := a.principal(t, a.login(t, person("ada")))
+	expectError(t, "observer", renew(renewed, renewed), 503, gatehouse.ReasonObserverFailed)
+	broken := a.principal(t, a.login(t, person("ada")))
+	a.force(t, broken.Credential, func(c *session.Change) { c.Principal = "x" })
+	expectError(t, "content that is no JSON", renew(broken, broken), 503, session.ReasonStoreUnavailable)
 	// Tokens that do not open are not dropped silently.
 	a.force(t, p.Credential, func(c *session.Change) { c.Tokens = "x" })
 	expectError(t, "tokens that do not open", renew(p, p), 401, session.ReasonNoTokens)

@@ -6,9 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -64,8 +62,8 @@ func checkUser(values []string, p gatehouse.Principal) error {
 // the query of its action. [gatehouse.Refuse] writes the refusals.
 func RequireUser(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, ok := gatehouse.FromContext(r.Context())
-		if ok && p.Method == Method && !isSafe(r.Method) {
+		p, _ := gatehouse.FromContext(r.Context())
+		if p.Method == Method && !isSafe(r.Method) {
 			if err := checkPage(r, p); err != nil {
 				gatehouse.Refuse(w, r, err)
 				return
@@ -78,17 +76,10 @@ func RequireUser(next http.Handler) http.Handler {
 // checkPage checks that a request has the tag of p. The manager has checked the header;
 // checkPage checks it again for principals that the application has put into the context.
 func checkPage(r *http.Request, p gatehouse.Principal) error {
-	values := slices.Clone(r.Header[UserHeader])
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	values = append(values, query[UserField]...)
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err == nil && kind == "application/x-www-form-urlencoded" {
-		err = r.ParseForm()
-		values = append(values, r.PostForm[UserField]...)
-	}
-	if err != nil {
+	if err := r.ParseForm(); err != nil {
 		return &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: ReasonNoUser, Credential: p.Credential, Cause: err}
 	}
+	values := slices.Concat(r.Header[UserHeader], r.Form[UserField])
 	if len(values) == 0 {
 		return &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: ReasonNoUser, Credential: p.Credential, Cause: errNoUserTag}
 	}

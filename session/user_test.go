@@ -37,7 +37,7 @@ func TestPageOfAnotherUser(t *testing.T) {
 	} {
 		a.refused = nil
 		w := a.do(test.method, "/", with(second), test.change)
-		if w.Code != test.status || test.status == 409 && (a.reason() != session.ReasonOtherUser || !strings.Contains(w.Body.String(), "user_changed")) {
+		if w.Code != test.status || test.status == 409 && (a.reason() != session.ReasonOtherUser || a.refused[0].Credential != a.principal(t, second).Credential || !strings.Contains(w.Body.String(), "user_changed")) {
 			t.Errorf("%s: %d %s, reason %q, want %d", test.name, w.Code, w.Body, a.reason(), test.status)
 		}
 	}

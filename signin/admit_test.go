@@ -4,6 +4,7 @@ package signin_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -73,7 +74,11 @@ func TestAdmit(t *testing.T) {
 				}
 				return
 			}
-			s.expect("login", w, 403, test.reason)
+			events := s.events.take()
+			if w.Code != 403 || len(events) != 1 || events[0].Reason != test.reason ||
+				strings.Contains(fmt.Sprint(events[0].Cause), "too many") != strings.HasPrefix(name, "too many") {
+				t.Errorf("login: status %d, events %+v, want 403 and %s", w.Code, events, test.reason)
+			}
 			if s.jar[sessionCookie] != "" || revoked != "refresh-1" || completed {
 				t.Errorf("session %t, revoked %q, Complete called: %t; want none, the refresh token, and false", s.jar[sessionCookie] != "", revoked, completed)
 			}

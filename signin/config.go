@@ -150,7 +150,6 @@ func New(config Config) (*Handler, error) {
 		fail("Revocations", fmt.Errorf("is a nil %T", h.revocations))
 	}
 	if err := errors.Join(errs...); err != nil {
-		_ = h.Close() // closes what New opened before an error
 		return nil, err
 	}
 	h.Gate, err = gatehouse.New(gatehouse.Config{
@@ -158,7 +157,6 @@ func New(config Config) (*Handler, error) {
 		LoginURL: h.LoginURL, Observer: h.observer, ErrorBody: h.ErrorBody,
 	})
 	if err != nil {
-		_ = h.Close()
 		return nil, fmt.Errorf("signin: Config: %w", err)
 	}
 	return h, nil

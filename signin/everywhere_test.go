@@ -61,6 +61,7 @@ func TestSignOutEverywhere(t *testing.T) {
 		"query":             func(s *site) error { s.do(http.MethodPost, "/auth/logout?everywhere=1"); return nil },
 		"field":             func(s *site) error { s.do(http.MethodPost, "/auth/logout", form("everywhere=1")); return nil },
 		"operator":          func(s *site) error { return s.EndUser(t.Context(), "alice") },
+		"another value":     func(s *site) error { s.do(http.MethodPost, "/auth/logout?everywhere=0"); return nil },
 		"this browser only": func(s *site) error { s.do(http.MethodPost, "/auth/logout"); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,7 +82,7 @@ func TestSignOutEverywhere(t *testing.T) {
 			if err := out(s); err != nil || name != "operator" && len(s.jar) != 0 {
 				t.Errorf("error = %v, cookies %v", err, s.jar)
 			}
-			all := name != "this browser only"
+			all := name != "this browser only" && name != "another value"
 			for browser, jar := range jars {
 				s.jar = jar
 				if _, err := s.principal(); (err == nil) != (browser == "grace" || !all && browser != "one") {

@@ -124,8 +124,10 @@ func TestRefusalsOfTheGate(t *testing.T) {
 		if w.Code != test.status || !strings.Contains(w.Body.String(), test.text) || !strings.Contains(w.Body.String(), test.link) || w.Header().Get("Content-Type") != kind {
 			t.Errorf("%s: %d %s %s, want %d with %q and %q", name, w.Code, w.Header().Get("Content-Type"), w.Body, test.status, test.text, test.link)
 		}
-		if csp := w.Header().Get("Content-Security-Policy"); test.link != "" && !strings.Contains(csp, "frame-ancestors 'none'") {
-			t.Errorf("%s: Content-Security-Policy %q", name, csp)
+		for _, directive := range []string{"default-src", "base-uri", "form-action", "frame-ancestors"} {
+			if csp := w.Header().Get("Content-Security-Policy"); test.link != "" && !strings.Contains(csp, directive+" 'none'") {
+				t.Errorf("%s: Content-Security-Policy %q, want %s 'none'", name, csp, directive)
+			}
 		}
 	}
 	failing := true

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -326,6 +327,37 @@ func TestPages(t *testing.T) {
 	}
 	page(get("/approvals/"+asked.ID, alice), 200, `approved</span>`, `&lt;b&gt;fine<b class="esc">\u202e</b>&lt;/b&gt;`)
 	page(postForm("/approvals/"+asked.ID, alice, url.Values{"decision": {"deny"}}), 409, "This approval is closed")
+}
+
+// The page says who asks for what, who has decided and how much time is left.
+func TestPageOfApproval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newApprovals(t, func(c *approval.Config) { c.Lifetime = 2 * time.Hour })
+		call, ada := profile(), person(t, "ada", "admin")
+		call.Version = "1"
+		asked := request(t, a, call, approval.Rule{Roles: roles(t, "admin"), Count: 2})
+		if _, err := a.Decide(t.Context(), ada, asked.ID, true, ""); err != nil {
+			t.Fatal(err)
+		}
+		for _, left := range []struct {
+			sleep time.Duration
+			want  string
+		}{{0, "in 2 hours"}, {time.Second, "in 119 minutes"}, {118*time.Minute - time.Second, "in 2 minutes"}, {time.Second, "in 119 seconds"}} {
+			time.Sleep(left.sleep)
+			page := exchange{method: "GET", path: "/approvals/" + asked.ID, caller: ada}.do(a).Body.String()
+			for _, part := range []string{
+				`<style>`, `href="/approvals"`, `<span>ada</span><span class="soft">acme</span>`,
+				`helper-1<span class="soft">https://tools.example.com</span>`, `alice<span class="soft">https://id.example.com</span>`,
+				`update_profile<span class="soft">version 1</span>`, `1 of 2 people<span class="soft">You have decided.</span>`,
+				`<dt>Asked</dt><dd>1 Jan 2000, 00:00:00 UTC</dd>`, `<strong>ada</strong> approved <span class="soft">1 Jan 2000, 00:00:00 UTC</span>`,
+				`<dt>Expires</dt><dd>1 Jan 2000, 02:00:00 UTC<span class="soft">` + left.want + `</span>`,
+			} {
+				if !strings.Contains(page, part) {
+					t.Errorf("the page lacks %s:\n%s", part, page)
+				}
+			}
+		}
+	})
 }
 
 func TestUnavailable(t *testing.T) {

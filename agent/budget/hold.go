@@ -30,7 +30,7 @@ type Hold struct {
 	random  bool // no other call can have the ID
 	ledger  *Ledger
 	plan    *plan
-	parts   []*part // for each charge of plan, its part of a lease; nil if it has none
+	parts   []*part // for each charge of plan, its part of a pool; nil if it has none
 	direct  *plan   // the charges without a part
 	entries []Entry // of direct
 	at      time.Time

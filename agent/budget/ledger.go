@@ -60,7 +60,7 @@ type Ledger struct {
 	nodes    int64
 	observer gatehouse.Observer
 	outage   outage
-	leases   leases
+	pools    pools
 	running  atomic.Int64 // calls of Run
 	skew     atomic.Int64 // of the clock of the store, in nanoseconds, by its last response
 
@@ -144,9 +144,9 @@ func (l *Ledger) hold(ctx context.Context, id string, random bool, charges []Cha
 	return h, nil
 }
 
-// reserve reserves the charges that the leases of this process do not cover.
+// reserve reserves the charges that the pools of this process do not cover.
 func (l *Ledger) reserve(ctx context.Context, h *Hold, now time.Time) error {
-	parts, err := l.leases.take(ctx, l, h.plan)
+	parts, err := l.pools.take(ctx, l, h.plan)
 	if err != nil {
 		return l.failed(ctx, h, err)
 	}

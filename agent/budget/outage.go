@@ -196,14 +196,14 @@ func (l *Ledger) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
-			l.leases.idle(ctx, l, false)
+			l.pools.idle(ctx, l, false)
 			_ = l.retry(ctx) // the next call retries what remains
 			_, _ = l.store.Sweep(ctx, sweepLimit)
 		case <-ctx.Done():
 			l.running.Add(-1)
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			l.leases.idle(end, l, true)
+			l.pools.idle(end, l, true)
 			return l.retry(end)
 		}
 	}

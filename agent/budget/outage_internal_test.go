@@ -26,18 +26,18 @@ func TestRetryOfOthers(t *testing.T) {
 	}
 }
 
-// A call that waits while the last chunk of a lease is settled does not use the lease any
+// A call that waits while the last chunk of a pool is settled does not use the pool any
 // more, whose chunks would never be settled.
-func TestLeaseThatIsGone(t *testing.T) {
+func TestPoolThatIsGone(t *testing.T) {
 	l, err := New(Config{Store: NewMemory(0)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := Charge{Line: Line{Account: Account{Per: "key", Name: "k"}, Window: Day(nil), Max: 100, Chunk: 10}, Amount: 1}
-	held := l.leases.lease(l, &c, "")
-	l.leases.idle(t.Context(), l, true)
+	held := l.pools.pool(l, &c, "")
+	l.pools.idle(t.Context(), l, true)
 	if p, err := held.take(t.Context(), l, &c); p != nil || err != nil {
-		t.Errorf("take of a lease that is gone = %v, %v, want nothing", p, err)
+		t.Errorf("take of a pool that is gone = %v, %v, want nothing", p, err)
 	}
 }
 

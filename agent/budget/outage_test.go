@@ -309,7 +309,7 @@ func TestObserverBlocksNoOtherCall(t *testing.T) {
 			observer := &blocking{kind: kind, blocked: make(chan struct{}), released: make(chan struct{})}
 			store := &outages{Store: budget.NewMemory(0)}
 			l := newLedger(t, budget.Config{Store: store, Observer: observer, AllowUnrecorded: 100})
-			line := leasedLine(1000, test.chunk)
+			line := chunkedLine(1000, test.chunk)
 			if test.chunk > 0 {
 				line.Warn = []float64{0.05}
 				run(t, l)

@@ -4,11 +4,14 @@ package tool_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -92,7 +95,7 @@ func TestRowsOfTheSpecification(t *testing.T) {
 			case "approval_required":
 				level = slog.LevelInfo
 			}
-			if e.Reason != test.reason || e.Decision != decision || e.Level != level || e.Principal != test.caller {
+			if e.Reason != test.reason || e.Decision != decision || e.Level != level || e.Principal != test.caller || e.Code != test.want || e.Issuer != test.caller.Issuer || e.Credential != test.caller.Credential || e.Duration > time.Hour {
 				t.Errorf("event = %+v, want %s at the level %s with the reason %q", e, decision, level, test.reason)
 			}
 			if !strings.HasPrefix(test.tool, name) || len(name) > 128 || !utf8.ValidString(name) {
@@ -183,6 +186,14 @@ func TestApprovedCallRunsOnce(t *testing.T) {
 			// The record is written before the call runs.
 			if e, id := k.seen.last(tool.EventCall, "approval"); e.Decision != gatehouse.Allowed || id != first.Approval.ID {
 				t.Errorf("event = %+v with the approval %q, want allowed with %q", e, id, first.Approval.ID)
+			}
+			sum := sha256.Sum256([]byte(test.arguments))
+			for attr, want := range map[string]string{
+				"arguments_sha256": hex.EncodeToString(sum[:]), "subject": call.Facts.Subject.String(), "actor": call.Facts.Actor.String(), "tenant": "acme",
+			} {
+				if _, got := k.seen.last(tool.EventCall, attr); got != want {
+					t.Errorf("attribute %s = %q, want %q", attr, got, want)
+				}
 			}
 			_, err = authorize(test.arguments)
 			if second, ok := errors.AsType[*approval.RequiredError](err); !ok || second.Approval.ID == first.Approval.ID {

@@ -184,6 +184,9 @@ func TestContextOfOneCall(t *testing.T) {
 		if got, err := q.Do(ctx, 2); got != "" || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Do(context that ends) = %q, %v, want no result, %v", got, err, context.DeadlineExceeded)
 		}
+		if _, err := q.Do(ctx, 4); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Do(ended context) error = %v, want %v", err, context.DeadlineExceeded)
+		}
 		began := time.Now()
 		if _, err := q.Do(t.Context(), 3); err != nil || time.Since(began) != 1002*time.Millisecond {
 			t.Errorf("Do after the end of the one before: error = %v after %v, want nil after 1.002s", err, time.Since(began))

@@ -44,6 +44,7 @@ func TestClient(t *testing.T) {
 		{"client in a proxy network", "10.0.0.1:99", []string{"10.0.0.3"}, "10.0.0.3"},
 		{"malformed entry", "10.0.0.1:99", []string{"203.0.113.5, unknown"}, ""},
 		{"empty entry", "10.0.0.1:99", []string{"203.0.113.5,"}, ""},
+		{"empty entry first", "10.0.0.1:99", []string{",10.0.0.2"}, ""},
 		{"no header", "10.0.0.1:99", nil, ""},
 		{"malformed RemoteAddr", "pipe", []string{"203.0.113.5"}, ""},
 	} {
@@ -78,9 +79,12 @@ func TestNormalizeAndContains(t *testing.T) {
 	if all, err := clientaddr.Normalize(prefixes("::ffff:0:0/96")); err != nil || !slices.Equal(all, prefixes("0.0.0.0/0")) {
 		t.Errorf("Normalize(::ffff:0:0/96) = %v, %v, want 0.0.0.0/0", all, err)
 	}
-	for _, invalid := range []netip.Prefix{{}, netip.PrefixFrom(netip.MustParseAddr("10.0.0.0"), 33), netip.MustParsePrefix("::ffff:10.0.0.0/95")} {
-		if got, err := clientaddr.Normalize([]netip.Prefix{invalid}); err == nil {
-			t.Errorf("Normalize(%v) = %v, want an error", invalid, got)
+	for invalid, want := range map[netip.Prefix]string{
+		{}: "[0]: invalid network", netip.PrefixFrom(netip.MustParseAddr("10.0.0.0"), 33): "[0]: invalid network",
+		netip.MustParsePrefix("::ffff:10.0.0.0/95"): "[0]: ::ffff:10.0.0.0/95 is wider than the IPv4-mapped range ::ffff:0:0/96",
+	} {
+		if got, err := clientaddr.Normalize([]netip.Prefix{invalid}); err == nil || err.Error() != want {
+			t.Errorf("Normalize(%v) = %v, %v, want %s", invalid, got, err, want)
 		}
 	}
 }

@@ -137,9 +137,6 @@ func (m *Map[K, G, V]) Delete(key K) {
 // leave removes e from the order and from the index.
 func (m *Map[K, G, V]) leave(e *entry[K, G, V]) {
 	heap.Remove(&m.order, e.index)
-	if m.Group == nil {
-		return
-	}
 	delete(m.groups[e.group], e.key)
 	if len(m.groups[e.group]) == 0 {
 		delete(m.groups, e.group)

@@ -84,6 +84,46 @@ func TestZeroExpiryNeverExpires(t *testing.T) {
 	}
 }
 
+// First is the value that expires first, and values without expiry are last.
+func TestFirstIsInOrder(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		m := expiring.Map[int, struct{}, time.Time]{Limit: 20, Expires: func(v *time.Time) time.Time { return *v }} // needs neither Group nor Clone
+		for key := range 20 {
+			var expires time.Time
+			if n := random.IntN(30); n > 10 {
+				expires = at(n)
+			}
+			m.Cache(key, expires)
+		}
+		var last time.Time
+		for m.Len() > 0 {
+			key, expires, _ := m.First()
+			if got, ok := m.Get(key); !ok || got != expires || !expires.IsZero() && expires.Before(last) || expires.IsZero() && m.Len() > 1 && !nextIsZero(&m, key) {
+				t.Fatalf("First = %v after %v", expires, last)
+			}
+			last = expires
+			m.Delete(key)
+		}
+	}
+}
+
+// nextIsZero reports whether no value but that of key expires.
+func nextIsZero(m *expiring.Map[int, struct{}, time.Time], key int) bool {
+	for other := range m.All(func(v *time.Time) bool { return !v.IsZero() }) {
+		if other != key {
+			return false
+		}
+	}
+	return true
+}
+
+func TestNow(t *testing.T) {
+	if now := expiring.Now(); now.Location() != time.UTC || now.Nanosecond()%1000 != 0 || time.Since(now).Abs() > time.Hour {
+		t.Errorf("Now = %v, want the time in UTC to the microsecond", now)
+	}
+}
+
 func TestCacheEvictsFirstToExpire(t *testing.T) {
 	m := newMap(3)
 	for n, key := range []string{"d", "a", "c", "b", "e"} {
@@ -117,6 +157,8 @@ func TestCopiesInAndOut(t *testing.T) {
 	m.Cache("k", in)
 	in.tags[0] = "changed"
 	got, _ := m.Get("k")
+	got.tags[0] = "changed"
+	_, got, _ = m.First()
 	got.tags[0] = "changed"
 	for _, v := range m.All(nil) {
 		v.tags[0] = "changed"

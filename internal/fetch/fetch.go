@@ -177,8 +177,8 @@ func NoRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 // are none. It ignores the form with a date, which depends on two clocks.
 func RetryAfter(header http.Header) time.Duration {
 	seconds, err := strconv.ParseInt(header.Get("Retry-After"), 10, 32)
-	if err != nil || seconds <= 0 {
+	if err != nil {
 		return 0
 	}
-	return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	return min(max(time.Duration(seconds), 0)*time.Second, maxRetryAfter)
 }

@@ -5,11 +5,13 @@ package fetch_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -23,6 +25,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, ok := t[r.URL.String()]
 	if !ok {
 		return nil, errors.New("unexpected request for " + r.URL.Host)
+	}
+	if err := r.Context().Err(); err != nil || r.Header.Get("Accept") != "application/json" {
+		return nil, fmt.Errorf("unexpected Accept %q, or %w", r.Header.Get("Accept"), err)
 	}
 	response.Request = r
 	return &response, nil
@@ -40,6 +45,8 @@ const address = "https://a.example/doc?key=secret"
 
 func TestGet(t *testing.T) {
 	const prefix = "GET https://a.example/doc: "
+	tooLong := answer(200, "12345678s")
+	tooLong.Body = io.NopCloser(io.MultiReader(tooLong.Body, iotest.ErrReader(errors.New("read too much"))))
 	to := func(location string) http.Response { return answer(302, "moved: secret", "Location", location) }
 	for name, test := range map[string]struct {
 		answers   transport
@@ -49,12 +56,15 @@ func TestGet(t *testing.T) {
 		"JSON of another type":     {transport{address: answer(200, "{}", "Content-Type", "application/jwk-set+json")}, "{}", ""},
 		"no type":                  {transport{address: answer(200, "{}")}, "{}", ""},
 		"file":                     {transport{address: answer(200, "{}", "Content-Type", "binary/octet-stream")}, "{}", ""},
+		"text":                     {transport{address: answer(200, "{}", "Content-Type", "text/plain")}, "{}", ""},
+		"octets":                   {transport{address: answer(200, "{}", "Content-Type", "application/octet-stream")}, "{}", ""},
+		"PDF":                      {transport{address: answer(200, "{}", "Content-Type", "application/pdf")}, "", prefix + `Content-Type "application/pdf", want application/json`},
 		"HTML":                     {transport{address: answer(200, "<secret>", "Content-Type", "text/html")}, "", prefix + `Content-Type "text/html", want application/json`},
 		"HTML without a body":      {transport{address: answer(200, "", "Content-Type", "text/html")}, "", ""},
 		"JSON outside application": {transport{address: answer(200, "{}", "Content-Type", "image/a+json")}, "", prefix + `Content-Type "image/a+json", want application/json`},
 		"malformed type":           {transport{address: answer(200, "{}", "Content-Type", "secret secret;;")}, "", prefix + "malformed Content-Type"},
 		"at the limit":             {transport{address: answer(200, "12345678")}, "12345678", ""},
-		"above the limit":          {transport{address: answer(200, "12345678secret")}, "", prefix + "body of more than 8 bytes"},
+		"above the limit":          {transport{address: tooLong}, "", prefix + "body of more than 8 bytes"},
 		"status":                   {transport{address: answer(404, "secret")}, "", prefix + "HTTP status 404"},
 		"other success":            {transport{address: answer(204, "")}, "", prefix + "HTTP status 204"},
 		"redirect in the origin":   {transport{address: to("/b"), "https://a.example/b": to("https://A.example:443/c"), "https://A.example:443/c": answer(200, "{}")}, "{}", ""},
@@ -87,7 +97,7 @@ func message(err error) string {
 
 func TestGetStatusError(t *testing.T) {
 	client := fetch.Client{Transport: transport{address: answer(503, "", "Retry-After", "7")}, MaxBytes: 8}
-	_, err := client.Get(t.Context(), address, "")
+	_, err := client.Get(t.Context(), address, "application/json")
 	if e, ok := errors.AsType[*fetch.StatusError](err); !ok || *e != (fetch.StatusError{Status: 503, RetryAfter: 7 * time.Second}) {
 		t.Errorf("Get error = %v, want a StatusError of 503 with 7 s", err)
 	}
@@ -101,14 +111,15 @@ func TestPostForm(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sent *http.Request
+			closed := &closing{Reader: response.Body}
 			client := fetch.Client{MaxBytes: 8, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-				sent = r
+				sent, response.Body = r, closed
 				return &response, nil
 			})}
 			header := http.Header{"Authorization": {"Basic secret"}}
 			got, err := client.PostForm(t.Context(), address, header, url.Values{"a": {"b c"}})
-			if err != nil || got.Status != response.StatusCode {
-				t.Fatalf("PostForm = %d, %v, want %d", got.Status, err, response.StatusCode)
+			if err != nil || got.Status != response.StatusCode || !closed.closed {
+				t.Fatalf("PostForm = %d, %v, body closed %t, want %d and a closed body", got.Status, err, closed.closed, response.StatusCode)
 			}
 			body, _ := io.ReadAll(sent.Body)
 			if string(body) != "a=b+c" || sent.Header.Get("Authorization") != "Basic secret" ||
@@ -118,6 +129,10 @@ func TestPostForm(t *testing.T) {
 			if len(header) != 1 {
 				t.Errorf("PostForm changed the header to %v", header)
 			}
+			response.Body = http.NoBody
+			if _, err := client.PostForm(t.Context(), address, http.Header{"Accept": {"application/jwt"}}, nil); err != nil || sent.Header.Get("Accept") != "application/jwt" {
+				t.Errorf("PostForm with an Accept: sent %v, %v", sent.Header, err)
+			}
 		})
 	}
 	client := fetch.Client{Transport: transport{address: answer(200, "123456789")}, MaxBytes: 8}
@@ -125,6 +140,14 @@ func TestPostForm(t *testing.T) {
 		t.Errorf("PostForm with a large answer error = %v", err)
 	}
 }
+
+// closing is a body that knows whether it is closed.
+type closing struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closing) Close() error { c.closed = true; return nil }
 
 type roundTrip func(*http.Request) (*http.Response, error)
 

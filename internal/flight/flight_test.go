@@ -184,6 +184,13 @@ func TestCloseCancelsAndWaits(t *testing.T) {
 		if _, err := g.Do(t.Context(), "a", nil); !errors.Is(err, flight.ErrClosed) {
 			t.Errorf("Do after Close error = %v, want %v", err, flight.ErrClosed)
 		}
-		new(flight.Group[string, int]).Close() // without a call
+		new(flight.Group[string, int]).Close()          // without a call
+		few := flight.Group[string, int]{MaxWaiters: 1} // as many calls as keys
+		for _, key := range []string{"a", "b"} {
+			if _, started, err := few.Start(key, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, nil }); !started || err != nil {
+				t.Errorf("Start(%s) without MaxCalls = %t, %v, want true, nil", key, started, err)
+			}
+		}
+		few.Close()
 	})
 }

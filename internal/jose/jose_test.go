@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +73,10 @@ func TestParseKey(t *testing.T) {
 		{"RSA, e 1", rsaJWK(rfc7638N, "AQ"), ""},
 		{"RSA, e too large", rsaJWK(rfc7638N, "AQAAAAE"), ""},
 		{"RSA, e of 32 bits", rsaJWK(rfc7638N, "gAAAAQ"), ""},
+		{"RSA, e of 31 bits", rsaJWK(rfc7638N, "f____w"), "Xsfs0YSmxr50D5X_0X4BM3oHwQzOzSv5GB3FjbMqLJ0"},
+		{"RSA, n is no base64url", rsaJWK("*", "AQAB"), ""},
+		{"Ed25519, x is no base64url", `{"kty":"OKP","crv":"Ed25519","x":"*"}`, ""},
+		{"key_ops mixed", strings.Replace(rfc9449Key, `{`, `{"key_ops":["verify",1],`, 1), ""},
 		{"RSA, e missing", `{"kty":"RSA","n":"` + rfc7638N + `"}`, ""},
 		{"X25519", strings.Replace(rfc8037Key, "Ed25519", "X25519", 1), ""},
 		{"Ed25519, too short", strings.Replace(rfc8037Key, "11qYAYKx", "", 1), ""},
@@ -185,6 +190,48 @@ func TestSignRejectsWhatIsNoSignature(t *testing.T) {
 	}
 }
 
+// Covers RFC 7518 §3.3, §6.2.1; RFC 8725 §3.4.
+func TestCheckKey(t *testing.T) {
+	one := big.NewInt(1)
+	odd := func(bits uint, e int) *rsa.PublicKey {
+		return &rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int).Lsh(one, bits-1), 0, 1), E: e}
+	}
+	const exponent = "is an RSA key with an exponent that is even or less than 3"
+	for _, test := range []struct {
+		key  crypto.PublicKey
+		want string // the error, "" for none
+	}{
+		{odd(2048, 3), ""},
+		{odd(16384, 65537), ""},
+		{odd(2047, 3), "is an RSA key of 2047 bits, want 2048 to 16384"},
+		{odd(16385, 3), "is an RSA key of 16385 bits, want 2048 to 16384"},
+		{odd(2048, 1), exponent},
+		{odd(2048, 65536), exponent},
+		{&rsa.PublicKey{N: new(big.Int).Lsh(one, 2047), E: 3}, "is an RSA key with an even modulus"},
+		{(*rsa.PublicKey)(nil), "is nil"},
+		{&rsa.PublicKey{E: 3}, "is nil"},
+		{(*ecdsa.PublicKey)(nil), "is nil"},
+		{&ecdsa.PublicKey{X: one, Y: one}, "is nil"},
+		{&ecdsa.PublicKey{Curve: elliptic.P256(), Y: one}, "is nil"},
+		{&ecdsa.PublicKey{Curve: elliptic.P256(), X: one}, "is nil"},
+		{&ecdsa.PublicKey{Curve: elliptic.P256(), X: one, Y: one}, "is not a point on an accepted curve"},
+		{make(ed25519.PublicKey, 31), "is not 32 bytes long"},
+		{make(ed25519.PublicKey, 33), "is not 32 bytes long"},
+		{nil, "is a <nil>, want *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey"},
+	} {
+		got := ""
+		if err := jose.CheckKey(test.key); err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("CheckKey(%T %.40v) = %q, want %q", test.key, test.key, got, test.want)
+		}
+	}
+	if got, err := jose.Thumbprint("key"); err == nil || got != "" {
+		t.Errorf("Thumbprint(text) = %q, %v, want an error", got, err)
+	}
+}
+
 // Signatures for a key of low order can be forged.
 //
 // Covers RFC 8725 §3.4.
@@ -201,6 +248,11 @@ func TestCheckKeyRejectsLowOrder(t *testing.T) {
 		for _, sign := range []byte{0, 0x80} {
 			key := ed25519.PublicKey(must(hex.DecodeString(y)))
 			key[31] |= sign
+			defer func(before byte) {
+				if key[31] != before {
+					t.Errorf("CheckKey changed the key to %x", key)
+				}
+			}(key[31])
 			if err := jose.CheckKey(key); err == nil || !strings.Contains(err.Error(), "low order") {
 				t.Errorf("CheckKey(%x) = %v, want a key of low order", key, err)
 			}

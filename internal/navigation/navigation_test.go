@@ -17,6 +17,8 @@ func TestNavigation(t *testing.T) {
 	}{
 		{"page", "GET", "navigate", "document", html, true, true},
 		{"page that accepts JSON", "GET", "navigate", "document", "application/json", true, true},
+		{"HEAD", "HEAD", "navigate", "document", html, false, true},
+		{"script that loads a document", "GET", "cors", "document", html, false, false},
 		{"form", "POST", "navigate", "document", html, false, true},
 		{"frame", "GET", "navigate", "iframe", html, false, true},
 		{"no destination", "GET", "navigate", "", html, false, true},

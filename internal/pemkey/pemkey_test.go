@@ -3,7 +3,6 @@
 package pemkey_test
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
@@ -68,7 +67,8 @@ func TestKeys(t *testing.T) {
 		{"SEC 1", encode("EC PRIVATE KEY", must(x509.MarshalECPrivateKey(ec)), nil), "want a P", nil},
 		{"PKCS 1", encode("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey), nil), "want a P", nil},
 		{"PKCS 8 of another type", encode("CERTIFICATE", pkcs8, nil), "want a P", nil},
-		{"data after the key", encode("PRIVATE KEY", slices.Concat(pkcs8, []byte{0}), nil), "malformed", nil},
+		{"data after the key", encode("PRIVATE KEY", slices.Concat(pkcs8, []byte{0}), nil), "malformed PRIVATE KEY: not one DER value", nil},
+		{"no DER", encode("PRIVATE KEY", []byte{0x30}, nil), "malformed PRIVATE KEY: not one DER value", nil},
 		{"a key that agrees only", encode("PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(x25519)), nil), "want a key that signs", nil},
 		{"public key as private", encode("PRIVATE KEY", pkix, nil), "malformed", nil},
 	} {
@@ -87,8 +87,8 @@ func TestKeys(t *testing.T) {
 			t.Errorf("Public(%s) error = %v, want %q in it", test.name, err, test.wanted)
 		}
 	}
-	if _, err := pemkey.Public(encode("PUBLIC KEY", bytes.Repeat([]byte{1}, 9), nil)); err == nil {
-		t.Error("Public(malformed PKIX) error = nil, want one")
+	if _, err := pemkey.Public(encode("PUBLIC KEY", pkcs8, nil)); err == nil || !strings.HasPrefix(err.Error(), "malformed PUBLIC KEY: ") {
+		t.Errorf("Public(malformed PKIX) error = %v, want malformed PUBLIC KEY", err)
 	}
 }
 

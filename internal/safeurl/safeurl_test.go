@@ -100,6 +100,7 @@ func TestParseNamed(t *testing.T) {
 		{"https://a.example", "https://b.example/keys", true},
 		{"https://a.example", "http://127.0.0.1/keys", false},
 		{"https://a.example", "http://keys:8080", false},
+		{"https://a.example", "keys", false},
 		{"http://keys:8080", "http://keys:8080/keys", true},
 		{"http://keys:8080", "http://127.0.0.1/keys", true},
 		{"http://keys:8080", "https://a.example", true},
@@ -147,26 +148,32 @@ func TestOrigin(t *testing.T) {
 }
 
 func TestCheckLogin(t *testing.T) {
-	for login, ok := range map[string]bool{
-		"":                              true,
-		"/":                             true,
-		"/login":                        true,
-		"/login?hint=a%20b":             true,
-		"https://auth.example/login":    true,
-		"http://localhost:8080/login":   true,
-		"login":                         false,
-		"//auth.example/login":          false,
-		"/\\auth.example/login":         false,
-		"/login\r\nSet-Cookie: a=b":     false,
-		"/log in":                       false,
-		"/l\u00f6gin":                   false,
-		"http://auth.example/login":     false,
-		"javascript:alert(1)":           false,
-		"https://user@auth.example/":    false,
-		"https://auth.example/#/signin": false,
+	const chars, neither = "has characters that a URL cannot have", "is neither a path that begins with one / nor an https URL"
+	for login, want := range map[string]string{ // the error, "" for none
+		"":                              "",
+		"/":                             "",
+		"/login":                        "",
+		"/login?hint=a%20b":             "",
+		"https://auth.example/login":    "",
+		"http://localhost:8080/login":   "",
+		"login":                         neither,
+		"//auth.example/login":          neither,
+		"/\\auth.example/login":         chars,
+		"/a\\b":                         chars,
+		"/login\r\nSet-Cookie: a=b":     chars,
+		"/log in":                       chars,
+		"/l\u00f6gin":                   chars,
+		"http://auth.example/login":     "plain http is for loopback addresses only",
+		"javascript:alert(1)":           neither,
+		"https://user@auth.example/":    "has user information in it",
+		"https://auth.example/#/signin": "has a fragment",
 	} {
-		if err := safeurl.CheckLogin(login); (err == nil) != ok {
-			t.Errorf("CheckLogin(%q) error = %v, want accepted %t", login, err, ok)
+		got := ""
+		if err := safeurl.CheckLogin(login); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("CheckLogin(%q) error = %q, want %q", login, got, want)
 		}
 	}
 }

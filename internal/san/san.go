@@ -26,9 +26,7 @@ func Names(certificate *x509.Certificate) []string {
 			continue
 		}
 		var list []asn1.RawValue
-		if _, err := asn1.Unmarshal(extension.Value, &list); err != nil {
-			return nil // crypto/x509 has parsed it before
-		}
+		_, _ = asn1.Unmarshal(extension.Value, &list) // cannot fail: crypto/x509 has parsed it
 		for _, name := range list {
 			if kind := kinds[name.Tag]; kind != "" && name.Class == asn1.ClassContextSpecific {
 				found = append(found, kind+string(name.Bytes))

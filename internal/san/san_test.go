@@ -48,7 +48,13 @@ func TestNames(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				template.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: value}}
+				issuer, err := asn1.Marshal([]asn1.RawValue{name(context, 6, "spiffe://example.org/issuer")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				template.ExtraExtensions = []pkix.Extension{ // the second is the alternative name of the issuer
+					{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: value}, {Id: asn1.ObjectIdentifier{2, 5, 29, 18}, Value: issuer},
+				}
 			}
 			der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 			if err != nil {

@@ -36,6 +36,8 @@ func TestObject(t *testing.T) {
 		`{"\ud83d\ude00":1}`:            "😀=1",
 		`{"é":"é"}`:                     `é="é"`,
 		`{"a":-0.5e+10,"b":0,"c":1E-2}`: `a=-0.5e+10 b=0 c=1E-2`,
+		`{"a":9,"b":19}`:                `a=9 b=19`,
+		`{"é":"a b"}`:                   `é="a b"`,
 		`{"a":"\"\\\/\b\f\n\r\t"}`:      `a="\"\\\/\b\f\n\r\t"`,
 		`{"a":[[[]]]}`:                  `a=[[[]]]`,
 		`{"a":{"x":1},"b":{"x":1}}`:     `a={"x":1} b={"x":1}`,
@@ -61,7 +63,7 @@ func TestObjectRejects(t *testing.T) {
 	}
 	for _, text := range []string{
 		``, ` `, `null`, `[]`, `"x"`, `1`, `true`, `{`, `}`, `{}{}`, `{} x`, `{},`, "\ufeff{}", `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`,
-		`{"a":1 "b":2}`, `{"a" 1}`, `{a:1}`, `{'a':1}`, `{"a":'x'}`, `{"a":1;"b":2}`, `{"a":tru}`, `{"a":nul}`, `{"a":True}`, `{1:1}`,
+		`{"a":1 "b":2}`, `{"a" 1}`, `{a:1}`, `{'a':1}`, `{"a":'x'}`, `{"a":1;"b":2}`, `{a":1}`, `{":1}`, "{\"\n:1}", `{"a":"}`, "{\"a\":\"\n}", `{"a":{"b"}`, "{\f}", `{"a":tru}`, `{"a":nul}`, `{"a":True}`, `{1:1}`,
 		`{"a":[1,]}`, `{"a":[,1]}`, `{"a":[1 2]}`, `{"a":[1}`, `{"a":[`, `{"a":{"b":1}`, `{"a":{"b"}}`, `{"a":"`, `{"a":"\`, `{"a":"\"`, `{"a`,
 		"{\"a\":\"\n\"}", "{\"a\":\"\x00\"}", "{\"a\":\"\x1f\"}", "{\"a\n\":1}", "{\"a\":1}\x00", "{\v}", "{\u00a0}",
 		`{"a":01}`, `{"a":+1}`, `{"a":1.}`, `{"a":.1}`, `{"a":1e}`, `{"a":1e+}`, `{"a":1e+-1}`, `{"a":-}`, `{"a":--1}`, `{"a":0x1}`, `{"a":NaN}`, `{"a":1_0}`,
@@ -104,12 +106,14 @@ func TestMemberEndsReading(t *testing.T) {
 
 // Covers RFC 7519 §7.3.
 func TestString(t *testing.T) {
-	for value, want := range map[string]string{`""`: "", `"a"`: "a", `"\u0041\ud83d\ude00\/"`: "A😀/", `"a\\b\"c"`: `a\b"c`, `"\b\f\n\r\t"`: "\b\f\n\r\t"} {
+	for value, want := range map[string]string{`""`: "", `"a"`: "a", `"\u0041\ud83d\ude00\/"`: "A😀/", `"\u09aF\ufA0f"`: "\u09af\ufa0f", `"a\\b\"c"`: `a\b"c`, `"\b\f\n\r\t"`: "\b\f\n\r\t"} {
 		if got, ok := strictjson.String(value); !ok || got != want {
 			t.Errorf("String(%s) = %q, want %q", value, got, want)
 		}
 	}
-	for _, value := range []string{``, `1`, `null`, `[]`, `{}`, `true`} {
+	for _, value := range []string{
+		``, `1`, `null`, `[]`, `{}`, `true`, `"\q"`, `"\"`, `"\u12/4"`, `"\u12:4"`, `"\u12@4"`, `"\u12G4"`, "\"\\u12`4\"", `"\u12g4"`,
+	} {
 		if _, ok := strictjson.String(value); ok {
 			t.Errorf("String(%s) = true, want false", value)
 		}
@@ -126,7 +130,7 @@ func TestStrings(t *testing.T) {
 			t.Errorf("Strings(%s) = %q, want %q", value, got, want)
 		}
 	}
-	for _, value := range []string{``, `"a"`, `null`, `{}`, `[1]`, `["a",1]`, `[["a"]]`, `[null]`, `["stop","a"]`, `["a",{}]`} {
+	for _, value := range []string{``, `"a"`, `null`, `{}`, `[1]`, `["a",1]`, `[["a"]]`, `[null]`, `["stop","a"]`, `["a",{}]`, `"a"]`} {
 		if got, ok := collect(value); ok {
 			t.Errorf("Strings(%s) = true with %q, want false", value, got)
 		}
@@ -134,7 +138,7 @@ func TestStrings(t *testing.T) {
 }
 
 func TestFold(t *testing.T) {
-	for name, want := range map[string]string{"iss": "iss", "ISS": "iss", "iſſ": "iss", "\u212aid": "kid", "é": "É", "É": "É", "": "", "x5t#S256": "x5t#s256", "AZ": "az"} {
+	for name, want := range map[string]string{"iss": "iss", "ISS": "iss", "iſſ": "iss", "\u212aid": "kid", "é": "É", "É": "É", "": "", "x5t#S256": "x5t#s256", "AZ": "az", "Z": "z"} {
 		if got := strictjson.Fold(name); got != want {
 			t.Errorf("Fold(%q) = %q, want %q", name, got, want)
 		}
@@ -211,12 +215,16 @@ func TestMembersAndArray(t *testing.T) {
 	if want := []string{"a=1.0", `bc=[ 1, {"x":"y"} ]`}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("Members(%s) = %q, %v, want %q", text, got, err, want)
 	}
+	stop := errors.New("stop")
+	if err := strictjson.Members(text, limits, func(string, int, int) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("Members error = %v, want that of member", err)
+	}
 	got = nil
 	collect := func(value string) error { got = append(got, value); return nil }
 	if err := strictjson.Array(` [1.0, {"x":"y"} ] `, limits, collect); err != nil || !slices.Equal(got, []string{"1.0", `{"x":"y"}`}) {
 		t.Errorf("Array = %q, %v, want both elements", got, err)
 	}
-	for _, text := range []string{``, `1`, `[1]2`, `[1,]`, `[`, `[{"a":1,"A":2}]`, "[\"\xff\"]", `["\ud800"]`, `[[[[1]]]]`, `[1,2,3,4,5,6,7,8,9,10,11]`, `{"a":[1]}`} {
+	for _, text := range []string{``, `1`, `1]`, `[1]2`, `[1,]`, `[`, `[{"a":1,"A":2}]`, "[\"\xff\"]", `["\ud800"]`, `[[[[1]]]]`, `[1,2,3,4,5,6,7,8,9,10,11]`, `{"a":[1]}`} {
 		if err := strictjson.Array(text, limits, collect); err == nil {
 			t.Errorf("Array(%s) succeeded, want an error", text)
 		}

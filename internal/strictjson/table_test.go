@@ -66,9 +66,14 @@ func TestTableHas(t *testing.T) {
 }
 
 func TestTablePanics(t *testing.T) {
+	var names []string
+	for n := range 49 {
+		names = append(names, fmt.Sprint("name", n))
+	}
 	for name, call := range map[string]func(){
 		`NewTable("iss", "ISS")`: func() { strictjson.NewTable("iss", "ISS") },
-		"NewTable of 49 names":   func() { strictjson.NewTable(make([]string, 49)...) },
+		"NewTable of 49 names":   func() { strictjson.NewTable(names...) },
+		"Read with two values":   func() { _ = strictjson.NewTable("iss").Read("{}", limits, new(string), new(string)) },
 		"Read without values":    func() { _ = strictjson.NewTable("iss").Read("{}", limits) },
 	} {
 		func() {

@@ -23,9 +23,6 @@ func String(value string) (string, bool) {
 // Strings calls element with each element of a raw value. It returns false if the
 // value is not an array of strings, or if element returns false.
 func Strings(value string, element func(string) bool) bool {
-	if value == "" || value[0] != '[' {
-		return false
-	}
 	s := scanner{text: value, limits: Limits{Depth: 1, Members: len(value)}}
 	return s.array(1, func(value string) error {
 		if text, ok := String(value); !ok || !element(text) {

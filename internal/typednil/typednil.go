@@ -6,14 +6,13 @@ package typednil
 
 import "reflect"
 
-// Is reports whether v is nil or holds a nil pointer, function, map, slice, channel
-// or interface.
+// Is reports whether v is nil or holds a nil pointer, function, map, slice or channel.
 func Is(v any) bool {
 	value := reflect.ValueOf(v)
 	switch value.Kind() {
 	case reflect.Invalid:
 		return true
-	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan, reflect.Interface:
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
 		return value.IsNil()
 	}
 	return false

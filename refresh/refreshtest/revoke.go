@@ -29,7 +29,7 @@ func (s suite) revokeAll(f refresh.Filter, limit int) string {
 	revoked, err := s.store.RevokeAll(s.Context(), f, limit)
 	s.NoError(err)
 	for _, r := range revoked {
-		if r.Revoked.IsZero() || len(r.Successor) > 0 {
+		if r.Revoked.Before(r.Created) || r.AsOf.Before(r.Revoked) || len(r.Successor) > 0 {
 			s.Failf("RevokeAll(%+v) returned %+v, want it revoked", f, r)
 		}
 		if i := slices.IndexFunc(active, func(a refresh.Record) bool { return a.ID == r.ID }); i >= 0 {

@@ -207,6 +207,9 @@ func (f *finder) call(n *ast.CallExpr) {
 	if isName(n.Fun, "min") || isName(n.Fun, "max") {
 		return // the order of their arguments has no effect
 	}
+	if name, ok := n.Fun.(*ast.Ident); ok && (name.Name == "min" || name.Name == "max") && f.info.Types[n.Fun].IsBuiltin() {
+		return // of any order
+	}
 	for i := 1; i < len(n.Args) && !f.isFunc(fun, "fmt", "Errorf"); i++ {
 		a, b := n.Args[i-1], n.Args[i]
 		if plain(a) && plain(b) && f.same(a, b) && f.raw(a) != f.raw(b) {

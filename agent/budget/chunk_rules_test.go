@@ -39,8 +39,8 @@ func (s *scripted) Extend(ctx context.Context, r budget.Reservation) (budget.Res
 	return s.outages.Extend(ctx, r)
 }
 
-// leases is a ledger with chunks, its store, and the calls in progress.
-type leases struct {
+// pools is a ledger with chunks, its store, and the calls in progress.
+type pools struct {
 	t     *testing.T
 	store *scripted
 	*budget.Ledger
@@ -49,8 +49,8 @@ type leases struct {
 	n    int
 }
 
-func newLeases(t *testing.T, limit, chunk int64) *leases {
-	k := &leases{t: t, store: &scripted{outages: outages{Store: budget.NewMemory(0)}}, line: leasedLine(limit, chunk)}
+func newPools(t *testing.T, limit, chunk int64) *pools {
+	k := &pools{t: t, store: &scripted{outages: outages{Store: budget.NewMemory(0)}}, line: chunkedLine(limit, chunk)}
 	k.Ledger = newLedger(t, budget.Config{Store: k.store})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -61,7 +61,7 @@ func newLeases(t *testing.T, limit, chunk int64) *leases {
 	return k
 }
 
-func (k *leases) hold(amount int64) *budget.Hold {
+func (k *pools) hold(amount int64) *budget.Hold {
 	k.t.Helper()
 	k.n++
 	h, err := k.Ledger.Reserve(k.t.Context(), string(rune('a'+k.n)), budget.Charge{Line: k.line, Amount: amount, Floor: min(amount, 1)})
@@ -71,7 +71,7 @@ func (k *leases) hold(amount int64) *budget.Hold {
 	return h
 }
 
-func (k *leases) settle(h *budget.Hold, amounts ...int64) {
+func (k *pools) settle(h *budget.Hold, amounts ...int64) {
 	k.t.Helper()
 	if err := h.Settle(k.t.Context(), amounts...); err != nil {
 		k.t.Fatal(err)
@@ -82,49 +82,49 @@ func TestChunks(t *testing.T) {
 	for _, test := range []struct {
 		name         string
 		limit, chunk int64
-		act          func(k *leases)
+		act          func(k *pools)
 		want         [2]int64 // spent, held
 		calls        int64    // of the store, 0 for any number
 	}{
-		{"are used up", 1000, 100, func(k *leases) {
+		{"are used up", 1000, 100, func(k *pools) {
 			for range 10 {
 				k.hold(10)
 			}
 		}, [2]int64{0, 100}, 1},
-		{"are half of a small limit", 1000, 1000, func(k *leases) { k.hold(10) }, [2]int64{0, 500}, 1},
-		{"are half of what is left", 1000, 1000, func(k *leases) {
+		{"are half of a small limit", 1000, 1000, func(k *pools) { k.hold(10) }, [2]int64{0, 500}, 1},
+		{"are half of what is left", 1000, 1000, func(k *pools) {
 			if _, err := newLedger(k.t, budget.Config{Store: k.store}).Reserve(k.t.Context(), "other", budget.Charge{Line: k.line, Amount: 900}); err != nil {
 				k.t.Fatal(err)
 			}
 			k.hold(10)
 		}, [2]int64{0, 950}, 3},
-		{"are settled when the next one begins", 1000, 100, func(k *leases) {
+		{"are settled when the next one begins", 1000, 100, func(k *pools) {
 			k.settle(k.hold(91), 91)
 			k.hold(10)
 		}, [2]int64{91, 100}, 3},
-		{"are smaller if another one is not used up", 1000, 100, func(k *leases) { k.hold(60); k.hold(50) }, [2]int64{0, 160}, 2},
-		{"count a call once", 1000, 100, func(k *leases) {
+		{"are smaller if another one is not used up", 1000, 100, func(k *pools) { k.hold(60); k.hold(50) }, [2]int64{0, 160}, 2},
+		{"count a call once", 1000, 100, func(k *pools) {
 			h := k.hold(10)
 			k.settle(h, 9)
 			k.settle(h, 9)
 			k.stop()
 		}, [2]int64{9, 0}, 2},
-		{"end before a call may", 1000, 100, func(k *leases) {
+		{"end before a call may", 1000, 100, func(k *pools) {
 			k.hold(10)
 			time.Sleep(2*time.Minute + time.Second) // of three minutes, and a call may take one
 			k.hold(10)
 		}, [2]int64{0, 110}, 2},
-		{"serve as long as a call may take", 1000, 100, func(k *leases) {
+		{"serve as long as a call may take", 1000, 100, func(k *pools) {
 			k.hold(10)
 			time.Sleep(2 * time.Minute)
 			k.hold(10)
 		}, [2]int64{0, 100}, 1},
-		{"grow with a call", 1000, 100, func(k *leases) {
+		{"grow with a call", 1000, 100, func(k *pools) {
 			if err := k.hold(10).Extend(k.t.Context(), 400); err != nil {
 				k.t.Error(err)
 			}
 		}, [2]int64{0, 400}, 2},
-		{"are extended if they end before a call may", 1000, 100, func(k *leases) {
+		{"are extended if they end before a call may", 1000, 100, func(k *pools) {
 			h := k.hold(10)
 			for range 4 {
 				time.Sleep(50 * time.Second)
@@ -133,42 +133,42 @@ func TestChunks(t *testing.T) {
 				}
 			}
 		}, [2]int64{0, 100}, 2},
-		{"are charged more than a call has held", 1000, 100, func(k *leases) {
+		{"are charged more than a call has held", 1000, 100, func(k *pools) {
 			k.settle(k.hold(10), 50)
 			k.stop()
 		}, [2]int64{50, 0}, 2},
-		{"are settled when they end before the next call would", 1000, 100, func(k *leases) {
+		{"are settled when they end before the next call would", 1000, 100, func(k *pools) {
 			for range 5 {
 				k.settle(k.hold(10), 10)
 				time.Sleep(24 * time.Second)
 			}
 			time.Sleep(3 * time.Second) // less than a minute is left
 		}, [2]int64{50, 0}, 2},
-		{"are settled after their window", 1000, 100, func(k *leases) {
+		{"are settled after their window", 1000, 100, func(k *pools) {
 			k.line.Window = budget.Minute()
 			time.Sleep(50 * time.Second)
 			k.settle(k.hold(10), 10)
 			time.Sleep(12 * time.Second)
 		}, [2]int64{0, 0}, 2},
-		{"end with their window", 1000, 100, func(k *leases) {
+		{"end with their window", 1000, 100, func(k *pools) {
 			k.line.Window = budget.Minute()
 			k.hold(10)
 			time.Sleep(time.Minute)
 			k.hold(10)
 		}, [2]int64{0, 100}, 2},
-		{"are settled after Run by the last call", 1000, 100, func(k *leases) {
+		{"are settled after Run by the last call", 1000, 100, func(k *pools) {
 			h := k.hold(10)
 			k.stop()
 			k.settle(h, 5)
 		}, [2]int64{5, 0}, 2},
-		{"are settled at the end of Run after an outage", 1000, 100, func(k *leases) {
+		{"are settled at the end of Run after an outage", 1000, 100, func(k *pools) {
 			k.settle(k.hold(10), 5)
 			k.store.down.Store(true)
 			time.Sleep(time.Minute + time.Second/2)
 			k.store.down.Store(false)
 			k.stop()
 		}, [2]int64{5, 0}, 0},
-		{"are settled after an outage", 1000, 100, func(k *leases) {
+		{"are settled after an outage", 1000, 100, func(k *pools) {
 			k.settle(k.hold(10), 5)
 			k.store.down.Store(true)
 			time.Sleep(time.Minute)
@@ -178,7 +178,7 @@ func TestChunks(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := newLeases(t, test.limit, test.chunk)
+				k := newPools(t, test.limit, test.chunk)
 				test.act(k)
 				calls := k.store.calls.Load()
 				if got := state(t, k.Ledger, k.line); got != test.want || test.calls > 0 && calls != test.calls {
@@ -198,7 +198,7 @@ func TestChunks(t *testing.T) {
 // A call with a lower limit takes nothing of a chunk that was admitted by a higher one.
 func TestChunkIsOfOneLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newLeases(t, 1000, 100)
+		k := newPools(t, 1000, 100)
 		k.hold(10)
 		k.line.Max = 50
 		_, err := k.Reserve(t.Context(), "low", budget.Charge{Line: k.line, Amount: 10})
@@ -213,7 +213,7 @@ func TestChunkIsOfOneLimit(t *testing.T) {
 func TestClockOfTheStoreIsRemembered(t *testing.T) {
 	for _, chunk := range []int64{0, 10} {
 		synctest.Test(t, func(t *testing.T) {
-			k := newLeases(t, 1000, chunk)
+			k := newPools(t, 1000, chunk)
 			k.line.Window, k.store.ahead = budget.Day(nil), 36*time.Hour
 			tomorrow := time.Now().Add(24 * time.Hour)
 			if b, err := k.Usage(t.Context(), k.line); err != nil || !b[0].Start.Equal(tomorrow) {
@@ -250,7 +250,7 @@ func TestFaultyStoreIsUnavailable(t *testing.T) {
 	} {
 		for chunk, calls := range test.calls {
 			synctest.Test(t, func(t *testing.T) {
-				k := newLeases(t, 1000, chunk)
+				k := newPools(t, 1000, chunk)
 				k.store.reserve = func(budget.Reservation) budget.Result { return test.store(len(k.store.reserved)) }
 				_, err := k.Reserve(t.Context(), "1", budget.Charge{Line: k.line, Amount: 5})
 				if e, _ := refusal(t, err); e.Reason != budget.ReasonUnavailable || !strings.Contains(e.Cause.Error(), test.text) || len(k.store.reserved) != calls {
@@ -265,7 +265,7 @@ func TestFaultyStoreIsUnavailable(t *testing.T) {
 func TestCallWithPartAndHold(t *testing.T) {
 	for _, per := range []string{"aaa", "user"} { // before and after the tenant, in the order of the plan
 		synctest.Test(t, func(t *testing.T) {
-			k := newLeases(t, 1000, 100)
+			k := newPools(t, 1000, 100)
 			own := keyLine(50)
 			own.Account.Per = per
 			h, err := k.Reserve(t.Context(), "1", budget.Charge{Line: k.line, Amount: 10}, budget.Charge{Line: own, Amount: 5})

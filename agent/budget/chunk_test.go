@@ -16,7 +16,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/racetest"
 )
 
-func leasedLine(limit, chunk int64) budget.Line {
+func chunkedLine(limit, chunk int64) budget.Line {
 	line := tenantLine(limit)
 	line.Chunk = chunk
 	return line
@@ -29,7 +29,7 @@ func TestChunksSaveCallsOfTheStore(t *testing.T) {
 		store := &outages{Store: budget.NewMemory(0)}
 		l := newLedger(t, budget.Config{Store: store})
 		run(t, l)
-		line := leasedLine(1_000_000, 1000)
+		line := chunkedLine(1_000_000, 1000)
 		for i := range 95 {
 			h, err := l.Reserve(t.Context(), fmt.Sprint(i), budget.Charge{Line: line, Amount: 10})
 			if err != nil {
@@ -58,7 +58,7 @@ func TestChunksSaveCallsOfTheStore(t *testing.T) {
 // Without Run nothing would settle a chunk.
 func TestWithoutRunThereAreNoChunks(t *testing.T) {
 	l := newLedger(t, budget.Config{})
-	line := leasedLine(1000, 100)
+	line := chunkedLine(1000, 100)
 	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 10})
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func testRefusedCallReturnsItsPart(t *testing.T, chunk int64) {
 	t.Helper()
 	l := newLedger(t, budget.Config{})
 	run(t, l)
-	line, key := leasedLine(1000, 100), keyLine(5)
+	line, key := chunkedLine(1000, 100), keyLine(5)
 	key.Account.Per, key.Chunk = "user", chunk // after the tenant
 	if _, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 10}, budget.Charge{Line: key, Amount: 5}); err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestExtendOfAPart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger(t, budget.Config{})
 		run(t, l)
-		line := leasedLine(1000, 100)
+		line := chunkedLine(1000, 100)
 		h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 10})
 		if err != nil {
 			t.Fatal(err)
@@ -160,7 +160,7 @@ func TestThousandNodes(t *testing.T) {
 		const chunk, seconds, perSecond = 10_000, 30, 1 // calls of a node
 		limit := 8000 * nodes
 		store := &latency{outages{Store: budget.NewMemory(0)}, func() { time.Sleep(2 * time.Millisecond) }}
-		line := leasedLine(limit, chunk)
+		line := chunkedLine(limit, chunk)
 		ctx, cancel := context.WithCancel(t.Context())
 		var running, calls sync.WaitGroup
 		var admitted, refused, used atomic.Int64

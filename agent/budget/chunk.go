@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// leases are the chunks that this process has reserved in the store. It divides them
+// pools are the chunks that this process has reserved in the store. It divides them
 // between its calls.
-type leases struct {
+type pools struct {
 	mu     sync.Mutex
-	byName map[leaseKey]*lease
+	byName map[poolKey]*pool
 }
 
-// leaseKey is a counter and the limit of a line. Calls with different limits do not share
+// poolKey is a counter and the limit of a line. Calls with different limits do not share
 // chunks, because the store compares each with its own limit.
-type leaseKey struct {
+type poolKey struct {
 	tenant, account, window string
 	start                   time.Time
 	max                     int64
 }
 
-// lease holds the chunks of one counter. A call takes the turn while it calls the store,
+// pool holds the chunks of one counter. A call takes the turn while it calls the store,
 // so that it fetches a chunk for all waiting calls.
-type lease struct {
+type pool struct {
 	turn   chan struct{} // holds one element while a call has its turn
 	charge Charge
 	chunks []*chunk // the last one is in use; the others are settled when their calls end
@@ -36,7 +36,7 @@ type lease struct {
 }
 
 // lock waits for the turn until ctx is done.
-func (s *lease) lock(ctx context.Context) error {
+func (s *pool) lock(ctx context.Context) error {
 	select {
 	case s.turn <- struct{}{}:
 		return nil
@@ -45,7 +45,7 @@ func (s *lease) lock(ctx context.Context) error {
 	}
 }
 
-func (s *lease) unlock() {
+func (s *pool) unlock() {
 	events := s.events
 	s.events = nil
 	<-s.turn
@@ -56,7 +56,7 @@ func (s *lease) unlock() {
 
 // chunk is one hold in the store. It expires after its parts.
 type chunk struct {
-	lease    *lease
+	pool     *pool
 	id       string
 	entry    Entry
 	deadline time.Time
@@ -86,7 +86,7 @@ const chunkHolds = 3
 
 // take takes a part of a chunk for each charge with chunks. It returns nil if there are
 // none.
-func (s *leases) take(ctx context.Context, l *Ledger, p *plan) ([]*part, error) {
+func (s *pools) take(ctx context.Context, l *Ledger, p *plan) ([]*part, error) {
 	var parts []*part
 	for i := range p.charges {
 		c := &p.charges[i]
@@ -98,7 +98,7 @@ func (s *leases) take(ctx context.Context, l *Ledger, p *plan) ([]*part, error) 
 		}
 		var err error
 		for parts[i] == nil && err == nil {
-			parts[i], err = s.lease(l, c, p.tenant).take(ctx, l, c)
+			parts[i], err = s.pool(l, c, p.tenant).take(ctx, l, c)
 		}
 		if err != nil {
 			(&Hold{ledger: l, parts: parts}).release(ctx)
@@ -108,26 +108,26 @@ func (s *leases) take(ctx context.Context, l *Ledger, p *plan) ([]*part, error) 
 	return parts, nil
 }
 
-// lease returns the lease of a charge in the current window.
-func (s *leases) lease(l *Ledger, c *Charge, tenant string) *lease {
+// pool returns the pool of a charge in the current window.
+func (s *pools) pool(l *Ledger, c *Charge, tenant string) *pool {
 	e := c.entry(l.clock(time.Now()))
-	key := leaseKey{tenant, e.Account, e.Window, e.Start, e.Limit}
+	key := poolKey{tenant, e.Account, e.Window, e.Start, e.Limit}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byName == nil {
-		s.byName = make(map[leaseKey]*lease)
+		s.byName = make(map[poolKey]*pool)
 	}
 	held := s.byName[key]
 	if held == nil {
-		held = &lease{turn: make(chan struct{}, 1), charge: *c}
+		held = &pool{turn: make(chan struct{}, 1), charge: *c}
 		s.byName[key] = held
 	}
 	return held
 }
 
-// take takes a part of the current chunk, or of a new one. It returns nil if the lease is
+// take takes a part of the current chunk, or of a new one. It returns nil if the pool is
 // no longer in the map.
-func (s *lease) take(ctx context.Context, l *Ledger, c *Charge) (*part, error) {
+func (s *pool) take(ctx context.Context, l *Ledger, c *Charge) (*part, error) {
 	if err := s.lock(ctx); err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func (c *chunk) part(amount int64, now time.Time) *part {
 
 // fetch reserves a new chunk, so that the unused rest of all chunks is Line.Chunk. Near
 // the limit it reserves less, so that other nodes can also use the rest of the budget.
-func (s *lease) fetch(ctx context.Context, l *Ledger, c *Charge, now time.Time) (*chunk, error) {
+func (s *pool) fetch(ctx context.Context, l *Ledger, c *Charge, now time.Time) (*chunk, error) {
 	want := min(c.Line.Chunk, (c.Line.Max-c.Line.Spare)/(2*l.nodes))
 	for _, old := range s.chunks {
 		want -= old.idle()
@@ -169,7 +169,7 @@ func (s *lease) fetch(ctx context.Context, l *Ledger, c *Charge, now time.Time) 
 	for range 4 {
 		whole := *c
 		whole.Amount, whole.Floor = max(want, c.Amount), 0
-		next := &chunk{lease: s, id: "lease-" + rand.Text(), entry: whole.entry(at), deadline: now.Add(chunkHolds * l.ttl)}
+		next := &chunk{pool: s, id: "chunk-" + rand.Text(), entry: whole.entry(at), deadline: now.Add(chunkHolds * l.ttl)}
 		result, err := l.store.Reserve(ctx, Reservation{
 			Tenant: c.Line.Account.Tenant, ID: next.id, TTL: chunkHolds * l.ttl, Entries: []Entry{next.entry},
 		})
@@ -195,7 +195,7 @@ func (s *lease) fetch(ctx context.Context, l *Ledger, c *Charge, now time.Time) 
 
 // extend extends a part, and its chunk if the chunk would expire first.
 func (p *part) extend(ctx context.Context, l *Ledger, c *Charge) error {
-	s := p.chunk.lease
+	s := p.chunk.pool
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (p *part) extend(ctx context.Context, l *Ledger, c *Charge) error {
 
 // settle ends a part and adds used to the use of its chunk.
 func (p *part) settle(ctx context.Context, l *Ledger, used int64) {
-	s := p.chunk.lease
+	s := p.chunk.pool
 	ctx = context.WithoutCancel(ctx)
 	_ = s.lock(ctx) // s.lock cannot fail: this context is never done
 	defer s.unlock()
@@ -241,7 +241,7 @@ func (p *part) settle(ctx context.Context, l *Ledger, used int64) {
 }
 
 // drain settles the chunks without calls in progress, except the one in use if it stays.
-func (s *lease) drain(ctx context.Context, l *Ledger, stays bool) {
+func (s *pool) drain(ctx context.Context, l *Ledger, stays bool) {
 	kept := s.chunks[:0]
 	for i, c := range s.chunks {
 		if c.calls > 0 || stays && i == len(s.chunks)-1 {
@@ -262,11 +262,11 @@ func (s *lease) drain(ctx context.Context, l *Ledger, stays bool) {
 }
 
 // idle settles the chunks that no call has used for a while, and those that would expire
-// before a new call ends. If all is true, it settles all chunks. It removes leases
+// before a new call ends. If all is true, it settles all chunks. It removes pools
 // without chunks.
-func (s *leases) idle(ctx context.Context, l *Ledger, all bool) {
+func (s *pools) idle(ctx context.Context, l *Ledger, all bool) {
 	s.mu.Lock()
-	var every []*lease
+	var every []*pool
 	for _, held := range s.byName {
 		every = append(every, held)
 	}
