@@ -87,6 +87,13 @@ func TestRefusalsAreErrorsOfTheProtocol(t *testing.T) {
 					if got := strings.Join(a.header.Values("WWW-Authenticate"), "\n"); got != test.challenge {
 						t.Errorf("%s: WWW-Authenticate = %q, want %q", what, got, test.challenge)
 					}
+					details := 1
+					if test.retryAfter > 0 {
+						details = 2
+					}
+					if failed, ok := errors.AsType[*connect.Error](a.err); !ok || len(failed.Details()) != details {
+						t.Errorf("%s: error = %v, want one with %d details", what, a.err, details)
+					}
 					if got := a.header.Get("X-Content-Type-Options"); got != "" {
 						t.Errorf("%s: X-Content-Type-Options = %q, want none", what, got)
 					}

@@ -60,7 +60,7 @@ func TestNewReportsAllErrors(t *testing.T) {
 		map[string][]gatehouse.Policy{
 			list: policies, watch: nil, "/a.B/C": {nil}, "/a.B/D": {gatehouse.PolicyFunc(nil)}, "POST /a.B/E": policies, "/{s}/{m}": policies, "/a.B/": policies, "a.B/C": policies,
 		},
-		[]string{list, ping, ping, "", "/", "/a..B/C", "/a.B/C/D"},
+		[]string{list, ping, ping, "", "/", "/a..B/C", "/.a.B/C", "/a.B/C/D"},
 	)
 	if err == nil {
 		t.Fatal("New(invalid) error = nil")
@@ -78,6 +78,7 @@ func TestNewReportsAllErrors(t *testing.T) {
 		`toy: Config.Public: "": must be a full name, such as "/grpc.health.v1.Health/Check"`,
 		`toy: Config.Public: "/": must be a full name, such as "/grpc.health.v1.Health/Check"`,
 		`toy: Config.Public: "/a..B/C": must be a full name, such as "/grpc.health.v1.Health/Check"`,
+		`toy: Config.Public: "/.a.B/C": must be a full name, such as "/grpc.health.v1.Health/Check"`,
 		`toy: Config.Public: "/a.B/C/D": must be a full name, such as "/grpc.health.v1.Health/Check"`,
 	}
 	if got := strings.Split(err.Error(), "\n"); strings.Join(got, "\n") != strings.Join(want, "\n") {
