@@ -36,8 +36,8 @@ type target struct {
 
 // loadPackage reads a package with its types, and finds those that test it too.
 func loadPackage(ctx context.Context, root, dir string, with ...string) (*target, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-export", "-deps", "-json=ImportPath,Name,Dir,GoFiles,Export", "./"+filepath.ToSlash(dir))
-	cmd.Dir = root
+	cmd := exec.CommandContext(ctx, "go", "list", "-export", "-deps", "-json=ImportPath,Name,Dir,GoFiles,Export", ".")
+	cmd.Dir = filepath.Join(root, dir) // which may be of another module
 	out, err := cmd.Output()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return nil, fmt.Errorf("go list %s: %s", dir, bytes.TrimSpace(exit.Stderr))
@@ -64,13 +64,15 @@ func loadPackage(ctx context.Context, root, dir string, with ...string) (*target
 	}
 	fset := token.NewFileSet()
 	t := &target{root: root, dir: filepath.ToSlash(rel), path: listed.ImportPath, name: listed.Name, fset: fset, sources: make(map[string][]byte), files: make(map[string]*ast.File)}
-	dirs := exec.CommandContext(ctx, "go", append([]string{"list", "-f={{.Dir}}", listed.ImportPath}, with...)...)
-	dirs.Dir = root
-	if out, err = dirs.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go list %v: %w\n%s", with, err, out)
+	t.dirs = []string{listed.Dir}
+	for _, dir := range with {
+		find := exec.CommandContext(ctx, "go", "list", "-f={{.Dir}}", dir)
+		find.Dir = root
+		if out, err = find.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("go list %s: %w\n%s", dir, err, out)
+		}
+		t.dirs = append(t.dirs, strings.TrimSpace(string(out)))
 	}
-	t.dirs = strings.Fields(string(out))
-
 	var files []*ast.File
 	var names []string
 	for _, base := range listed.GoFiles {

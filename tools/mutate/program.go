@@ -35,7 +35,7 @@ var gatehouseMutant, _ = gatehouseStrconv.Atoi(gatehouseOS.Getenv("` + variable 
 
 // buildMutants compiles the tests with all mutants: a function with mutants begins with a
 // switch to a copy of it for each. What does not compile is reported by number.
-func (t *target) buildMutants(ctx context.Context, o options, temp string, mutants []mutant) (bad map[int]bool, err error) {
+func (t *target) buildMutants(ctx context.Context, temp string, mutants []mutant) (bad map[int]bool, err error) {
 	bad = make(map[int]bool)
 	for {
 		replace := map[string]string{}
@@ -53,7 +53,7 @@ func (t *target) buildMutants(ctx context.Context, o options, temp string, mutan
 		if err := errors.Join(err, jsonErr, os.WriteFile(overlay, list, 0o600)); err != nil {
 			return nil, err
 		}
-		output, err := t.compile(ctx, o, temp, "mutants", "-gcflags=-e", "-overlay="+overlay)
+		output, err := t.compile(ctx, temp, "mutants", "-gcflags=-e", "-overlay="+overlay)
 		if err == nil {
 			return bad, nil
 		}
@@ -69,14 +69,13 @@ func (t *target) buildMutants(ctx context.Context, o options, temp string, mutan
 }
 
 // compile builds the test programs of the package and of those that test it.
-func (t *target) compile(ctx context.Context, o options, temp, name string, flags ...string) (output string, err error) {
-	for i, path := range append([]string{t.path}, o.with...) {
-		args := slices.Concat([]string{"test", "-c", "-vet=off", "-o", program(temp, name, i)}, flags, []string{path})
-		cmd := exec.CommandContext(ctx, "go", args...)
-		cmd.Dir = t.root
+func (t *target) compile(ctx context.Context, temp, name string, flags ...string) (output string, err error) {
+	for i, dir := range t.dirs {
+		cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"test", "-c", "-vet=off", "-o", program(temp, name, i)}, flags)...)
+		cmd.Dir = dir
 		out, err := cmd.CombinedOutput()
 		if err != nil {
-			return string(out), fmt.Errorf("go test -c %s: %w", path, err)
+			return string(out), fmt.Errorf("go test -c in %s: %w", dir, err)
 		}
 	}
 	return "", nil

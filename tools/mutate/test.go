@@ -57,10 +57,10 @@ func (o options) each(n int, f func(i int) error) error {
 // test runs the tests once as they are, and for each mutant those that reach it.
 func (t *target) test(ctx context.Context, o options, temp string, stdout io.Writer) error {
 	mutants := slices.DeleteFunc(t.mutants, func(m mutant) bool { return !slices.Contains(o.kinds, m.kind) })
-	if output, err := t.compile(ctx, o, temp, "cover", "-cover", "-coverpkg="+t.path); err != nil {
+	if output, err := t.compile(ctx, temp, "cover", "-cover", "-coverpkg="+t.path); err != nil {
 		return fmt.Errorf("%w\n%s", err, output)
 	}
-	bad, err := t.buildMutants(ctx, o, temp, mutants)
+	bad, err := t.buildMutants(ctx, temp, mutants)
 	if err != nil {
 		return err
 	}
