@@ -387,8 +387,8 @@ func TestSlowQueryDoesNotHideDecommission(t *testing.T) {
 			p := gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: "helper-1", Tenant: "acme"}
 			slow.slow.Store(true)
 			decommissioned, result := make(chan error), make(chan error)
-			time.AfterFunc(time.Second, func() { _, err := r.Decommission(context.Background(), "acme", "helper-1"); decommissioned <- err }) //nolint:contextcheck // of a test
-			time.AfterFunc(time.Second+after, func() { _, err := r.Caller(context.Background(), p); result <- err })                          //nolint:contextcheck // of a test
+			time.AfterFunc(time.Second, func() { _, err := r.Decommission(context.Background(), "acme", "helper-1"); decommissioned <- err })
+			time.AfterFunc(time.Second+after, func() { _, err := r.Caller(context.Background(), p); result <- err })
 			<-slow.begun
 			must(0, <-decommissioned)
 			slow.slow.Store(false)

@@ -22,9 +22,9 @@ var checkRights string
 
 var checkScript = newRevocation(checkRights) // works when the memory is full
 
-// The error of [Store.Check] wraps ErrUnsuitable if the server responds but must not be
-// used in its current state, such as with unsafe settings. Any other error means that the
-// server is unavailable: try again later.
+// ErrUnsuitable is wrapped by the error of [Store.Check] if the server responds but must
+// not be used in its current state, such as with unsafe settings. Any other error means
+// that the server is unavailable: try again later.
 var ErrUnsuitable = errors.New("the server must not be used as it is")
 
 // Check returns an error that wraps [ErrUnsuitable] if a server must not be used, and

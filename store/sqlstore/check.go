@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// The error of [Store.Check] and [Store.Migrate] wraps ErrUnsuitable if the database
-// responds but must not be used in its current state, such as with unsafe settings. Any
-// other error means that the database is unavailable: try again later.
+// ErrUnsuitable is wrapped by the error of [Store.Check] and [Store.Migrate] if the
+// database responds but must not be used in its current state, such as with unsafe
+// settings. Any other error means that the database is unavailable: try again later.
 var ErrUnsuitable = errors.New("the database must not be used as it is")
 
 // Check returns an error that wraps [ErrUnsuitable] if the database must not be used:
