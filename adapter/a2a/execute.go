@@ -51,7 +51,10 @@ func refused(err error) error {
 	if errors.Is(err, tool.ErrUnlisted) {
 		return refusal{gatehouse.CodeAccessDenied.String() + ": unknown skill", sdk.ErrUnsupportedOperation}
 	}
-	e, _ := errors.AsType[*gatehouse.Error](err) // a table returns no other
+	e, ok := errors.AsType[*gatehouse.Error](err)
+	if !ok {
+		return refusal{gatehouse.CodeTemporarilyUnavailable.String(), sdk.ErrServerError}
+	}
 	r := refusal{e.Code.String(), sdk.ErrServerError}
 	if e.Code == tool.CodeArguments {
 		r.kind = sdk.ErrInvalidParams
@@ -87,7 +90,9 @@ func (i interceptor) Before(ctx context.Context, call *a2asrv.CallContext, reque
 			return ctx, sdk.ErrInvalidParams
 		}
 		if err := i.table.Check(ctx, p, id); err != nil {
-			_, err = i.table.Authorize(ctx, p, id, nil) // records the refusal
+			if _, recorded := i.table.Authorize(ctx, p, id, nil); recorded != nil { // an outage may be over
+				err = recorded
+			}
 			return ctx, refused(err)
 		}
 	}

@@ -172,7 +172,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return nil
 	})
 	// A page of another site can send some other types without a CORS preflight request.
-	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && media != "application/json" {
+	if media, _, mediaErr := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && (mediaErr != nil || media != "application/json") {
 		err = errors.New("gatea2a: Content-Type: must be application/json")
 	}
 	if err != nil {

@@ -278,6 +278,18 @@ func post(t *testing.T, s *service, method, path, contentType, body string) (*ht
 	return response, string(must(io.ReadAll(response.Body)))
 }
 
+// A message that was refused during an outage is refused although the outage has ended
+// when the refusal is recorded.
+func TestOutageEnds(t *testing.T) {
+	s := start(t)
+	s.outage.Store(true)
+	for _, want := range []error{sdk.ErrServerError, nil} {
+		if _, err := s.client(t, "alice").SendMessage(s.ctx, message("talk", map[string]any{})); !errors.Is(err, want) {
+			t.Errorf("SendMessage() error = %v, want %v", err, want)
+		}
+	}
+}
+
 func TestMalformedRequests(t *testing.T) {
 	s := start(t)
 	call := `{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"id":"x"}}`
@@ -288,7 +300,7 @@ func TestMalformedRequests(t *testing.T) {
 	}{
 		{"valid", "POST", "/a2a", "application/json; charset=utf-8", call, 200, ""},
 		{"form", "POST", "/a2a", "text/plain", call, 400, ""},
-		{"malformed type", "POST", "/a2a", "application/json; charset", call, 200, ""},
+		{"malformed type", "POST", "/a2a", "application/json; charset", call, 400, ""},
 		{"batch", "POST", "/a2a", "application/json", "[" + call + "]", 400, ""},
 		{"name twice", "POST", "/a2a", "application/json", `{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"id":"x","ID":"y"}}`, 400, ""},
 		{"large", "POST", "/a2a", "application/json", strings.Repeat(" ", 5<<20), 413, ""},

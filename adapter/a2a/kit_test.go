@@ -115,6 +115,7 @@ type service struct {
 	key       *ecdsa.PrivateKey
 	tasks     *memory
 	stuck     atomic.Bool // it cannot be canceled
+	outage    atomic.Bool // the registry is down for one call
 }
 
 // Execute answers with a task: completed, or waiting for input.
@@ -172,7 +173,13 @@ func (s *service) config() gatea2a.Config {
 			{Name: "run", Class: "run", Arguments: tool.Args[readArguments]()},
 			{Name: "root", Class: "root", Arguments: tool.Args[readArguments]()},
 		},
-		Approvals: s.approvals, Facts: agentkit.Facts, Observer: s,
+		Approvals: s.approvals, Observer: s,
+		Facts: func(ctx context.Context, p gatehouse.Principal) (tool.Facts, error) {
+			if s.outage.CompareAndSwap(true, false) {
+				p.Subject = "broken"
+			}
+			return agentkit.Facts(ctx, p)
+		},
 	}))
 	return gatea2a.Config{
 		Executor: s, Table: table, Tasks: s.tasks,

@@ -49,6 +49,7 @@ func TestNewRefuses(t *testing.T) {
 		`"tools.example.com"`:      func(c *mcp.Config) { c.Origin = "tools.example.com" },
 		`"https://a.example/path"`: func(c *mcp.Config) { c.Origin = "https://a.example/path" },
 		`"http://a.example"`:       func(c *mcp.Config) { c.Origins = []string{"http://a.example"} },
+		`"https://bücher.example"`: func(c *mcp.Config) { c.Origins = []string{"https://bücher.example"} },
 		`Origins: ""`:              func(c *mcp.Config) { c.Origins = []string{""} },
 		"MaxBody: got -1":          func(c *mcp.Config) { c.MaxBody = -1 },
 		"Observer: is a nil":       func(c *mcp.Config) { c.Observer = gatehouse.ObserverFunc(nil) },

@@ -99,7 +99,7 @@ func ErrorBody(r *http.Request, refusal gatehouse.Refusal) gatehouse.Body {
 		return gatehouse.Body{}
 	}
 	if !e.isRead { // the gate has refused the caller
-		body, _ := io.ReadAll(io.LimitReader(e.body, min(e.maxBody, maxRefused))) // a part of a message is malformed
+		body, _ := io.ReadAll(io.LimitReader(e.body, min(e.maxBody, maxRefused))) // what cannot be read has no ID
 		if e.read(body) != nil {
 			e.id = nil
 		}

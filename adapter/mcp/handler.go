@@ -18,6 +18,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/tool"
 	"github.com/gatehouse-go/gatehouse/internal/safeurl"
+	"github.com/gatehouse-go/gatehouse/internal/text"
 	"github.com/gatehouse-go/gatehouse/internal/typednil"
 )
 
@@ -77,7 +78,7 @@ func New(config Config) (*Handler, error) {
 		u, err := safeurl.Parse(origin)
 		switch {
 		case origin == "" && i == 0:
-		case err != nil || !strings.EqualFold(strings.TrimSuffix(origin, "/"), u.Scheme+"://"+u.Host):
+		case err != nil || !text.IsVisible(origin) || !strings.EqualFold(strings.TrimSuffix(origin, "/"), u.Scheme+"://"+u.Host):
 			fail("Origins: %q is not an origin such as %q", origin, "https://tools.example.com")
 		default:
 			h.origins[strings.ToLower(u.Scheme+"://"+u.Host)] = true

@@ -48,7 +48,7 @@ func Metadata(header http.Header) http.Header {
 	return metadata
 }
 
-// response records a refusal: the gate writes the status before the body.
+// response records a refusal.
 type response struct {
 	header http.Header
 	status int
@@ -64,6 +64,7 @@ func (w *response) WriteHeader(status int) {
 }
 
 func (w *response) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
 	return w.body.Write(p)
 }
 
@@ -97,7 +98,7 @@ func code(status int) uint32 {
 		return ResourceExhausted
 	case http.StatusServiceUnavailable:
 		return Unavailable
-	case http.StatusNotFound, http.StatusTemporaryRedirect: // of ServeMux
+	case http.StatusNotFound, http.StatusMovedPermanently, http.StatusTemporaryRedirect: // of ServeMux
 		return Unimplemented
 	}
 	return PermissionDenied
