@@ -149,6 +149,11 @@ func TestUsage(t *testing.T) {
 			chat, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":3,"cache_write_tokens":2}}}`,
 			Usage{Input: 7, CacheRead: 3, CacheWrite: 2, Output: 5, Total: 12},
 		},
+		{chat, `{"service_tier":"flex","usage":{"prompt_tokens":0,"completion_tokens":0}}`, Usage{}}, // nothing was served
+		{
+			messages, "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7}}}\n\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5}}\n\n" +
+				"event: message_stop\ndata: {\"type\":\"message\\u005fstop\"}\n\n", Usage{Input: 7, Output: 5, Total: 12},
+		},
 		{responses, `{"service_tier":"priority","usage":{"input_tokens":6,"output_tokens":5}}`, Usage{Input: 6, Output: 5, Total: 11, Tier: "priority"}},
 		{
 			messages, `{"usage":{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":5,"service_tier":"batch"}}`,

@@ -112,9 +112,6 @@ func indexOr(data []byte, text string) int {
 	return len(data)
 }
 
-// close returns the unfinished event at the end of a stream.
-func (e *events) close(out []byte) []byte { return append(out, e.rest...) }
-
 // eventEnd returns the length of the first event of data, including the empty line after
 // it. data must contain a whole event. The search begins at searched. Lines end with LF
 // or CRLF; no upstream and no official client uses CR alone.

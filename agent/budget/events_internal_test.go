@@ -68,7 +68,7 @@ func TestPiecesOfAStream(t *testing.T) {
 						t.Fatalf("%d bytes are kept, want at most %d", len(e.rest), maxEvent)
 					}
 				}
-				out = e.close(out)
+				out = append(out, e.rest...)
 				u, known := e.usage()
 				if want := strings.Replace(whole, test.hidden, "", 1); string(out) != want || u.Total != test.total || known != test.whole || e.last != test.last || e.fresh != (test.total > 0) {
 					t.Fatalf("%d pieces, the first of %d bytes: %d bytes forwarded, want %d; total %d of the whole call %t, last %t, fresh %t; want %d, %t, %t",

@@ -86,7 +86,7 @@ func (e *events) responses(name, data []byte) {
 // input tokens are not needed before the next report or the end, and the client should not
 // wait.
 func (e *events) anthropic(name, data []byte) {
-	if !bytes.Contains(data, []byte(usageMember)) && !bytes.Contains(data, []byte(`"message_stop"`)) {
+	if !bytes.Contains(data, []byte(usageMember)) && string(name) != "message_stop" && !bytes.Contains(data, []byte(`"message_stop"`)) {
 		return
 	}
 	if string(name) == "message_start" && e.started == nil {

@@ -195,13 +195,16 @@ func (f *flow) used(failed bool) (Usage, bool) {
 	return Usage{}, false
 }
 
-// tail returns the bytes for the client after the last piece of a stream: an error event
-// if the upstream has not ended the stream.
-func (f *flow) tail() []byte {
-	if f.events.last || f.events.final && f.call.Shape != model.Messages {
-		return nil // some upstreams omit [DONE]
+// tail appends the end of a stream to out: the event that is not finished, or an error
+// event in place of it if the stream ended early.
+func (f *flow) tail(out []byte) []byte {
+	if f.events.last || f.events.final && f.call.Shape != model.Messages { // some upstreams omit [DONE]
+		return append(out, f.events.rest...)
 	}
-	return f.failure()
+	if f.events.unread { // the client has a part of the event
+		out = append(out, "\n\n"...)
+	}
+	return append(out, f.failure()...)
 }
 
 // failure returns the last event of a stream that was cut.

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -393,6 +394,40 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 		if spent, want := state(t, l, line)[0], first+min(test.capacity, 40); test.cut && spent != want {
 			t.Errorf("%s: spent = %d, want the hold of the cut stream, %d", test.name, spent, want)
 		}
+	}
+}
+
+// If a stream ends in the middle of an event, the client gets an error event instead of the
+// beginning of that event, which would make the error unreadable.
+func TestUnfinishedEventIsNotForwarded(t *testing.T) {
+	const unfinished = `data: {"choices":[{"delta":{"content":"`
+	for name, text := range map[string]string{"short": unfinished, "longer than an event may be": unfinished + strings.Repeat("a", 2<<20)} {
+		m, err := budget.NewMeter(budget.MeterConfig{Ledger: newLedger(t, budget.Config{}), Call: callOf(model.ChatCompletions, keyLine(1000))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, text)
+		})).ServeHTTP(w, chatRequest(t))
+		before, after, ok := strings.Cut(w.Body.String(), "event: error\n")
+		if !ok || before != "" && !strings.HasSuffix(before, "\n\n") || !strings.Contains(after, "ended early") {
+			t.Errorf("%s: body ends with %q, want an error event of its own", name, before[max(0, len(before)-20):]+after)
+		}
+	}
+}
+
+// A call whose upstream is metered too, and has stalled there, may have cost everything.
+func TestStalledInnerMeter(t *testing.T) {
+	l, transport := metered(t, func(*http.Request) (*http.Response, error) {
+		return nil, fmt.Errorf("inner: %w", budget.ErrStalled)
+	}, nil)
+	if _, err := transport.RoundTrip(chatRequest(t)); !errors.Is(err, budget.ErrStalled) {
+		t.Errorf("RoundTrip() error = %v, want %v", err, budget.ErrStalled)
+	}
+	if got, want := state(t, l, keyLine(1000)), [2]int64{holdOf(t, model.ChatCompletions, chatStream, 50), 0}; got != want {
+		t.Errorf("spent, held = %v, want %v", got, want)
 	}
 }
 

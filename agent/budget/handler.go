@@ -122,6 +122,6 @@ func (w *writer) EnableFullDuplex() error {
 func (w *writer) finish() {
 	w.flow.end(false)
 	if w.returned && w.err == nil && w.flow.events != nil {
-		_, _ = w.ResponseWriter.Write(append(w.flow.events.close(nil), w.flow.tail()...))
+		_, _ = w.ResponseWriter.Write(w.flow.tail(nil))
 	}
 }

@@ -3,6 +3,7 @@
 package budget_test
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -69,6 +70,22 @@ func state(t testing.TB, l *budget.Ledger, line budget.Line) [2]int64 {
 		t.Fatal(err)
 	}
 	return [2]int64{b[0].Spent, b[0].Held}
+}
+
+// nextMinute is a store that has a counter of the next minute already.
+type nextMinute struct{ budget.Store }
+
+func (s nextMinute) Read(ctx context.Context, tenant, account, window string, since time.Time) ([]budget.Counter, time.Time, error) {
+	counters, now, err := s.Store.Read(ctx, tenant, account, window, since)
+	return append(counters, budget.Counter{Start: since.Add(time.Minute), Count: budget.Count{Spent: 7}}), now, err
+}
+
+func TestUsageIsOfOneWindow(t *testing.T) {
+	line := keyLine(100)
+	line.Window = budget.Minute()
+	if got := state(t, newLedger(t, budget.Config{Store: nextMinute{budget.NewMemory(0)}}), line); got != [2]int64{} {
+		t.Errorf("spent, held = %v, want none of the next minute", got)
+	}
 }
 
 func TestReserveIsAllOrNothing(t *testing.T) {

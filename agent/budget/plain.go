@@ -122,6 +122,9 @@ func (p *plain) usage(shape model.Shape) (Usage, bool) {
 		return Usage{}, false
 	}
 	u, ok := parseUsage(shape, p.record)
+	if u == (Usage{}) {
+		return u, ok // nothing was served
+	}
 	tier, _ := strictjson.String(string(p.tier)) // of OpenAI, beside the record
 	u.Tier = cmp.Or(tier, u.Tier)
 	return u, ok

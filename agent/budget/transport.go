@@ -57,7 +57,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			err = cause
 		}
 		// If the client or the meter ended the call, the usage is unknown.
-		f.end(!errors.Is(err, ErrUnmetered))
+		f.end(!errors.Is(err, ErrStalled) && !errors.Is(err, ErrUnmetered))
 		f.cancel(nil)
 		return nil, err
 	}
@@ -125,8 +125,7 @@ func (b *body) fill(piece []byte) {
 		b.flow.end(false)
 		b.err = err
 		if err == io.EOF {
-			b.ready = b.flow.events.close(b.ready)
-			b.ready = append(b.ready, b.flow.tail()...)
+			b.ready = b.flow.tail(b.ready)
 		}
 	}
 }

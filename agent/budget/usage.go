@@ -47,8 +47,10 @@ func (l *Ledger) read(ctx context.Context, line *Line, at time.Time) (Balance, e
 		}
 		var sum Count
 		for _, counter := range counters {
-			sum.Spent += counter.Spent
-			sum.Held += counter.Held
+			if line.Window.kind == rolling || counter.Start.Equal(e.Start) { // the store may return later ones
+				sum.Spent += counter.Spent
+				sum.Held += counter.Held
+			}
 		}
 		return c.balance(at, sum), nil
 	}
