@@ -110,7 +110,7 @@ func checkAgent(p gatehouse.Principal, e *entry, generation int64) *gatehouse.Er
 	}
 	switch {
 	case !e.exists():
-		return refusal(ReasonUnknown, "is not in the registry")
+		return reject(p, ReasonUnknown, errors.New("agent: an agent of the request is not in the registry"))
 	case !a.Active():
 		return refusal(ReasonDecommissioned, "is decommissioned")
 	case a.Tenant != p.Tenant:
@@ -139,7 +139,10 @@ func (r *Registry) complete(ctx context.Context, p gatehouse.Principal) (gatehou
 	minted := p.Method == jwtauth.Method && p.Issuer == r.config.Issuer
 	var f facts
 	if minted {
-		f, _ = readFacts(p.Claims) // resolve returns the error
+		var err error
+		if f, err = readFacts(p.Claims); err != nil {
+			return p, reject(p, ReasonToken, err)
+		}
 		if cause := checkMinted(p, f); cause != nil {
 			return p, reject(p, ReasonToken, cause)
 		}

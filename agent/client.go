@@ -105,6 +105,9 @@ func (s *Server) client(ctx context.Context, id string) (assertion.Client, error
 	if err != nil {
 		return assertion.Client{}, err
 	}
+	if refusal := checkClient(e); refusal != nil { // before its assertion is verified and recorded
+		return assertion.Client{}, refusal
+	}
 	if len(e.keys) == 0 {
 		return assertion.Client{}, assertion.ErrUnknownClient
 	}

@@ -41,6 +41,7 @@ func (r *Registry) DecommissionEndpoint(role string) http.Handler {
 		_, err := r.Decommission(request.Context(), p.Tenant, request.PathValue("id"))
 		switch {
 		case err == nil:
+			w.Header().Set("Cache-Control", "no-store")
 			w.WriteHeader(http.StatusNoContent)
 		case errors.Is(err, ErrNotFound):
 			gatehouse.Refuse(w, request, &gatehouse.Error{Code: codeNotFound, Reason: ReasonNotFound, Cause: err})

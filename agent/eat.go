@@ -94,7 +94,9 @@ func (e *EAT) Attest(ctx context.Context, c Challenge, evidence gatehouse.Secret
 		return errEvidence("typ is not eat+jwt")
 	}
 	var nonce, cnf, profile, debug string
-	_ = eatTable.Read(token.Claims.String(), factLimits, &nonce, &cnf, &profile, &debug) // Verify has read them
+	if err := eatTable.Read(token.Claims.String(), factLimits, &nonce, &cnf, &profile, &debug); err != nil {
+		return errEvidence("malformed claims")
+	}
 	for _, claim := range []*string{&profile, &debug} {
 		*claim, _ = strictjson.String(*claim)
 	}

@@ -56,7 +56,7 @@ func (s *Server) exchange(r *http.Request, c *client, asked gatehouse.Scopes) (*
 		return nil, invalid(ReasonSubject, "the subject token has expired")
 	case subject.Actors.Len() >= maxActors:
 		return nil, invalid(ReasonDepth, fmt.Sprintf("the chain would have more than %d actors", maxActors))
-	case f.bound && c.presents == nil && len(r.Header["Dpop"]) == 0: // sign verifies the proof
+	case f.bound && c.presents == nil && (s.config.DPoP == nil || len(r.Header["Dpop"]) == 0): // sign verifies the proof
 		return nil, invalid(ReasonConfirmation, "the subject token is bound to a key, and the request proves none")
 	}
 	scopes := intersect(subject.Scopes, c.entry.scopes)

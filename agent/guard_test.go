@@ -234,6 +234,11 @@ func TestDecommissionRejectsEverything(t *testing.T) {
 			t.Errorf("Admit(%s) error = %v with the event %+v, want %s of helper-2", name, err, w.events.last(), agent.ReasonDecommissioned)
 		}
 	}
+	text := assertion("helper-2", nil)
+	forged := tokenRequest("", "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", text[:len(text)-8]+"AAAAAAAA")
+	if got := w.ask(forged); got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonDecommissioned {
+		t.Errorf("token request with a forged assertion = %d %s for %s, want invalid_client for %s", got.Status, got.Error, w.events.last().Reason, agent.ReasonDecommissioned)
+	}
 	if got := w.ask(assertionOf); got.Status != http.StatusUnauthorized || got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonDecommissioned || w.events.last().Credential != "helper-2" {
 		t.Errorf("token request = %d %s, want 401 invalid_client", got.Status, got.Error)
 	}
@@ -574,6 +579,9 @@ func TestDecommissionEndpoint(t *testing.T) {
 		}
 		recorder := httptest.NewRecorder()
 		mux.ServeHTTP(recorder, r)
+		if got := recorder.Header().Get("Cache-Control"); got != "no-store" {
+			t.Errorf("Cache-Control of %d = %q, want no-store", recorder.Code, got)
+		}
 		return recorder.Code
 	}
 	for name, test := range map[string]struct {

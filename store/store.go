@@ -70,8 +70,8 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// DB has a store for each package, all in one database. Its methods, and those of the
-// stores, are safe for concurrent use.
+// DB has a store for each package, all in one database. The stores are safe for concurrent
+// use.
 type DB struct {
 	APIKeys     apikey.Store
 	Agents      agent.Store
@@ -133,7 +133,9 @@ func Open(c Config) (*DB, error) {
 }
 
 // Start creates the tables that are missing and checks the settings of the database. It
-// needs no right to create tables that exist. Call it once, before the first request.
+// needs no right to create tables that exist. Call it once, before the first request. A
+// change of the tables that takes longer than 4 s must be made before: see
+// [sqlstore.Store.Migrate].
 //
 // Start returns an error if the service must not run: the database responds and is
 // unsuitable, which errors.Is reports as [sqlstore.ErrUnsuitable] or
@@ -193,7 +195,8 @@ func unsuitable(err error) bool {
 // Ready reports whether the database has passed its check.
 func (db *DB) Ready() bool { return db.ready.Load() }
 
-// Close ends the attempts of Start and closes the connections.
+// Close ends the attempts of Start and closes the connections. Call it after Start has
+// returned.
 func (db *DB) Close() error {
 	db.stop()
 	db.retries.Wait()
