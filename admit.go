@@ -115,7 +115,7 @@ func (g *Gate) complete(r *http.Request, a *admitted, tenants []string) *Error {
 	proved := a.principal
 	failed := func(cause error) *Error {
 		return &Error{
-			Code: CodeTemporarilyUnavailable, Reason: ReasonEnrichFailed, // the event has the caller
+			Code: CodeTemporarilyUnavailable, Reason: ReasonEnrichFailed, Issuer: proved.Issuer, Credential: proved.Credential,
 			Cause: fmt.Errorf("gatehouse: Config.Enrich: %w", cause),
 		}
 	}

@@ -78,6 +78,7 @@ func (s *cacheShard) put(id string, entry *cached, read time.Time, generation ui
 	case old == nil:
 		evict(s.found, maxKeys)
 	}
+	delete(s.missing, id)
 	s.found[id] = entry
 	return true
 }

@@ -20,7 +20,7 @@ const (
 	maxPause   = time.Minute
 
 	// maxRequests bounds the concurrent requests to one endpoint, and maxWaiting the
-	// callers that wait callers that wait for one of them to end.
+	// callers that wait for one of them to end.
 	maxRequests = 32
 	maxWaiting  = 1000
 

@@ -252,7 +252,7 @@ func (c *Client) Provider(ctx context.Context) (Provider, error) {
 	switch {
 	case err == nil:
 		return p, nil
-	case usable:
+	case usable && ctx.Err() == nil: // the caller could make no request
 		return known, nil
 	}
 	return Provider{}, fmt.Errorf("oauth: discovery of %s: %w: %w", c.issuer, ErrUnavailable, err)

@@ -197,6 +197,7 @@ func (t *Tokens) RevocationEndpoint(client ClientAuthenticator) http.Handler {
 		switch err := t.Revoke(r.Context(), token, id); {
 		case err == nil:
 			req.noStore()
+			w.WriteHeader(http.StatusOK) // a router may have set another status
 		case errors.Is(err, ErrInvalidGrant): // Revoke has reported it
 			req.write(codeInvalidGrant)
 		default:

@@ -141,7 +141,7 @@ func (c *principals) principal(r *Record) (*gatehouse.Principal, error) {
 	c.mu.RLock()
 	found, _ := c.known.Get(r.ID)
 	c.mu.RUnlock()
-	if found.version == r.Version {
+	if found.principal != nil && found.version == r.Version {
 		return found.principal, nil
 	}
 	decoded, err := decodeContent(r)

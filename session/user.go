@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -76,10 +78,17 @@ func RequireUser(next http.Handler) http.Handler {
 // checkPage checks that a request has the tag of p. The manager has checked the header;
 // checkPage checks it again for principals that the application has put into the context.
 func checkPage(r *http.Request, p gatehouse.Principal) error {
-	if err := r.ParseForm(); err != nil {
+	values := slices.Clone(r.Header[UserHeader])
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	values = append(values, query[UserField]...)
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err == nil && kind == "application/x-www-form-urlencoded" {
+		err = r.ParseForm()
+		values = append(values, r.PostForm[UserField]...)
+	}
+	if err != nil {
 		return &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: ReasonNoUser, Credential: p.Credential, Cause: err}
 	}
-	values := slices.Concat(r.Header[UserHeader], r.Form[UserField])
 	if len(values) == 0 {
 		return &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: ReasonNoUser, Credential: p.Credential, Cause: errNoUserTag}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/gatehouse-go/gatehouse"
 )
@@ -73,7 +74,7 @@ func withPageBefore(r *http.Request) *http.Request {
 		return r
 	}
 	u, err := url.Parse(r.Header.Get("Referer"))
-	if err != nil || u.Host != r.Host {
+	if err != nil || !strings.EqualFold(u.Host, r.Host) {
 		return r
 	}
 	return r.WithContext(context.WithValue(r.Context(), pageBeforeKey{}, u.RequestURI()))

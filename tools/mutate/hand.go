@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"go/ast"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -28,8 +29,14 @@ func (t *target) handMutants(name string) error {
 	for line := range strings.Lines(string(data)) {
 		number++
 		parts := strings.Split(strings.TrimSpace(line)+" ", " ## ")
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
 		source, ok := t.sources[parts[0]]
-		if !ok || strings.HasPrefix(line, "#") {
+		if !ok {
+			if _, err := os.Stat(filepath.Join(t.root, filepath.FromSlash(parts[0]))); err != nil {
+				return fmt.Errorf("%s:%d: %w", name, number, err)
+			}
 			continue
 		}
 		if len(parts) != 3 {

@@ -204,11 +204,8 @@ func (f *finder) call(n *ast.CallExpr) {
 	case (fun.Sel.Name == "Clone" || fun.Sel.Name == "clone") && len(n.Args) == 0 && f.same(fun.X, n):
 		f.change(n, kindSlice, "shared", f.raw(fun.X))
 	}
-	if isName(n.Fun, "min") || isName(n.Fun, "max") {
+	if f.info.Types[n.Fun].IsBuiltin() && (isName(n.Fun, "min") || isName(n.Fun, "max")) {
 		return // the order of their arguments has no effect
-	}
-	if name, ok := n.Fun.(*ast.Ident); ok && (name.Name == "min" || name.Name == "max") && f.info.Types[n.Fun].IsBuiltin() {
-		return // of any order
 	}
 	for i := 1; i < len(n.Args) && !f.isFunc(fun, "fmt", "Errorf"); i++ {
 		a, b := n.Args[i-1], n.Args[i]

@@ -64,7 +64,10 @@ func (t *target) units(ctx context.Context, o options, temp string) ([]*unit, er
 		u := all[i]
 		profile := filepath.Join(temp, "profile"+strconv.Itoa(i))
 		start := time.Now()
-		outcome, output := t.run(ctx, o, temp, "cover", 0, []*unit{u}, cmp.Or(o.timeout, 10*time.Minute), "-test.coverprofile="+profile)
+		outcome, output, err := t.run(ctx, o, temp, "cover", 0, []*unit{u}, cmp.Or(o.timeout, 10*time.Minute), "-test.coverprofile="+profile)
+		if err != nil {
+			return err
+		}
 		if outcome != survived {
 			return fmt.Errorf("%s: %s of the unchanged package does not pass:\n%s", t.path, u.name, output)
 		}
@@ -74,9 +77,9 @@ func (t *target) units(ctx context.Context, o options, temp string) ([]*unit, er
 			return err
 		}
 		u.blocks = covered(string(text))
-		outcome, _ = t.run(ctx, o, temp, "mutants", 0, []*unit{u}, o.limit(u.time))
+		outcome, _, err = t.run(ctx, o, temp, "mutants", 0, []*unit{u}, o.limit(u.time))
 		u.passes = outcome == survived
-		return nil
+		return err
 	})
 	slices.SortStableFunc(all, func(a, b *unit) int { return cmp.Compare(a.time, b.time) })
 	return all, err
@@ -124,7 +127,7 @@ func (t *target) reaching(units []*unit, decl *ast.FuncDecl) []*unit {
 }
 
 // run runs tests of one program with one mutant, or with none if it is 0.
-func (t *target) run(ctx context.Context, o options, temp, name string, mutant int, units []*unit, limit time.Duration, flags ...string) (outcome, output string) {
+func (t *target) run(ctx context.Context, o options, temp, name string, mutant int, units []*unit, limit time.Duration, flags ...string) (outcome, output string, err error) {
 	names := make([]string, len(units))
 	for i, u := range units {
 		names[i] = u.name
@@ -145,13 +148,15 @@ func (t *target) run(ctx context.Context, o options, temp, name string, mutant i
 	cmd.WaitDelay = time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
+	err = cmd.Run()
 	output = out.String()
-	switch {
-	case err == nil:
-		return survived, output
+	switch _, failed := errors.AsType[*exec.ExitError](err); {
+	case err == nil, errors.Is(err, exec.ErrWaitDelay): // something that it started runs on
+		return survived, output, nil
 	case strings.Contains(output, "panic: test timed out"), errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return timedOut, output
+		return timedOut, output, nil
+	case failed:
+		return killed, output, nil
 	}
-	return killed, output
+	return "", output, err
 }

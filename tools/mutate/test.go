@@ -82,7 +82,11 @@ func (t *target) test(ctx context.Context, o options, temp string, stdout io.Wri
 		m := mutants[i]
 		r := result{mutant: m, Package: t.dir, Reason: t.reasons[m.ID()], Outcome: notCompiling}
 		if !bad[i] {
-			r.Outcome = t.testMutant(ctx, o, temp, i+1, t.reaching(units, m.decl))
+			var err error
+			r.Outcome, err = t.testMutant(ctx, o, temp, i+1, t.reaching(units, m.decl))
+			if err != nil {
+				return err
+			}
 		}
 		t.results[i] = r
 		print.Lock()
@@ -94,7 +98,7 @@ func (t *target) test(ctx context.Context, o options, temp string, stdout io.Wri
 }
 
 // testMutant runs tests in groups, each of one program and about as long as all before it.
-func (t *target) testMutant(ctx context.Context, o options, temp string, number int, units []*unit) string {
+func (t *target) testMutant(ctx context.Context, o options, temp string, number int, units []*unit) (string, error) {
 	var past time.Duration
 	for len(units) > 0 {
 		var group, rest []*unit
@@ -106,12 +110,12 @@ func (t *target) testMutant(ctx context.Context, o options, temp string, number 
 			}
 			group, takes = append(group, u), takes+u.time
 		}
-		if outcome, _ := t.run(ctx, o, temp, "mutants", number, group, o.limit(takes)); outcome != survived {
-			return outcome
+		if outcome, _, err := t.run(ctx, o, temp, "mutants", number, group, o.limit(takes)); err != nil || outcome != survived {
+			return outcome, err
 		}
 		past, units = past+takes, rest
 	}
-	return survived
+	return survived, nil
 }
 
 // problems says what needs a person: survivors, and lines of the list that do
