@@ -457,6 +457,11 @@ func TestEnrichError(t *testing.T) {
 		if event := seen.only(t); event.Reason != test.reason || event.Principal.Subject != "ada" {
 			t.Errorf("Enrich error %v: event = %+v", test.err, event)
 		}
+		if _, _, err := gate.Admit(request()); test.status == 503 {
+			if e, _ := errors.AsType[*gatehouse.Error](err); e == nil || e.Issuer != user().Issuer || e.Credential != "jti-1" {
+				t.Errorf("Admit() error = %+v, want one with the issuer and the credential", e)
+			}
+		}
 	}
 }
 

@@ -150,6 +150,12 @@ func TestMetadataAreCached(t *testing.T) {
 		ask(5, false)
 		time.Sleep(4 * time.Second)
 		ask(6, true)
+		time.Sleep(time.Hour)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := client.Provider(ended); err == nil {
+			t.Error("Provider(ended) error = nil, want one: the caller can make no request")
+		}
 	})
 }
 

@@ -52,6 +52,14 @@ func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
+// router has a status before the handler sets one, as those of some frameworks do.
+type router struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *router) WriteHeader(status int) { w.status = status }
+
 // checkError checks an error response.
 func checkError(t *testing.T, name string, w *httptest.ResponseRecorder, status int, code string) {
 	t.Helper()
@@ -264,6 +272,10 @@ func TestRevocationEndpoint(t *testing.T) {
 		if w.Code != http.StatusOK || w.Body.Len() > 0 || w.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: status = %d, header = %v, body = %q, want 200 without body", name, w.Code, w.Header(), w.Body)
 		}
+	}
+	preset := &router{ResponseWriter: httptest.NewRecorder(), status: http.StatusNotFound}
+	if e.revocation.ServeHTTP(preset, post(form("token", "x", "client_id", "web"))); preset.status != http.StatusOK {
+		t.Errorf("status = %d behind a router that has set 404, want 200", preset.status)
 	}
 	e.recorded()
 	e.rejected("revoked", first.Token, refresh.ReasonRevoked)

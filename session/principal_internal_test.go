@@ -20,6 +20,10 @@ func TestPrincipalCacheIsBounded(t *testing.T) {
 			t.Fatalf("principal of record %d is decoded twice or of %s, error %v", n, p.Subject, err)
 		}
 	}
+	// A record of a store that counts from 0 is no record of the cache.
+	if p, err := cache.principal(&Record{Session: Session{ID: "new"}, Principal: `{"principal":{}}`}); err != nil || p == nil {
+		t.Errorf("principal of version 0 = %v, %v, want one", p, err)
+	}
 	if got := cache.known.Len(); got != maxCached {
 		t.Errorf("%d principals are cached, want %d", got, maxCached)
 	}

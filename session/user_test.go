@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -84,6 +85,16 @@ func TestRequireUser(t *testing.T) {
 		{"query of another user", "PUT", "/?session_user=" + foreign, p, none, 409},
 		{"query and another field", "POST", "/?session_user=" + own, p, form("session_user=" + foreign), 409},
 		{"nothing", "POST", "/", p, none, 400},
+		{"header with another type", "POST", "/", p, func(r *http.Request) {
+			header(session.UserHeader, own)(r)
+			header("Content-Type", "application/json; charset=")(r) // malformed
+			r.Body = nil
+		}, 200},
+		{"malformed query that others have read", "POST", "/?session_user=" + own + "&%zz", p, func(r *http.Request) { _ = r.ParseForm() }, 400},
+		{"field that others have read from a multipart form", "POST", "/", p, func(r *http.Request) {
+			header("Content-Type", "multipart/form-data; boundary=b")(r)
+			r.Form = url.Values{session.UserField: {own}}
+		}, 400},
 		{"form without the field", "POST", "/", p, form("note=x"), 400},
 		{"malformed form", "POST", "/", p, form("session_user=" + own + "&%zz"), 400},
 		{"DELETE", "DELETE", "/", p, none, 400},

@@ -110,6 +110,9 @@ func TestRefusalsOfTheGate(t *testing.T) {
 			[]func(*http.Request){ended, header("Referer", "http://example.com/notes/7?edit=1")},
 			401, "reload this page", `href="/auth/login?return_to=%2Fnotes%2F7%3Fedit%3D1"`,
 		},
+		"form, host in capitals": {
+			"POST", []func(*http.Request){ended, header("Referer", "http://EXAMPLE.com/notes/7")}, 401, "reload", `href="/auth/login?return_to=%2Fnotes%2F7"`,
+		},
 		"form, page of another host": {"POST", []func(*http.Request){ended, header("Referer", "http://evil.example/notes")}, 401, "reload", `href="/auth/login"`},
 		"form, hostile page":         {"POST", []func(*http.Request){ended, header("Referer", "http://example.com//evil.example/x")}, 401, "reload", `href="/auth/login"`},
 		"form of another site":       {"POST", []func(*http.Request){header("Sec-Fetch-Site", "cross-site")}, 403, "Nothing was changed", `href="/"`},

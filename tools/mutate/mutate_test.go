@@ -239,7 +239,7 @@ func TestHand(t *testing.T) {
 		code = run(t.Context(), []string{"-C", "testdata", "-equivalent", os.DevNull, "-hand", list, "guards"}, &out, &errs)
 		return code, out.String(), errs.String()
 	}
-	write("# comment\nguards/guards.go ## len(s) >  10 ## len(s) > 11\nguards/guards.go ## s == \"x\" || ## \nother/other.go ## x ## y\n")
+	write("# comment\nguards/guards.go ## len(s) >  10 ## len(s) > 11\nguards/guards.go ## s == \"x\" || ## \nkinds/kinds.go ## x ## y\n")
 	code, stdout, stderr := hand()
 	for _, want := range []string{"2 mutants", "survived      guards/guards.go:21 Check: len(s) >  10 => len(s) > 11", "killed        guards/guards.go:24 Check: s == \"x\" || => \n"} {
 		if code != 1 || !strings.Contains(stdout, want) {
@@ -247,6 +247,7 @@ func TestHand(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
+		"guards/gaurds.go ## x ## y":              "1: stat ",
 		"guards/guards.go ## x":                   "1: not of the form",
 		"guards/guards.go ## nil ## y":            "want 1: nil",
 		"guards/guards.go ## nowhere ## y":        "the code is 0 times",
