@@ -76,7 +76,7 @@ func (db *DB) openSQL(connector driver.Connector, c Config) error {
 	db.prepare = func(ctx context.Context) error {
 		pool := sql.OpenDB(connector)
 		defer pool.Close()
-		stores, err := sqlstore.New(sqlstore.Config{DB: pool})
+		stores, err := sqlstore.New(sqlstore.Config{DB: pool, Timeout: attemptTimeout})
 		if err != nil {
 			return err
 		}

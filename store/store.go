@@ -39,7 +39,7 @@ import (
 
 const (
 	defaultConnections = 16
-	attemptTimeout     = 4 * time.Second
+	attemptTimeout     = 10 * time.Second
 	attemptInterval    = 2 * time.Second
 )
 
@@ -134,13 +134,13 @@ func Open(c Config) (*DB, error) {
 
 // Start creates the tables that are missing and checks the settings of the database. It
 // needs no right to create tables that exist. Call it once, before the first request. A
-// change of the tables that takes longer than 4 s must be made before: see
+// change of the tables that takes longer than 10 s must be made before: see
 // [sqlstore.Store.Migrate].
 //
 // Start returns an error if the service must not run: the database responds and is
 // unsuitable, which errors.Is reports as [sqlstore.ErrUnsuitable] or
 // [redisstore.ErrUnsuitable], the file of SQLite cannot be used, or Seed fails. If a
-// server does not respond, Start returns nil after at most 4 s, logs the reason, and tries
+// server does not respond, Start returns nil after at most 10 s, logs the reason, and tries
 // again every 2 s until it succeeds, ctx ends or Close is called.
 func (db *DB) Start(ctx context.Context) error {
 	ctx, db.stop = context.WithCancel(ctx)

@@ -136,6 +136,7 @@ func openShared(t *testing.T, driver string) (dsn string, keys *apikey.Keys, dow
 	if err := db.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, deadline, "the store is prepared", db.Ready)
 	return dsn, operator(t, db.APIKeys), down, up
 }
 
