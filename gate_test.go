@@ -439,6 +439,25 @@ func TestEnrich(t *testing.T) {
 	}
 }
 
+func TestPoliciesSeeWhatEnrichAdds(t *testing.T) {
+	gate := newGate(t, gatehouse.Config{
+		Authenticators: list{accepts(user())},
+		Enrich: func(_ *http.Request, p gatehouse.Principal) (gatehouse.Principal, error) {
+			p.Roles = roleSet("admin")
+			return p, nil
+		},
+	})
+	admin := gatehouse.PolicyFunc(func(_ *http.Request, p gatehouse.Principal) error {
+		if !p.Roles.Has("admin") {
+			return errors.New("not an admin")
+		}
+		return nil
+	})
+	if _, _, err := gate.Admit(request(), admin); err != nil {
+		t.Errorf("Admit() error = %v, want nil", err)
+	}
+}
+
 func TestEnrichError(t *testing.T) {
 	for _, test := range []struct {
 		err    error

@@ -321,8 +321,11 @@ func TestIssuerHeader(t *testing.T) {
 	c := config(func(c *jwtauth.Config) {
 		iap := c.Issuers[0]
 		iap.URL, iap.Header = other, "x-goog-iap-jwt-assertion"
-		c.Issuers = append(c.Issuers, iap)
-		c.Issuers[0].AnyTenant, c.Issuers[1].Tenants = true, []string{"acme"}
+		iap.Tenants = []string{"acme"}
+		third := iap
+		third.URL, third.Header = "https://third.example.com", "x-third-jwt"
+		c.Issuers = append(c.Issuers, iap, third)
+		c.Issuers[0].AnyTenant = true
 	})
 	a := newAuthenticator(t, c)
 	var seen http.Header
@@ -337,6 +340,7 @@ func TestIssuerHeader(t *testing.T) {
 		}{
 			"first":                   {http.Header{"Authorization": {"Bearer " + first}}, 200, ""},
 			"second":                  {http.Header{assertion: {second}}, 200, ""},
+			"third":                   {http.Header{"X-Third-Jwt": {token(nil, object{"iss": "https://third.example.com"})}}, 200, ""},
 			"first in the header":     {http.Header{assertion: {first}}, 403, "invalid_token"},
 			"second in Authorization": {http.Header{"Authorization": {"Bearer " + second}}, 401, "invalid_token"},
 			"both":                    {http.Header{"Authorization": {"Bearer " + first}, assertion: {second}}, 400, "invalid_request"},

@@ -557,6 +557,21 @@ func TestErrorResponses(t *testing.T) {
 	}
 }
 
+// A login that Admit refuses leaves the session of the browser, whoever it is of.
+func TestRefusedLoginOfAnotherUser(t *testing.T) {
+	s := newSite(t, func(c *signin.Config) { c.Admit.Groups = []string{"staff"} })
+	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
+	s.Claims = func(c object) { c["groups"] = []string{"staff"} }
+	s.login("")
+	s.Claims = func(c object) { c["sub"], c["groups"] = "mallory", []string{"guests"} }
+	if w := s.login(""); w.Code != http.StatusForbidden {
+		t.Errorf("callback: status %d, want 403", w.Code)
+	}
+	if p, err := s.principal(); err != nil || p.Subject != "alice" {
+		t.Errorf("session of %q, %v, want that of alice", p.Subject, err)
+	}
+}
+
 // TestLoginOfAnotherUser: the session of the user of before ends as by a logout, with its
 // tokens, also if the new one does not start. Those of the same user stay valid, because
 // they may be of one grant with the new ones.

@@ -164,6 +164,19 @@ func TestStepUpAgeCountsToTheCallback(t *testing.T) {
 	})
 }
 
+// TestFreshLoginMayTakeLong: prompt=login asks for an authentication after the begin of the
+// login, however long ago that was.
+func TestFreshLoginMayTakeLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		response := s.Authorize(s.start("?prompt=login"))
+		time.Sleep(5 * time.Minute)
+		if w := s.callback(response); w.Code != http.StatusSeeOther {
+			t.Errorf("callback: status %d, want 303: %s", w.Code, w.Body)
+		}
+	})
+}
+
 // TestStepUpAtTheLimit: a login that becomes too old while the browser is at the
 // authorization server is made again there, and not refused here.
 func TestStepUpAtTheLimit(t *testing.T) {

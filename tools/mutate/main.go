@@ -8,7 +8,7 @@
 //
 // The packages are directories below -C. The source tree is never changed: the go
 // command gets the changed files as an overlay, once for all mutants of a package, and
-// each mutant is tested with the tests that reach its function, the fastest first. The
+// each mutant is tested first with the tests that reach its function, the fastest first. The
 // kinds of changes, of which -kinds selects some:
 //
 //   - check, a guard: an if or a case whose body ends in return, continue, break or

@@ -101,8 +101,8 @@ func covered(profile string) map[string][]block {
 	return blocks
 }
 
-// reaching returns the tests that run the function of a mutant, the fastest first. If there
-// is none, a process that a test starts may do so: then it returns all.
+// reaching returns the tests in the order in which a mutant is tested: first those that run
+// its function, the fastest first, and then the others, whose processes may run it.
 func (t *target) reaching(units []*unit, decl *ast.FuncDecl) []*unit {
 	at := func(offset ast.Node, end bool) position {
 		p := t.fset.Position(offset.Pos())
@@ -112,18 +112,17 @@ func (t *target) reaching(units []*unit, decl *ast.FuncDecl) []*unit {
 		return position{p.Line, p.Column}
 	}
 	from, to := at(decl.Body, false), at(decl.Body, true)
-	var list []*unit
+	var list, others []*unit
 	for _, u := range units {
 		if slices.ContainsFunc(u.blocks[path.Base(t.fset.Position(decl.Pos()).Filename)], func(b block) bool {
 			return !b.from.before(from) && !to.before(b.to)
 		}) {
 			list = append(list, u)
+		} else {
+			others = append(others, u)
 		}
 	}
-	if list == nil {
-		return units
-	}
-	return list
+	return append(list, others...)
 }
 
 // run runs tests of one program with one mutant, or with none if it is 0.
