@@ -557,7 +557,7 @@ func TestErrorResponses(t *testing.T) {
 	}
 }
 
-// A login that Admit refuses leaves the session of the browser, whoever it is of.
+// A login that Admit refuses does not end the session of another user in the browser.
 func TestRefusedLoginOfAnotherUser(t *testing.T) {
 	s := newSite(t, func(c *signin.Config) { c.Admit.Groups = []string{"staff"} })
 	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
