@@ -151,10 +151,7 @@ func TestRefusalDoesNotEndTask(t *testing.T) {
 func TestTasksBelongToCaller(t *testing.T) {
 	s := start(t)
 	alice := s.client(t, "alice")
-	blocking := false
-	send := message("watch", nil)
-	send.Config = &sdk.MessageSendConfig{Blocking: &blocking}
-	task := s.send(t, alice, send)
+	task := s.watch(t, alice)
 	for _, name := range []string{"bob", "globex", "cousin"} {
 		other := s.client(t, name)
 		_, get := other.GetTask(s.ctx, &sdk.TaskQueryParams{ID: task.ID})
@@ -192,10 +189,7 @@ func TestTasksBelongToCaller(t *testing.T) {
 func TestTasksUnavailable(t *testing.T) {
 	s := start(t)
 	client := s.client(t, "alice")
-	blocking := false
-	send := message("watch", nil)
-	send.Config = &sdk.MessageSendConfig{Blocking: &blocking}
-	task := s.send(t, client, send)
+	task := s.watch(t, client)
 	s.stuck.Store(true)
 	if got, err := client.CancelTask(s.ctx, &sdk.TaskIDParams{ID: task.ID}); err == nil {
 		t.Errorf("CancelTask(stuck) = %+v, nil, want an error", got)
@@ -237,24 +231,12 @@ func TestStreamEndsWithCredential(t *testing.T) {
 func TestWriteDeadline(t *testing.T) {
 	s := start(t)
 	for method, want := range map[string]bool{"message/stream": true, "tasks/resubscribe": true, "message/send": false} {
-		w := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
 		r := httptest.NewRequestWithContext(s.ctx, http.MethodPost, "/a2a", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"`+method+`"}`))
 		r.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer alice"}}
-		s.Config.Handler.ServeHTTP(w, r)
-		if w.removed != want {
-			t.Errorf("%s removed the write deadline: %t, want %t", method, w.removed, want)
+		if got := agentkit.RemovesWriteDeadline(s.Config.Handler, r); got != want {
+			t.Errorf("%s removed the write deadline: %t, want %t", method, got, want)
 		}
 	}
-}
-
-type deadlineRecorder struct {
-	*httptest.ResponseRecorder
-	removed bool
-}
-
-func (w *deadlineRecorder) SetWriteDeadline(deadline time.Time) error {
-	w.removed = deadline.IsZero()
-	return nil
 }
 
 func TestStreamedRefusal(t *testing.T) {

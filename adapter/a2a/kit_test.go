@@ -224,6 +224,14 @@ func (s *service) client(t *testing.T, caller string) *a2aclient.Client {
 	return client
 }
 
+// watch begins a task that runs until it is canceled.
+func (s *service) watch(t *testing.T, client *a2aclient.Client) *sdk.Task {
+	t.Helper()
+	send := message("watch", nil)
+	send.Config = &sdk.MessageSendConfig{Blocking: new(bool)}
+	return s.send(t, client, send)
+}
+
 // send sends a message to a task. The SDK answers the message before a moment earlier
 // than it ends its execution, and until then it answers the next one with an internal
 // error.

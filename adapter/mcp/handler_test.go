@@ -377,22 +377,10 @@ func TestCallEndsWithRequest(t *testing.T) {
 func TestWriteDeadline(t *testing.T) {
 	s := start(t)
 	for method, want := range map[string]bool{"subscriptions/listen": true, "tools/list": false} {
-		w := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"`+method+`"}`))
 		r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer agent"}}
-		s.Config.Handler.ServeHTTP(w, r)
-		if w.removed != want {
-			t.Errorf("%s removed the write deadline: %t, want %t", method, w.removed, want)
+		if got := agentkit.RemovesWriteDeadline(s.Config.Handler, r); got != want {
+			t.Errorf("%s removed the write deadline: %t, want %t", method, got, want)
 		}
 	}
-}
-
-type deadlineRecorder struct {
-	*httptest.ResponseRecorder
-	removed bool
-}
-
-func (w *deadlineRecorder) SetWriteDeadline(deadline time.Time) error {
-	w.removed = deadline.IsZero()
-	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -91,6 +92,24 @@ func Facts(_ context.Context, p gatehouse.Principal) (tool.Facts, error) {
 		return tool.Facts{Kind: tool.APIKey}, nil
 	}
 	return tool.Facts{Kind: tool.OwnToken, Attested: true, Obtainable: Scopes("exec:run")}, nil
+}
+
+// RemovesWriteDeadline reports whether a handler removes the write deadline of the
+// connection of a request.
+func RemovesWriteDeadline(h http.Handler, r *http.Request) bool {
+	w := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
+	h.ServeHTTP(w, r)
+	return w.removed
+}
+
+type deadlineRecorder struct {
+	*httptest.ResponseRecorder
+	removed bool
+}
+
+func (w *deadlineRecorder) SetWriteDeadline(deadline time.Time) error {
+	w.removed = deadline.IsZero()
+	return nil
 }
 
 // Approvals returns approvals in memory, with a URL.
