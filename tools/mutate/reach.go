@@ -104,19 +104,12 @@ func covered(profile string) map[string][]block {
 // reaching returns the tests in the order in which a mutant is tested: first those that run
 // its function, the fastest first, and then the others, whose processes may run it.
 func (t *target) reaching(units []*unit, decl *ast.FuncDecl) []*unit {
-	at := func(offset ast.Node, end bool) position {
-		p := t.fset.Position(offset.Pos())
-		if end {
-			p = t.fset.Position(offset.End())
-		}
-		return position{p.Line, p.Column}
-	}
-	from, to := at(decl.Body, false), at(decl.Body, true)
+	begin, end := t.fset.Position(decl.Body.Pos()), t.fset.Position(decl.Body.End())
+	from, to := position{begin.Line, begin.Column}, position{end.Line, end.Column}
+	inside := func(b block) bool { return !b.from.before(from) && !to.before(b.to) }
 	var list, others []*unit
 	for _, u := range units {
-		if slices.ContainsFunc(u.blocks[path.Base(t.fset.Position(decl.Pos()).Filename)], func(b block) bool {
-			return !b.from.before(from) && !to.before(b.to)
-		}) {
+		if slices.ContainsFunc(u.blocks[path.Base(begin.Filename)], inside) {
 			list = append(list, u)
 		} else {
 			others = append(others, u)
