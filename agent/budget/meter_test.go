@@ -39,17 +39,6 @@ const (
 	failed    = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"usage\":null}}\n\n"
 )
 
-// holdOf returns the hold of a body of one message "hello": its input bound and 50
-// output tokens.
-func holdOf(t *testing.T, shape model.Shape, body string, limit int64) int64 {
-	t.Helper()
-	c, err := model.Parse(shape, []byte(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c.Worst(model.Model{}, limit)
-}
-
 // TestMeter shows what each kind of response is charged, in both forms. A spent of -1
 // is the whole hold.
 func TestMeter(t *testing.T) {
@@ -154,9 +143,9 @@ func TestMeter(t *testing.T) {
 					spent = holdOf(t, test.shape, test.body, limit)
 				}
 				if form == "handler" {
-					g.settled(t) // after the response, if the proxy flushes
+					g.settled() // after the response, if the proxy flushes
 				}
-				g.check("after the response", spent, 0)
+				expect(t, "after the response", g.ledger, g.line, spent, 0)
 			})
 		}
 	}
@@ -203,9 +192,7 @@ func TestMeterRefuses(t *testing.T) {
 				g := newGateway(t, form, model.ChatCompletions, func(http.ResponseWriter, *http.Request) {
 					t.Error("the request reached the upstream")
 				}, test.change)
-				if _, err := g.ledger.Reserve(t.Context(), "used", budget.Charge{Line: g.line, Amount: 900}); err != nil {
-					t.Fatal(err)
-				}
+				reserve(t, g.ledger, "used", charge(g.line, 900))
 				status, text, header := g.post(chatBody)
 				if status != test.status || !strings.Contains(text, test.body) {
 					t.Errorf("status %d, body %s, want %d, %s", status, text, test.status, test.body)
@@ -213,7 +200,7 @@ func TestMeterRefuses(t *testing.T) {
 				if limit := header.Get("RateLimit"); status == 429 && (!strings.HasPrefix(limit, `"key-day@`+here().String()+`";r=100;t=`) || header.Get("Retry-After") != "2") {
 					t.Errorf("RateLimit = %q, Retry-After = %q", limit, header.Get("Retry-After"))
 				}
-				g.check("after the refusal", 0, 900)
+				expect(t, "after the refusal", g.ledger, g.line, 0, 900)
 			})
 		}
 	}
@@ -226,10 +213,7 @@ func TestNewMeterReportsAllErrors(t *testing.T) {
 			t.Errorf("NewMeter error = %v, want one for %s", err, field)
 		}
 	}
-	m, err := budget.NewMeter(budget.MeterConfig{Ledger: newLedger(t, budget.Config{}), Call: callOf(model.ChatCompletions)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := newMeter(t, newLedger(t, budget.Config{}), model.ChatCompletions, nil)
 	for name, wrap := range map[string]func(){"Handler": func() { m.Handler(nil) }, "Transport": func() { m.Transport((*http.Transport)(nil)) }} {
 		func() {
 			defer func() {
@@ -253,7 +237,7 @@ func TestMeterRefusesErrors(t *testing.T) {
 		{fmt.Errorf("call: %w", own), 403, "own"}, {fmt.Errorf("call: %w", budget.ErrUnbounded), 403, budget.ReasonUnbounded}, {io.ErrUnexpectedEOF, 503, budget.ReasonInvalid},
 	} {
 		for _, rewrite := range []bool{false, true} {
-			m, err := budget.NewMeter(budget.MeterConfig{Ledger: newLedger(t, budget.Config{}), Call: func(*http.Request) (budget.Call, error) {
+			m := must(budget.NewMeter(budget.MeterConfig{Ledger: newLedger(t, budget.Config{}), Call: func(*http.Request) (budget.Call, error) {
 				if !rewrite {
 					return budget.Call{}, test.err
 				}
@@ -266,14 +250,9 @@ func TestMeterRefusesErrors(t *testing.T) {
 						return test.err
 					},
 				}, nil
-			}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
-			if e, _ := refusal(t, err); e.Code.Status() != test.status || e.Reason != test.reason {
-				t.Errorf("RoundTrip after %v = %v, want %d %s", test.err, e, test.status, test.reason)
-			}
+			}}))
+			_, err := m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
+			refused(t, "RoundTrip after "+test.err.Error(), err, test.status, test.reason)
 		}
 	}
 }
