@@ -79,6 +79,7 @@ func TestChunks(t *testing.T) {
 			k.stop()
 			k.hold(10)
 		}, 0, 10, 1},
+		{"are not reserved for nothing", 1000, 100, func(k *pools) { k.hold(0) }, 0, 0, 1},
 		{"are half of a small limit", 1000, 1000, func(k *pools) { k.hold(10) }, 0, 500, 1},
 		{"are half of what is left", 1000, 1000, func(k *pools) {
 			reserve(k.t, newLedger(k.t, budget.Config{Store: k.store}), "other", charge(k.line, 900))
@@ -89,6 +90,16 @@ func TestChunks(t *testing.T) {
 			k.hold(10)
 		}, 91, 100, 3},
 		{"are smaller if another one is not used up", 1000, 100, func(k *pools) { k.hold(60); k.hold(50) }, 0, 160, 2},
+		{"are settled when a newer one is in use", 1000, 100, func(k *pools) {
+			first := k.hold(60)
+			k.hold(50)
+			k.settle(first, 55)
+		}, 55, 60, 3},
+		{"are charged in full if a call outlives them", 1000, 100, func(k *pools) {
+			h := k.hold(10)
+			time.Sleep(3 * time.Minute)
+			refused(k.t, "Extend after three minutes", h.Extend(k.t.Context(), 20), 503, budget.ReasonUnavailable)
+		}, 100, 0, 2},
 		{"count a call once", 1000, 100, func(k *pools) {
 			h := k.hold(10)
 			k.settle(h, 9)
@@ -176,10 +187,9 @@ func TestChunks(t *testing.T) {
 					t.Errorf("%d calls of the store, want %d", calls, test.calls)
 				}
 				expect(t, "at the end", k.Ledger, k.line, test.spent, test.held)
-				// A process that dies has used all of its chunks.
 				for _, r := range k.store.reserved {
-					if e := r.Entries[0]; r.TTL > time.Minute && e.Floor != e.Amount {
-						t.Errorf("chunk of %d with the floor %d, want both equal", e.Amount, e.Floor)
+					if e := r.Entries[0]; e.Account != "tenant/acme" || r.TTL > time.Minute && e.Floor != e.Amount { // a process that dies has used all of its chunks
+						t.Errorf("chunk of %d with the floor %d of %s, want both equal and of tenant/acme", e.Amount, e.Floor, e.Account)
 					}
 				}
 			})
@@ -221,7 +231,7 @@ func TestFaultyStoreIsUnavailable(t *testing.T) {
 		calls map[int64]int // by the size of a chunk
 		store func(n int) budget.Result
 	}{
-		{`outcome "x" of Reserve`, map[int64]int{0: 1, 10: 1}, func(int) budget.Result { return budget.Result{Outcome: "x"} }},
+		{`outcome "x" of Reserve`, map[int64]int{0: 1, 10: 1}, func(int) budget.Result { return budget.Result{Outcome: "x", Counts: make([]budget.Count, 1)} }},
 		{"no count", map[int64]int{0: 1, 10: 1}, func(int) budget.Result { return budget.Result{Outcome: budget.Exceeded} }},
 		{"no", map[int64]int{0: 3, 10: 4}, func(n int) budget.Result {
 			return budget.Result{Outcome: budget.Moved, At: time.Now().AddDate(0, n, 0)}

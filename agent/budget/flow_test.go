@@ -297,16 +297,28 @@ func TestHandlerIsCut(t *testing.T) {
 	running := func(output string) string {
 		return strings.Replace(chunk, "null", `{"prompt_tokens":7,"completion_tokens":`+output+`}`, 1)
 	}
+	small, six := holdOf(t, model.ChatCompletions, chatStream, 10), func([]byte) int64 { return 6 }
 	for _, test := range []struct {
-		hold   int64
-		count  func([]byte) int64
-		events [3]string
+		unit      budget.Unit
+		max, hold int64
+		count     func([]byte) int64
+		events    [3]string
 	}{
-		{holdOf(t, model.ChatCompletions, chatStream, 10), func([]byte) int64 { return 6 }, [3]string{chunk, chunk, chunk}},
-		{holdOf(t, model.ChatCompletions, chatStream, 50), nil, [3]string{running("50"), running("51"), chunk}},
+		{budget.Tokens, small, small, six, [3]string{chunk, chunk, chunk}},
+		{"micro_usd", 1000, small, six, [3]string{chunk, chunk, chunk}},
+		{budget.Tokens, 1000, holdOf(t, model.ChatCompletions, chatStream, 50), nil, [3]string{running("50"), running("51"), chunk}},
 	} {
-		l := newLedger(t, budget.Config{})
-		m := newMeter(t, l, model.ChatCompletions, func(c *budget.Call) { c.Lines[0].Max, c.Step, c.Count = test.hold, 10, test.count })
+		l, line := newLedger(t, budget.Config{}), keyLine(test.max)
+		line.Unit = test.unit
+		m := must(budget.NewMeter(budget.MeterConfig{
+			Ledger: l, Call: callOf(model.ChatCompletions, func(c *budget.Call) { c.Step, c.Count = 10, test.count }, line),
+			Price: func(_ string, _ budget.Unit, u budget.Usage) (int64, error) {
+				if u.Output > 10 {
+					return 0, budget.ErrUnbounded // so that the hold cannot grow
+				}
+				return u.Total, nil
+			},
+		}))
 		w := httptest.NewRecorder()
 		m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
@@ -321,7 +333,7 @@ func TestHandlerIsCut(t *testing.T) {
 		if got := w.Body.String(); !strings.HasPrefix(got, test.events[0]) || strings.Count(got, "ended early") != 1 {
 			t.Errorf("body = %q, want one event that it ended early", got)
 		}
-		expect(t, "after the cut", l, keyLine(1000), test.hold, 0)
+		expect(t, "after the cut", l, line, test.hold, 0)
 	}
 }
 

@@ -74,6 +74,7 @@ func TestReserveChecksItsCharges(t *testing.T) {
 		{"Account.Name:", func(c *budget.Charge) { c.Line.Account.Name = "a\n" }},
 		{"Unit:", func(c *budget.Charge) { c.Line.Unit = "micro/usd" }},
 		{"Window: required", func(c *budget.Charge) { c.Line.Window = budget.Window{} }},
+		{"Window: the zone Local", func(c *budget.Charge) { c.Line.Window = budget.Day(time.Local) }},
 		{"Max: 9007199254740992:", func(c *budget.Charge) { c.Line.Max = budget.MaxAmount + 1 }},
 		{"Max: -1:", func(c *budget.Charge) { c.Line.Max = -1 }},
 		{"Spare: 101:", func(c *budget.Charge) { c.Line.Spare = 101 }},
@@ -247,7 +248,8 @@ func TestUsageIsOfOneWindow(t *testing.T) {
 
 func TestTenantListsItsBudgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLedger(t, budget.Config{})
+		s := newStore()
+		l := newLedger(t, budget.Config{Store: s})
 		lines := []budget.Line{keyLine(100), keyLine(500), tenantLine(300), tenantLine(1000)}
 		lines[1].Unit, lines[2].Window, lines[3].Window = "micro_usd", budget.Rolling24h(), budget.Month(zone(t, "Europe/Berlin"))
 		before := lines[2]
@@ -273,19 +275,32 @@ func TestTenantListsItsBudgets(t *testing.T) {
 		if others, err := l.Tenant(t.Context(), "other"); err != nil || len(others) != 0 {
 			t.Errorf("Tenant(other) = %v, %v, want nothing", others, err)
 		}
+		for _, c := range []budget.Counter{{Account: "key", Window: "day"}, {Account: "key/a", Window: "year"}} {
+			s.more = []budget.Counter{c}
+			_, err := l.Tenant(t.Context(), "other")
+			refused(t, "Tenant with a malformed counter", err, 503, budget.ReasonUnavailable)
+		}
 	})
 }
 
 func TestReplayedCallsAreRefusedOrMarked(t *testing.T) {
-	l := newLedger(t, budget.Config{})
-	line := keyLine(100)
-	h := reserve(t, l, "1", charge(line, 60))
-	if again := reserve(t, l, "1", charge(line, 60)); h.Replayed || !again.Replayed {
-		t.Errorf("Replayed of the first and the second Reserve = %v, %v, want false, true", h.Replayed, again.Replayed)
-	}
-	_, err := l.Reserve(t.Context(), "1", charge(line, 10))
-	refused(t, "Reserve of another call with the ID", err, 409, budget.ReasonReplayed)
-	_ = h.SettleAll(t.Context())
-	_, err = l.Reserve(t.Context(), "1", charge(line, 60))
-	refused(t, "Reserve of an ended call", err, 409, budget.ReasonReplayed)
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(t, budget.Config{})
+		line := keyLine(100)
+		h := reserve(t, l, "1", charge(line, 60))
+		if again := reserve(t, l, "1", charge(line, 60)); h.Replayed || !again.Replayed {
+			t.Errorf("Replayed of the first and the second Reserve = %v, %v, want false, true", h.Replayed, again.Replayed)
+		}
+		reserve(t, l, "expired", charge(line, 10))
+		refuse := func(what, id string, amount int64) {
+			t.Helper()
+			_, err := l.Reserve(t.Context(), id, charge(line, amount))
+			refused(t, "Reserve of "+what, err, 409, budget.ReasonReplayed)
+		}
+		refuse("another call with the ID", "1", 10)
+		_ = h.SettleAll(t.Context())
+		refuse("an ended call", "1", 60)
+		time.Sleep(time.Minute)
+		refuse("an expired call", "expired", 10)
+	})
 }

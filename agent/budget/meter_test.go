@@ -51,7 +51,7 @@ func TestMeter(t *testing.T) {
 		status   int
 		ends     string // with which the body ends
 	}{
-		"chat":               {chat, chatBody, answer(200, "\r\n{ \"x\" :\t\"\\\"usage\\\":\\\\\", \"choices\" : [{\"usage\":1}] , \"usage\" : { \"prompt_tokens\" : 7 , \"completion_tokens\" : 5, \"total_tokens\": 12} }"), 12, 200, "}"},
+		"chat":               {chat, chatBody, answer(200, " \t\r\n{ \"x\" :\t\"\\\"usage\\\":\\\\\", \"choices\" : [{\"usage\":1}] , \"usage\" : { \"prompt_tokens\" : 7 , \"completion_tokens\" : 5, \"total_tokens\": 12} }"), 12, 200, "}"},
 		"total is larger":    {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":40}}`), 40, 200, "}"},
 		"parts are larger":   {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":2}}`), 12, 200, "}"},
 		"above the hold":     {chat, chatBody, answer(200, `{"usage":{"total_tokens":999}}`), 999, 200, "}"},
@@ -64,6 +64,8 @@ func TestMeter(t *testing.T) {
 		"two counts":         {chat, chatBody, answer(200, `{"usage":{"total_tokens":1,"total_tokens":2}}`), -1, 200, "}"},
 		"cached above 2^53":  {chat, chatBody, answer(200, `{"usage":{"total_tokens":12,"prompt_tokens_details":{"cached_tokens":9007199254740992}}}`), -1, 200, "}"},
 		"large record":       {chat, chatBody, answer(200, `{"usage":{"x":"`+strings.Repeat("x", 64<<10)+`","total_tokens":9}}`), -1, 200, "}"},
+		"only the output":    {chat, chatBody, answer(200, `{"usage":{"completion_tokens":5}}`), -1, 200, "}"},
+		"sum above 2^53":     {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":9007199254740991,"completion_tokens":1}}`), -1, 200, "}"},
 		"only the input":     {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7}}`), -1, 200, "}"},
 		"truncated":          {chat, chatBody, answer(200, `{"usage":{"total_tokens":1}`), -1, 200, "}"},
 		"refused":            {chat, chatBody, answer(400, `{"error":{}}`), 0, 400, "}"},
@@ -71,6 +73,9 @@ func TestMeter(t *testing.T) {
 		"error with usage":   {chat, chatBody, answer(500, `{"error":{},"usage":{"total_tokens":9}}`), 9, 500, "}"},
 		"responses":          {responses, responseBody, answer(200, `{"usage":{"input_tokens":6,"output_tokens":5,"total_tokens":11}}`), 11, 200, "}"},
 		"embeddings":         {embeddings, embeddingBody, answer(200, `{"data":[],"usage":{"prompt_tokens":2,"total_tokens":2}}`), 2, 200, "}"},
+		"embedding's input":  {embeddings, embeddingBody, answer(200, `{"usage":{"prompt_tokens":2}}`), 2, 200, "}"},
+		"negative cache":     {messages, messageBody, answer(200, `{"usage":{"input_tokens":7,"cache_read_input_tokens":-3,"output_tokens":5}}`), -1, 200, "}"},
+		"no output":          {messages, messageBody, answer(200, `{"usage":{"input_tokens":7}}`), -1, 200, "}"},
 		"messages":           {messages, messageBody, answer(200, `{"usage":{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":5}}`), 17, 200, "}"},
 		"compressed":         {chat, chatBody, withHeader(200, "Content-Encoding", "gzip", "x"), -1, 502, ""},
 		"chat stream":        {chat, chatStream, streamOf(chunk, finish, usageOnly, done), 12, 200, finish + done},
@@ -82,6 +87,7 @@ func TestMeter(t *testing.T) {
 		"no usage in chat":   {chat, chatStream, streamOf(chunk, finish, done), -1, 200, done},
 		"no end mark":        {chat, chatStream, streamOf(chunk, finish, usageOnly), 12, 200, finish},
 		"chat ends early":    {chat, chatStream, streamOf(chunk), -1, 200, "\"param\":null}}\n\n"},
+		"usage of no report": {chat, chatStream, streamOf(`data: {"choices":[],"x":{"usage":1}}` + "\n\n"), -1, 200, "\"param\":null}}\n\n"},
 		"running usage":      {chat, chatStream, streamOf(strings.Replace(chunk, `"usage":null`, `"usage":{"total_tokens":9}`, 1)), -1, 200, "\"param\":null}}\n\n"},
 		"null before usage":  {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"x":{"usage" : null},"usage" : {"total_tokens":9}`, 1), done), 9, 200, done},
 		"usage before null":  {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9},"x":{"usage":null}`, 1), done), 9, 200, done},

@@ -22,14 +22,15 @@ import (
 // than it should.
 type store struct {
 	budget.Store
-	down, lossy  atomic.Bool // lossy: Reserve is done, and its answer is lost
+	down         atomic.Bool
 	calls, swept atomic.Int64
 	pause        time.Duration                          // before each call
 	ahead        time.Duration                          // the clock of Read
-	more         []budget.Counter                       // of Read
+	more         []budget.Counter                       // of Read and List
 	reserve      func(budget.Reservation) budget.Result // answers Reserve if it is set
 	mu           sync.Mutex
 	reserved     []budget.Reservation // by Reserve and Extend
+	faults       []string             // of the next calls: "Reserve fails", "Reserve is lost" after it is done, or of Settle
 }
 
 var errDown = errors.New("connection refused")
@@ -49,14 +50,32 @@ func (s *store) call(r ...budget.Reservation) error {
 	return nil
 }
 
+// next sets the faults of the next calls.
+func (s *store) next(faults ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = faults
+}
+
+// fault reports whether a fault is the next one.
+func (s *store) fault(fault string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	is := len(s.faults) > 0 && s.faults[0] == fault
+	if is {
+		s.faults = s.faults[1:]
+	}
+	return is
+}
+
 func (s *store) Reserve(ctx context.Context, r budget.Reservation) (result budget.Result, err error) {
-	if err := s.call(r); err != nil {
-		return result, err
+	if err := s.call(r); err != nil || s.fault("Reserve fails") {
+		return result, errDown
 	}
 	if s.reserve != nil {
 		return s.reserve(r), nil
 	}
-	if result, err = s.Store.Reserve(ctx, r); s.lossy.Load() {
+	if result, err = s.Store.Reserve(ctx, r); s.fault("Reserve is lost") {
 		return budget.Result{}, errDown
 	}
 	return result, err
@@ -69,11 +88,14 @@ func (s *store) Extend(ctx context.Context, r budget.Reservation) (budget.Result
 	return s.Store.Extend(ctx, r)
 }
 
-func (s *store) Settle(ctx context.Context, tenant, id string, amounts []int64) (budget.Result, error) {
-	if err := s.call(); err != nil {
-		return budget.Result{}, err
+func (s *store) Settle(ctx context.Context, tenant, id string, amounts []int64) (result budget.Result, err error) {
+	if err := s.call(); err != nil || s.fault("Settle fails") {
+		return result, errDown
 	}
-	return s.Store.Settle(ctx, tenant, id, amounts)
+	if result, err = s.Store.Settle(ctx, tenant, id, amounts); s.fault("Settle is lost") {
+		return budget.Result{}, errDown
+	}
+	return result, err
 }
 
 func (s *store) Read(ctx context.Context, tenant, account, window string, since time.Time) ([]budget.Counter, time.Time, error) {
@@ -88,7 +110,8 @@ func (s *store) List(ctx context.Context, tenant string, limit int) ([]budget.Co
 	if err := s.call(); err != nil {
 		return nil, time.Time{}, err
 	}
-	return s.Store.List(ctx, tenant, limit)
+	counters, now, err := s.Store.List(ctx, tenant, limit)
+	return append(counters, s.more...), now, err
 }
 
 func (s *store) Sweep(ctx context.Context, limit int) (int, error) {
@@ -142,19 +165,25 @@ func TestUnrecordedCallsAreBoundedAndRecordedLater(t *testing.T) {
 		l := newLedger(t, budget.Config{Store: store, AllowUnrecorded: 50, Observer: observer})
 		run(t, l)
 		line := keyLine(100)
+		_, err := l.Reserve(t.Context(), "0", charge(tenantLine(9), 10))
+		refused(t, "Reserve above a limit while the store is available", err, 403, budget.ReasonTooLarge)
+		reserve(t, l, "full", charge(tenantLine(9), 9))
+		_, err = l.Reserve(t.Context(), "0", charge(tenantLine(9), 1))
+		refused(t, "Reserve without capacity while the store is available", err, 429, budget.ReasonBusy)
 		store.down.Store(true)
 		h := reserve(t, l, "1", charge(line, 30))
 		refused(t, "Extend above AllowUnrecorded", h.Extend(t.Context(), 51), 503, budget.ReasonUnavailable)
 		noError(t, h.Extend(t.Context(), 40))
-		_, err := l.Reserve(t.Context(), "2", charge(line, 11))
+		_, err = l.Reserve(t.Context(), "2", charge(line, 11))
 		refused(t, "Reserve above AllowUnrecorded", err, 503, budget.ReasonUnavailable)
 		noError(t, h.Settle(t.Context(), 25))
 		noError(t, reserve(t, l, "3", charge(line, 25)).Settle(t.Context(), 24)) // the rest of AllowUnrecorded
 		// What was used is recorded also if it does not fit any more.
 		reserve(t, newLedger(t, budget.Config{Store: store.Store, Hold: 24 * time.Hour}), "other", charge(line, 90))
 		time.Sleep(time.Hour) // the windows may have changed
+		store.next("Reserve fails", "Reserve is lost", "Settle fails", "Settle is lost")
 		store.down.Store(false)
-		time.Sleep(2 * time.Second)
+		time.Sleep(10 * time.Second)
 		expect(t, "after the outage", l, line, 49, 90)
 		if got, want := observer.types(), []gatehouse.EventType{budget.EventUnrecorded, budget.EventUnrecorded}; !slices.Equal(got, want) {
 			t.Errorf("events = %v, want %v", got, want)
@@ -179,13 +208,15 @@ func TestSettleIsRepeatedAfterAnOutage(t *testing.T) {
 		l := newLedger(t, budget.Config{Store: store, Observer: observer})
 		run(t, l)
 		line := keyLine(100)
-		h, whole := reserve(t, l, "1", charge(line, 60)), reserve(t, l, "2", charge(line, 20))
+		chunked := chunkedLine(1000, 100)
+		h, whole, part := reserve(t, l, "1", charge(line, 60)), reserve(t, l, "2", charge(line, 20)), reserve(t, l, "part", charge(chunked, 100))
 		store.down.Store(true)
-		_, reserved := l.Reserve(t.Context(), "3", charge(line, 1))
+		_, reserved := l.Reserve(t.Context(), "3", charge(line, 0))
+		_, chunk := l.Reserve(t.Context(), "4", charge(chunked, 1))
 		_, usage := l.Usage(t.Context(), line)
 		_, tenant := l.Tenant(t.Context(), "acme")
 		for name, err := range map[string]error{
-			"Reserve": reserved, "Usage": usage, "Tenant": tenant,
+			"Reserve": reserved, "Reserve of a chunk": chunk, "Extend of a chunk": part.Extend(t.Context(), 101), "Usage": usage, "Tenant": tenant,
 			"Extend": h.Extend(t.Context(), 61), "Settle": h.Settle(t.Context(), 10), "SettleAll": whole.SettleAll(t.Context()),
 		} {
 			if e, _ := refused(t, name+" without the store", err, 503, budget.ReasonUnavailable); !errors.Is(e, errDown) {
@@ -212,7 +243,7 @@ func TestLostAnswerIsNotCharged(t *testing.T) {
 			l := newLedger(t, budget.Config{Store: store})
 			run(t, l)
 			m := newMeter(t, l, model.ChatCompletions, func(c *budget.Call) { c.ID = id })
-			store.lossy.Store(true)
+			store.next("Reserve is lost")
 			_, err := m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
 			refused(t, "RoundTrip", err, 503, budget.ReasonUnavailable)
 			time.Sleep(2 * time.Second)
@@ -230,6 +261,7 @@ func TestObserverBlocksNoOtherCall(t *testing.T) {
 		budget.EventOverrun:    {0, 95, 95, 5},
 		budget.EventThreshold:  {100, 60, 60, 100},
 		budget.EventUnrecorded: {0, 60, 0, 0},
+		budget.EventUnsettled:  {0, 60, 60, 5},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var seen atomic.Bool
@@ -246,14 +278,20 @@ func TestObserverBlocksNoOtherCall(t *testing.T) {
 			line := chunkedLine(1000, test.chunk)
 			if test.chunk > 0 {
 				line.Warn = []float64{0.05}
+			}
+			if kind != budget.EventUnrecorded {
 				run(t, l)
 			}
 			store.down.Store(kind == budget.EventUnrecorded)
 			ended := make(chan error, 1)
 			go func() {
 				h, err := l.Reserve(t.Context(), "1", charge(line, 60))
+				store.down.Store(kind == budget.EventUnrecorded || kind == budget.EventUnsettled)
 				if err == nil {
 					err = h.Settle(t.Context(), test.spends)
+				}
+				if kind == budget.EventUnsettled {
+					err = nil // Run settles it
 				}
 				if err == nil && kind == budget.EventThreshold { // the first chunk is settled before another one is fetched
 					_, err = l.Reserve(t.Context(), "2", charge(line, 60))
@@ -261,8 +299,12 @@ func TestObserverBlocksNoOtherCall(t *testing.T) {
 				ended <- err
 			}()
 			<-blocked
+			store.down.Store(kind == budget.EventUnrecorded)
 			reserve(t, l, "3", charge(line, 5))
 			store.down.Store(false)
+			if kind == budget.EventUnsettled {
+				time.Sleep(2 * time.Second)
+			}
 			expect(t, "while the observer of "+string(kind)+" blocks", l, line, test.spent, test.held)
 			close(released)
 			noError(t, <-ended)
