@@ -101,29 +101,18 @@ func TestNewNetwork(t *testing.T) {
 // neither a failure nor a client that hangs up loses the event or the suspension.
 func TestEventIsRepeatedUntilSettled(t *testing.T) {
 	for _, test := range []struct {
-		event   gatehouse.EventType
-		suspend bool
+		event      gatehouse.EventType
+		suspend    bool
+		thresholds apikey.Thresholds
 	}{
-		{apikey.EventNewNetwork, true},
-		{apikey.EventBurst, true},
-		{apikey.EventBurst, false},
-		{apikey.EventUsedAfterRevocation, false},
-		{apikey.EventFailures, false},
+		{apikey.EventNewNetwork, true, apikey.Thresholds{NewNetworks: true, Suspend: []gatehouse.EventType{apikey.EventNewNetwork}}},
+		{apikey.EventBurst, true, apikey.Thresholds{Burst: 2, BurstFloor: 1, Suspend: []gatehouse.EventType{apikey.EventBurst}}},
+		{apikey.EventBurst, false, apikey.Thresholds{Burst: 2, BurstFloor: 1}},
+		{apikey.EventUsedAfterRevocation, false, apikey.Thresholds{UsesAfterRevocation: true}},
+		{apikey.EventFailures, false, apikey.Thresholds{Failures: 1}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			thresholds := apikey.Thresholds{
-				NewNetworks: test.event == apikey.EventNewNetwork, UsesAfterRevocation: test.event == apikey.EventUsedAfterRevocation,
-			}
-			if test.event == apikey.EventBurst {
-				thresholds.Burst, thresholds.BurstFloor = 2, 1
-			}
-			if test.event == apikey.EventFailures {
-				thresholds.Failures = 1
-			}
-			if test.suspend {
-				thresholds.Suspend = []gatehouse.EventType{test.event}
-			}
-			f := newKeys(t, withThresholds(thresholds))
+			f := newKeys(t, withThresholds(test.thresholds))
 			key, text := f.create(t, request())
 			f.wantReason(t, text, "")
 			advance(time.Minute)

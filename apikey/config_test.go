@@ -101,8 +101,14 @@ func TestDefaults(t *testing.T) {
 		Kind: gatehouse.KindService, Subject: "o", Issuer: "acme", Environment: "live", Method: "api_key",
 		Credential: key.ID, Expires: key.Expires, Claims: claims(t, "{}"),
 	}
-	if got := send(t, get(text), f.Keys).principal; got != want {
-		t.Errorf("principal = %+v, want %+v", got, want)
+	for range 2 { // without a cache
+		if got := send(t, get(text), f.Keys).principal; got != want {
+			t.Errorf("principal = %+v, want %+v", got, want)
+		}
+	}
+	f.wantCalls(t, "Find", 2)
+	if got := f.Stats(); got != (apikey.Stats{}) {
+		t.Errorf("Stats() = %+v, want zeros without a cache", got)
 	}
 }
 

@@ -117,20 +117,26 @@ func malformedKeys() map[string]string {
 }
 
 func TestParseRejectsMalformedKeys(t *testing.T) {
+	f := newKeys(t, nil)
 	for name, text := range malformedKeys() {
+		send(t, get(text), f.Keys)
 		if label, err := apikey.Parse(text); !errors.Is(err, apikey.ErrMalformed) || label != (apikey.Label{}) {
 			t.Errorf("Parse(%s) = %v, %v, want ErrMalformed", name, label, err)
 		}
 	}
+	f.wantCalls(t, "Find", 0)
 }
 
 // The checksum detects each replaced character and each swapped pair.
 func TestParseRejectsTypingErrors(t *testing.T) {
+	f := newKeys(t, nil)
 	for i := range len(golden) {
 		for j := range len(digits) {
 			text := golden[:i] + digits[j:j+1] + golden[i+1:]
 			if _, err := apikey.Parse(text); (err == nil) != (text == golden) {
 				t.Errorf("Parse with character %d replaced by %s: error = %v", i, digits[j:j+1], err)
+			} else if err != nil {
+				_, _ = f.Authenticate(get(text))
 			}
 		}
 		if i > 0 && golden[i] != golden[i-1] {
@@ -140,6 +146,7 @@ func TestParseRejectsTypingErrors(t *testing.T) {
 			}
 		}
 	}
+	f.wantCalls(t, "Find", 0)
 }
 
 func TestPatternFindsKeys(t *testing.T) {
