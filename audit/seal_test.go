@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -34,10 +33,7 @@ func TestOpenRefusesForgedRecords(t *testing.T) {
 		"copied": {func(l [][]byte) [][]byte {
 			return append(l, bytes.Replace(l[5], []byte(`"seq":5`), []byte(`"seq":6`), 1))
 		}, false, "record 6 was changed"},
-		"changed, alone": {func(l [][]byte) [][]byte {
-			l[3] = bytes.Replace(l[3], []byte("reports"), []byte("Reports"), 1)
-			return l
-		}, true, "record 3 was changed"},
+		"changed, alone": {edit(3, "reports", "Reports"), true, "record 3 was changed"},
 		"removed and numbered anew, alone": {func(l [][]byte) [][]byte {
 			l[4] = bytes.Replace(l[5], []byte(`"seq":5`), []byte(`"seq":4`), 1)
 			return l[:5]
@@ -45,7 +41,7 @@ func TestOpenRefusesForgedRecords(t *testing.T) {
 	} {
 		for kind, key := range map[string]crypto.Signer{"Ed25519": logKey, "P-256": ecKey} {
 			t.Run(name+" "+kind, func(t *testing.T) {
-				path := filepath.Join(t.TempDir(), "audit.jsonl")
+				path := newPath(t)
 				config := audit.Config{Path: path, Key: key, Origin: origin}
 				l := open(t, config)
 				observe(t, l, 5)
@@ -73,7 +69,7 @@ type hardware struct{ crypto.Signer }
 
 // Without the private key in memory, records have no seal, and the log works.
 func TestSignerWithoutSeal(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	path := newPath(t)
 	for range 2 {
 		l := open(t, audit.Config{Path: path, Key: hardware{logKey}})
 		observe(t, l, 1)
@@ -104,9 +100,8 @@ func (u *unavailable) Sign(r io.Reader, text []byte, o crypto.SignerOpts) ([]byt
 // record, or by Close.
 func TestUnavailableKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "audit.jsonl")
 		key := &unavailable{Signer: logKey}
-		l := open(t, audit.Config{Path: path, Key: key})
+		l, path := create(t, audit.Config{Key: key})
 		fail := func() {
 			key.down.Store(true)
 			time.Sleep(time.Minute)
