@@ -121,21 +121,17 @@ func TestUsedSuccessorEndsGracePeriod(t *testing.T) {
 
 // Covers RFC 6749 §5.2; RFC 9700 §4.14.2, §4.14.2 (rotation); ASVS 5.0 §10.4.5.
 func TestReuseRevokesFamily(t *testing.T) {
-	for _, order := range [][2]string{{"attacker", "user"}, {"user", "attacker"}} {
-		t.Run(order[0]+" first", func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newServer(t)
-				stolen := s.begin().Token
-				one := s.accepted(order[0], stolen)
-				pass(time.Hour)
-				one = s.accepted(order[0]+" again", one.Token)
-				pass(time.Hour)
-				s.rejected(order[1], stolen, refresh.ReasonReused)
-				s.rejected(order[0], one.Token, refresh.ReasonRevoked)
-				s.accepted("token of another family", s.begin().Token)
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) { // one of the two is the attacker
+		s := newServer(t)
+		stolen := s.begin().Token
+		one := s.accepted("first party", stolen)
+		pass(time.Hour)
+		one = s.accepted("first party, again", one.Token)
+		pass(time.Hour)
+		s.rejected("second party", stolen, refresh.ReasonReused)
+		s.rejected("first party", one.Token, refresh.ReasonRevoked)
+		s.accepted("token of another family", s.begin().Token)
+	})
 }
 
 // Covers RFC 6749 §10.4 (guess).
