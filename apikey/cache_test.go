@@ -140,9 +140,11 @@ func TestClockOfTheStore(t *testing.T) {
 				f.wantReason(t, second, "")
 				f.wantCalls(t, "Touch", 2)
 				advance(59*time.Minute - time.Microsecond)
+				finds := f.store.count("Find") + map[bool]int{true: 1, false: 2}[ttl > 0]
 				f.wantReason(t, second, "")
 				advance(time.Microsecond)
 				f.wantReason(t, second, apikey.ReasonExpired)
+				f.wantCalls(t, "Find", finds)
 			})
 		}
 	}
@@ -396,6 +398,13 @@ func TestCacheFillDuringChange(t *testing.T) {
 			must(elsewhere.Revoke(t.Context(), id))(t)
 			f.wantReason(t, text, apikey.ReasonRevoked)
 		}, false, apikey.ReasonRevoked, 3, 1},
+		"revoked and deleted elsewhere, and reported": {func(t *testing.T, f, elsewhere fixture, id, _ string) {
+			must(elsewhere.Revoke(t.Context(), id))(t)
+			if err := elsewhere.Delete(t.Context(), id); err != nil {
+				t.Error(err)
+			}
+			f.Invalidate(id)
+		}, false, apikey.ReasonUnknown, 2, 1},
 		"changed in both calls": {func(_ *testing.T, f, _ fixture, _, _ string) { f.Invalidate("") }, true, "", 2, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -442,6 +451,10 @@ func TestCacheIsBounded(t *testing.T) {
 			f.wantReason(t, text, "")
 		}
 		f.wantCalls(t, "Find", finds)
+		f.Invalidate(ids[0])
+		if found, missing := f.Cached(); found != 9 || missing != apikey.MaxEntries {
+			t.Errorf("the cache has %d keys and %d missing IDs without one of the keys, want 9 and %d", found, missing, apikey.MaxEntries)
+		}
 	})
 }
 

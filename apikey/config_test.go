@@ -44,8 +44,8 @@ func TestNewReportsEveryError(t *testing.T) {
 		}},
 		{"Peppers[0].Version: required, greater than 0", func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(0, 'a')} }},
 		{"Peppers[1].Version: 3 occurs twice", func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(3, 'a'), pepper(3, 'b')} }},
-		{"Peppers[0].Secret: got 31 bytes, at least 32 are required", func(c *apikey.Config) {
-			c.Peppers = []apikey.Pepper{{Version: 1, Secret: gatehouse.NewSecret(make([]byte, 31))}}
+		{"Peppers[1].Secret: got 31 bytes, at least 32 are required", func(c *apikey.Config) {
+			c.Peppers = []apikey.Pepper{pepper(2, 'a'), {Version: 1, Secret: gatehouse.NewSecret(make([]byte, 31))}}
 		}},
 		{"AllowUnpeppered: has no effect without Peppers", func(c *apikey.Config) { c.AllowUnpeppered = true }},
 		{"Proxies[0]: invalid network", func(c *apikey.Config) { c.Proxies = []netip.Prefix{{}} }},

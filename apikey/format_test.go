@@ -16,9 +16,9 @@ import (
 const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 // checksum is a second implementation of the checksum, from its definition.
-func checksum(body string) string {
-	n := uint64(crc32.ChecksumIEEE([]byte(body)))
-	text := ""
+func checksum(body string) string { return base62(uint64(crc32.ChecksumIEEE([]byte(body)))) }
+
+func base62(n uint64) (text string) {
 	for range 6 {
 		text = digits[n%62:][:1] + text
 		n /= 62
@@ -86,6 +86,7 @@ func malformedKeys() map[string]string {
 		"no checksum":              body,
 		"wrong checksum":           body + "000000",
 		"checksum in base 64":      body + "3N+MSK",
+		"checksum above 32 bits":   body + base62(1<<32+uint64(crc32.ChecksumIEEE([]byte(body)))),
 		"truncated":                golden[:len(golden)-1],
 		"one character more":       golden + "0",
 		"space before":             " " + golden,

@@ -29,7 +29,7 @@ func TestList(t *testing.T) {
 			if i%3 != 0 {
 				keys = append(keys, key)
 			}
-			advance(time.Duration(i%2) * time.Second)
+			advance(time.Duration(i%2) * (time.Second + time.Microsecond))
 		}
 		idsBy := func(compare func(a, b apikey.Key) int) (ids []string) {
 			slices.SortFunc(keys, compare)

@@ -74,7 +74,7 @@ func TestMemoryObeysExpiry(t *testing.T) {
 		}
 		create("deleted")
 		create("kept")
-		due := apikey.Query{Filter: apikey.Filter{AnyTenant: true}, ExpiresWithin: day, Limit: 9}
+		due := apikey.Query{Filter: apikey.Filter{AnyTenant: true}, ExpiresWithin: time.Microsecond, Limit: 9}
 		for _, test := range []struct {
 			wait time.Duration
 			want error
@@ -109,6 +109,9 @@ func TestMemoryStoreIsReported(t *testing.T) {
 		_, got := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "acme", Issuer: issuer, Observer: events})
 		if all := events.take(); !errors.Is(got, err) || len(all) != 1 || all[0].Type != apikey.EventMemoryStore || all[0].Issuer != issuer || all[0].Level != slog.LevelWarn {
 			t.Errorf("New error = %v, events = %+v, want %v and EventMemoryStore", got, all, err)
+		}
+		if _, err := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Observer: events}); err == nil || len(events.take()) > 0 {
+			t.Errorf("New without a prefix: error = %v, want one and no event", err)
 		}
 	}
 }
