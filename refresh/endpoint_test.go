@@ -400,17 +400,19 @@ func TestEndpointUnavailable(t *testing.T) {
 func TestNoGraceRetryAfterFailedAccessToken(t *testing.T) {
 	for _, test := range []struct {
 		name     string
-		lifetime time.Duration // for which revocations are kept
+		lifetime time.Duration // for which revocations are kept, 0 without revocations
 		hook     error
 		scope    string
 		retried  int
 	}{
-		{"hook", time.Hour, errDown, "reports:read", http.StatusOK},
+		{"hook", 0, errDown, "reports:read", http.StatusOK},
 		{"longer than revocations are kept", 14 * time.Minute, nil, "reports:read reports:write", http.StatusServiceUnavailable},
 	} {
 		s := newServer(t, func(c *refresh.Config) {
-			c.NoGrace, c.Issuer = true, issuer
-			c.Revocations = must(revocation.New(revocation.Config{Store: revocation.NewMemory(0), Issuers: []string{issuer}, MaxLifetime: test.lifetime}))
+			if c.NoGrace = true; test.lifetime > 0 {
+				c.Revocations = must(revocation.New(revocation.Config{Store: revocation.NewMemory(0), Issuers: []string{issuer}, MaxLifetime: test.lifetime}))
+				c.Issuer = issuer
+			}
 		})
 		hook := test.hook
 		var signed []string // the scopes of the tokens
@@ -445,11 +447,16 @@ func TestNoGraceRetryAfterFailedAccessToken(t *testing.T) {
 
 func TestTokenEndpointChecksConfig(t *testing.T) {
 	a := newAuthorizationServer(t)
-	for name, c := range map[string]refresh.TokenEndpointConfig{
-		"Signer": {Audience: audience}, "Audience": {Signer: a.signer},
+	for _, test := range []struct {
+		name   string
+		config refresh.TokenEndpointConfig
+	}{
+		{"Signer", refresh.TokenEndpointConfig{Audience: audience}},
+		{"Audience", refresh.TokenEndpointConfig{Signer: a.signer}},
+		{"Audience", refresh.TokenEndpointConfig{Signer: a.signer, Audience: "a\nb"}},
 	} {
-		if _, err := a.TokenEndpoint(c); err == nil || !strings.Contains(err.Error(), "refresh: TokenEndpointConfig."+name+":") {
-			t.Errorf("TokenEndpoint without %s: error = %v", name, err)
+		if _, err := a.TokenEndpoint(test.config); err == nil || !strings.Contains(err.Error(), "refresh: TokenEndpointConfig."+test.name+":") {
+			t.Errorf("TokenEndpoint(%+v) error = %v, want one of %s", test.config, err, test.name)
 		}
 	}
 }

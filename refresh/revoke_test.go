@@ -71,14 +71,8 @@ func TestRevokeFamily(t *testing.T) {
 	s.recorded()
 	s.rejected("revoked", issued.Token, refresh.ReasonRevoked)
 	for _, call := range [][2]string{
-		{"bob", other.Family.ID},
-		{"", other.Family.ID},
-		{"Alice", other.Family.ID},
-		{"web", other.Family.ID}, // the client
-		{"alice", ""},
-		{"alice", "x"},
-		{"alice", other.Family.ID + " "},
-		{"alice", string(other.Token.Reveal())},
+		{"bob", other.Family.ID}, {"", other.Family.ID}, {"Alice", other.Family.ID}, {"web", other.Family.ID}, // the client
+		{"alice", ""}, {"alice", "x"}, {"alice", other.Family.ID + " "}, {"alice", string(other.Token.Reveal())},
 	} {
 		err := s.RevokeFamily(t.Context(), call[0], call[1])
 		if _, unavailable := errors.AsType[*gatehouse.Error](err); unavailable || !errors.Is(err, refresh.ErrNotFound) {
@@ -102,10 +96,8 @@ func TestRevokeAll(t *testing.T) {
 	for n := range 1201 { // more than two batches
 		begin([]string{"alice", "carol"}[n%2], "app")
 	}
-	begin("alice", "phone")
 	begin("alice", "tv")
 	own := begin("bob", "web")
-	begin("bob", "phone")
 	begin("bob", "web")
 	for _, test := range []struct {
 		filter refresh.Filter
@@ -113,10 +105,8 @@ func TestRevokeAll(t *testing.T) {
 	}{
 		{refresh.Filter{Client: "app"}, 1201},
 		{refresh.Filter{Client: "app"}, 0},
-		{refresh.Filter{Client: "phone"}, 2},
 		{refresh.Filter{Subject: "alice"}, 1},
 		{refresh.Filter{Subject: "bob", Except: own}, 1},
-		{refresh.Filter{Subject: "bob"}, 1},
 	} {
 		if n, err := s.RevokeAll(t.Context(), test.filter); n != test.want || err != nil {
 			t.Errorf("RevokeAll(%+v) = %d, %v, want %d", test.filter, n, err, test.want)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -255,62 +254,6 @@ func TestConcurrentUseYieldsOneSuccessor(t *testing.T) {
 		}
 		s.recorded()
 		s.accepted("successor", results[0].Token)
-	}
-}
-
-func TestConcurrentUseWithoutGraceRevokesFamily(t *testing.T) {
-	for range 20 {
-		s := newServer(t, func(c *refresh.Config) { c.NoGrace = true })
-		first := s.begin()
-		var mu sync.Mutex
-		var successors []gatehouse.Secret
-		contract.Together(64, func(int) {
-			issued, err := s.rotate(first.Token)
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				successors = append(successors, issued.Token)
-			} else if err != refresh.ErrInvalidGrant {
-				t.Errorf("Rotate error = %v", err)
-			}
-		})
-		if len(successors) != 1 {
-			t.Fatalf("%d calls of Rotate succeeded, want 1", len(successors))
-		}
-		if got := s.recorded(); strings.Count(got, string(refresh.ReasonReused)) != 1 || strings.Count(got, string(refresh.ReasonRevoked)) != 62 {
-			t.Errorf("events = %q, want 1 of reuse and 62 of a revoked family", got)
-		}
-		s.rejected("successor", successors[0], refresh.ReasonRevoked)
-	}
-}
-
-func TestNoRotationAfterRevocation(t *testing.T) {
-	for range 20 {
-		s := newServer(t)
-		issued := s.begin()
-		revoked := make(chan struct{})
-		contract.Together(8, func(i int) {
-			if i == 0 {
-				if err := s.RevokeFamily(t.Context(), "alice", issued.Family.ID); err != nil {
-					t.Errorf("RevokeFamily error = %v", err)
-				}
-				close(revoked)
-				return
-			}
-			for after := 0; after < 3; {
-				late := false
-				select {
-				case <-revoked:
-					late = true
-					after++
-				default:
-				}
-				if _, err := s.rotate(issued.Token); late && err != refresh.ErrInvalidGrant || err != nil && err != refresh.ErrInvalidGrant {
-					t.Errorf("Rotate, after the revocation = %v: error = %v", late, err)
-					return
-				}
-			}
-		})
 	}
 }
 
