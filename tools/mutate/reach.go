@@ -103,11 +103,10 @@ func covered(profile string) map[string][]block {
 
 // reaching returns the tests in the order in which a mutant is tested: first those that run
 // its function, the fastest first, and then the others, whose processes may run it.
-func (t *target) reaching(units []*unit, decl *ast.FuncDecl) []*unit {
+func (t *target) reaching(units []*unit, decl *ast.FuncDecl) (list, others []*unit) {
 	begin, end := t.fset.Position(decl.Body.Pos()), t.fset.Position(decl.Body.End())
 	from, to := position{begin.Line, begin.Column}, position{end.Line, end.Column}
 	inside := func(b block) bool { return !b.from.before(from) && !to.before(b.to) }
-	var list, others []*unit
 	for _, u := range units {
 		if slices.ContainsFunc(u.blocks[path.Base(begin.Filename)], inside) {
 			list = append(list, u)
@@ -115,7 +114,7 @@ func (t *target) reaching(units []*unit, decl *ast.FuncDecl) []*unit {
 			others = append(others, u)
 		}
 	}
-	return append(list, others...)
+	return list, others
 }
 
 // run runs tests of one program with one mutant, or with none if it is 0.
@@ -124,7 +123,12 @@ func (t *target) run(ctx context.Context, o options, temp, name string, mutant i
 	for i, u := range units {
 		names[i] = u.name
 	}
-	args := append([]string{"-test.failfast", "-test.timeout=" + limit.String(), "-test.run=^(" + strings.Join(names, "|") + ")$"}, flags...)
+	args := append([]string{"-test.timeout=" + limit.String(), "-test.run=^(" + strings.Join(names, "|") + ")$"}, flags...)
+	if o.needless {
+		args = append(args, "-test.v")
+	} else {
+		args = append(args, "-test.failfast")
+	}
 	if o.short {
 		args = append(args, "-test.short")
 	}
