@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,8 @@ type unit struct {
 	blocks  map[string][]block // what it runs, by file
 	passes  bool               // in the program with mutants
 }
+
+var isTest = regexp.MustCompile(`^(Test|Fuzz|Example)`)
 
 // block is a part of a file without branches, as the cover tool sees it.
 type block struct{ from, to position }
@@ -52,7 +55,8 @@ func (t *target) units(ctx context.Context, o options, temp string) ([]*unit, er
 			return nil, fmt.Errorf("%s: %w\n%s", t.path, err, out)
 		}
 		for name := range strings.FieldsSeq(string(out)) {
-			if !strings.HasPrefix(name, "Benchmark") && (o.tests == nil || o.tests.MatchString(name)) {
+			// The program also prints benchmarks, and a warning that it has no directory for coverage.
+			if isTest.MatchString(name) && (o.tests == nil || o.tests.MatchString(name)) {
 				all = append(all, &unit{program: i, name: name})
 			}
 		}
