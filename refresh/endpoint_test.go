@@ -244,8 +244,8 @@ func TestEndpointRejections(t *testing.T) {
 			}
 		}
 	}
-	// Unknown parameters are ignored, those in the URL too, and resource may be repeated (RFC 8707).
-	valid := request("POST", "/token?x=z&scope=reports%3Aread&client_id=tv", urlencoded, refreshForm(good.Token, "x", "y", "resource", "a", "resource", "b"))
+	// Unknown parameters are ignored, those in the URL too, and a secret without a value. resource may be repeated (RFC 8707).
+	valid := request("POST", "/token?x=z&scope=reports%3Aread&client_id=tv", urlencoded, refreshForm(good.Token, "x", "y", "resource", "a", "resource", "b", "client_secret", ""))
 	if w := serve(e.token, valid); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "reports:write") {
 		t.Errorf("valid request: status = %d, body = %s", w.Code, w.Body)
 	}
