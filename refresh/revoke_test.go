@@ -131,20 +131,15 @@ func TestList(t *testing.T) {
 			}
 		}
 		list(refresh.Filter{Subject: "alice"}, issued[0].Family, issued[3].Family, issued[1].Family)
-		list(refresh.Filter{Subject: "alice", Client: "web"}, issued[0].Family, issued[3].Family)
-		list(refresh.Filter{Subject: "alice", Except: issued[3].Family.ID}, issued[0].Family, issued[1].Family)
+		list(refresh.Filter{Subject: "alice", Client: "web", Except: issued[3].Family.ID}, issued[0].Family)
 		list(refresh.Filter{Subject: "carol"})
 		for _, f := range []refresh.Filter{{}, {Client: "web"}, {Except: "x"}} {
 			if got, err := s.List(t.Context(), f); err == nil || got != nil {
 				t.Errorf("List(%+v) = %v, %v, want an error", f, got, err)
 			}
 		}
-		if err := s.RevokeFamily(t.Context(), "alice", issued[3].Family.ID); err != nil {
-			t.Fatal(err)
-		}
-		list(refresh.Filter{Subject: "alice"}, issued[0].Family, issued[1].Family)
 		pass(time.Hour - 4*time.Second) // the first family has expired
-		list(refresh.Filter{Subject: "alice"}, issued[1].Family)
+		list(refresh.Filter{Subject: "alice"}, issued[3].Family, issued[1].Family)
 	})
 }
 
