@@ -63,8 +63,11 @@ func TestLogContinuesAfterFullDisk(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		chatty, refusal := gatehouse.Event{Type: "chatty"}, gatehouse.Event{Type: "refusal", Decision: gatehouse.Rejected}
-		l, path := create(t, audit.Config{
-			MaxAnonymous: 1, CheckpointInterval: time.Minute,
+		l, path := create(t, audit.Config{})
+		shut(t, l)
+		write(t, path, append(read(t, path), `{"seq":1,"an incomplete line":`...))
+		l = open(t, audit.Config{
+			Path: path, MaxAnonymous: 1, CheckpointInterval: time.Minute,
 			BestEffort: func(e gatehouse.Event) bool { return e.Type == chatty.Type },
 		})
 		send := func(n int, e gatehouse.Event, want error) {
@@ -103,7 +106,7 @@ func TestLogContinuesAfterFullDisk(t *testing.T) {
 			got["refusals that are counted"] += record.Attrs.Refusals
 		}
 		want := map[string]int{
-			"audit_opened": 1, "decision": rounds, "chatty": 2 * rounds, "audit_lost": rounds, "audit_refusals": rounds,
+			"audit_opened": 2, "decision": rounds, "chatty": 2 * rounds, "audit_lost": rounds, "audit_refusals": rounds,
 			"events that are lost": 6 * rounds, "refusals that are counted": 8 * rounds,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

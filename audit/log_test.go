@@ -99,7 +99,7 @@ func TestRecord(t *testing.T) {
 	send(t, l, gatehouse.Event{
 		Type: gatehouse.EventDecision, Decision: gatehouse.Denied, Reason: "scopes_missing", Code: "insufficient_scope", Status: 403,
 		Principal: gatehouse.Principal{
-			Kind: gatehouse.KindUser, Subject: "alice", Issuer: "https://auth.example.com", Tenant: "acme", Method: "jwt",
+			Kind: gatehouse.KindUser, Subject: "alice", Issuer: "https://auth.example.com", Tenant: "acme", Client: "web", Method: "jwt", Binding: "dpop",
 			Scopes: must(gatehouse.NewScopes("data:read")), Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"}),
 		},
 		Issuer: "https://auth.example.com", Credential: "jti-1", Method: "POST", Host: "api.example.com",
@@ -127,7 +127,7 @@ func TestRecord(t *testing.T) {
 	want := map[string]any{
 		"seq": 1.0, "type": "decision", "decision": "denied", "reason": "scopes_missing", "error": "insufficient_scope", "status": 403.0,
 		"method": "POST", "host": "api.example.com", "route": "POST /{any}", "issuer": "https://auth.example.com",
-		"subject": "alice", "tenant": "acme", "proof": "jwt", "actors": []any{"helper-1"}, "scopes": "data:read", "credential": "jti-1",
+		"subject": "alice", "tenant": "acme", "client": "web", "proof": "jwt", "binding": "dpop", "actors": []any{"helper-1"}, "scopes": "data:read", "credential": "jti-1",
 		"attrs": map[string]any{"secret": "[redacted]", "level": "l", "msg": "m"}, "cause": "a\nb", "duration_us": 1500.0,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -281,8 +281,13 @@ func TestRotation(t *testing.T) {
 	if err != nil || len(files) != 2 || !strings.HasSuffix(files[0], ".0000000000000000000") {
 		t.Fatalf("rotated files = %v, want two, the first from record 0", files)
 	}
-	write(t, path+".2", []byte("a file of another log\n"))
+	for _, other := range []string{".2", ".2026-11-29T05:20:00"} {
+		write(t, path+other, []byte("a file of another log\n"))
+	}
 	verify(t, path, 41)
+	if mode := must(os.Stat(path)).Mode().Perm(); mode != 0o600 {
+		t.Errorf("mode of a rotated log = %v, want 0600", mode)
+	}
 	for _, n := range []int64{0, 17, 18, 19, 36, 40} {
 		if _, err := audit.Record(path, n); err != nil {
 			t.Errorf("Record(%d) error = %v, want nil", n, err)

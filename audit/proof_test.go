@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -84,7 +85,8 @@ func TestCheckProofRefuses(t *testing.T) {
 		"malformed hash":        {replace("index 2\n", "index 2\nAAAA\n"), logKey.Public(), false},
 		"size":                  {replace("\n7\n", "\n8\n"), logKey.Public(), false},
 		"extension line":        {replace("\n\n—", "\nextension\n\n—"), logKey.Public(), false},
-		"two megabytes":         {append(bytes.Clone(proof), make([]byte, 2<<20)...), logKey.Public(), false},
+		"64 KiB of extra data":  {replace("index", "extra "+strings.Repeat("A", 64<<10)+"\nindex"), logKey.Public(), false},
+		"a malleable signature": {slices.Concat(proof[:len(proof)-3], []byte{proof[len(proof)-3] + 1}, proof[len(proof)-2:]), logKey.Public(), false},
 	} {
 		if _, _, err := audit.CheckProof(test.proof, record, test.key); (err == nil) != test.ok {
 			t.Errorf("%s: CheckProof() error = %v, want accepted: %t", name, err, test.ok)

@@ -131,6 +131,9 @@ func TestVerifyRecordsErrors(t *testing.T) {
 	records := sealed(t, seal, 0, 1, 2)
 	point := signRecords(t, records)
 	foreign := must(audit.SignRecords(stream(nil, nil), newSealer(t, "other"), logKey))
+	if want := "other\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"; !strings.HasPrefix(string(foreign), want) { // RFC 6962 §2.1
+		t.Errorf("SignRecords() of no records = %q, want %q", foreign, want)
+	}
 	verify := func(seal *audit.Sealer, key crypto.PublicKey, points ...[]byte) func() error {
 		return func() error {
 			_, _, err := audit.VerifyRecords(stream(records[:2], errors.New("down")), seal, key, points...)

@@ -111,7 +111,7 @@ func TestVerifyFindsChangedFiles(t *testing.T) {
 	}{
 		{"cut at an earlier checkpoint", map[string][]byte{
 			"": join(lines(t, whole)[:5]...), ".hashes": read(t, whole+".hashes")[:8*32], ".checkpoints": half,
-		}, 5, audit.Missing, [][]byte{kept}},
+		}, 5, audit.Missing, [][]byte{kept, half[:len(half)-1]}},
 		{"last checkpoint removed", map[string][]byte{".checkpoints": half}, 5, audit.CheckpointChanged, [][]byte{kept}},
 		{"no checkpoint", map[string][]byte{".checkpoints": nil}, 0, audit.CheckpointChanged, nil},
 		{"checkpoints swapped", map[string][]byte{".checkpoints": append(bytes.Clone(points[len(half):]), half...)}, 10, audit.CheckpointChanged, nil},
@@ -166,7 +166,7 @@ func TestVerifyFindsChangedFiles(t *testing.T) {
 	}
 	t.Run("kept checkpoint", func(t *testing.T) {
 		verify(t, whole, 10, kept, kept)
-		wantFault(t, whole, 0, audit.Rewritten, must(audit.LastCheckpoint(written(t, 4)))) // of another log
+		wantFault(t, whole, 0, audit.Rewritten, kept, must(audit.LastCheckpoint(written(t, 4)))) // of another log
 		for text, want := range map[string]string{"no checkpoint": "malformed origin", string(kept) + "\n": "without the empty line after it"} {
 			if _, err := audit.Verify(whole, logKey.Public(), []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("Verify(kept %q) error = %v, want %q", text, err, want)
