@@ -145,7 +145,7 @@ func TestEvidenceAtRegistration(t *testing.T) {
 		"SVID of a stranger":    {"svid", by(boxed, typ, object{"svid": svid(stranger, nil)}), "spiffe"},
 		"SVID of another":       {"svid", by(boxed, typ, object{"svid": svid(people, object{"sub": "spiffe://example.org/other"})}), "another workload"},
 		"EAT":                   {"eat", box(stranger, "eat+jwt", nil), ""},
-		"EAT with media type":   {"eat", box(stranger, "application/eat+jwt", nil), ""},
+		"EAT with media type":   {"eat", box(stranger, "application/EAT+JWT", nil), ""},
 		"EAT with several nonces": {"eat", func(n string) gatehouse.Secret {
 			return eat(stranger, "eat+jwt", "", object{"eat_nonce": []string{"aaaaaaaa", n}})
 		}, ""},

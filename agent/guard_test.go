@@ -128,16 +128,17 @@ func TestGuardOfOtherCredentials(t *testing.T) {
 		want gatehouse.Reason
 		kind gatehouse.Kind
 	}{
-		"long chain":                {gatehouse.Principal{Method: "introspection", Tenant: "acme", Actors: long}, agent.ReasonChain, ""},
-		"agent without token":       {gatehouse.Principal{Method: "mtls", Subject: "helper-1", Kind: gatehouse.KindAgent}, "", gatehouse.KindService},
-		"agent of the own issuer":   {gatehouse.Principal{Method: "introspection", Issuer: origin, Subject: "helper-1", Client: "helper-1", Kind: gatehouse.KindAgent}, "", gatehouse.KindService},
-		"delegated, Kind agent":     {gatehouse.Principal{Method: "introspection", Issuer: idp, Tenant: "acme", Kind: gatehouse.KindAgent, Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "reader"})}, "", gatehouse.KindService},
-		"no agent":                  {gatehouse.Principal{Method: "session", Kind: gatehouse.KindUser, Subject: "alice"}, "", gatehouse.KindUser},
-		"metadata of no API key":    {gatehouse.Principal{Method: "session", Kind: gatehouse.KindUser, Claims: gatehouse.VerifiedClaims(`{"agent":"mallory"}`)}, "", gatehouse.KindUser},
-		"API key of an agent":       {gatehouse.Principal{Method: apikey.Method, Kind: gatehouse.KindService, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":"reader"}`)}, "", gatehouse.KindService},
-		"API key of another tenant": {gatehouse.Principal{Method: apikey.Method, Tenant: "globex", Claims: gatehouse.VerifiedClaims(`{"agent":"reader"}`)}, agent.ReasonTenant, ""},
-		"API key of two agents":     {gatehouse.Principal{Method: apikey.Method, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":["reader"]}`)}, agent.ReasonUnknown, ""},
-		"API key of no agent":       {gatehouse.Principal{Method: apikey.Method, Kind: gatehouse.KindService}, "", gatehouse.KindService},
+		"long chain":                 {gatehouse.Principal{Method: "introspection", Tenant: "acme", Actors: long}, agent.ReasonChain, ""},
+		"agent without token":        {gatehouse.Principal{Method: "mtls", Subject: "helper-1", Kind: gatehouse.KindAgent}, "", gatehouse.KindService},
+		"agent of the own issuer":    {gatehouse.Principal{Method: "introspection", Issuer: origin, Subject: "helper-1", Client: "helper-1", Kind: gatehouse.KindAgent}, "", gatehouse.KindService},
+		"delegated, Kind agent":      {gatehouse.Principal{Method: "introspection", Issuer: idp, Tenant: "acme", Kind: gatehouse.KindAgent, Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "reader"})}, "", gatehouse.KindService},
+		"more scopes than the actor": {gatehouse.Principal{Method: "introspection", Tenant: "acme", Kind: gatehouse.KindUser, Scopes: must(gatehouse.NewScopes("data:read", "x")), Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "reader"})}, "", gatehouse.KindUser},
+		"no agent":                   {gatehouse.Principal{Method: "session", Kind: gatehouse.KindUser, Subject: "alice"}, "", gatehouse.KindUser},
+		"metadata of no API key":     {gatehouse.Principal{Method: "session", Kind: gatehouse.KindUser, Claims: gatehouse.VerifiedClaims(`{"agent":"mallory"}`)}, "", gatehouse.KindUser},
+		"API key of an agent":        {gatehouse.Principal{Method: apikey.Method, Kind: gatehouse.KindService, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":"reader"}`)}, "", gatehouse.KindService},
+		"API key of another tenant":  {gatehouse.Principal{Method: apikey.Method, Tenant: "globex", Claims: gatehouse.VerifiedClaims(`{"agent":"reader"}`)}, agent.ReasonTenant, ""},
+		"API key of two agents":      {gatehouse.Principal{Method: apikey.Method, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":["reader"]}`)}, agent.ReasonUnknown, ""},
+		"API key of no agent":        {gatehouse.Principal{Method: apikey.Method, Kind: gatehouse.KindService}, "", gatehouse.KindService},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("X-Other", "x")
@@ -148,6 +149,9 @@ func TestGuardOfOtherCredentials(t *testing.T) {
 		if got := proof.Principal(); reasonOf(err) != test.want || got.Kind != test.kind {
 			t.Errorf("%s: Authenticate = %+v, %v, want kind %q and reason %q", name, got, err, test.kind, test.want)
 		}
+		if err == nil && (proof.Header.Get("X") != "y" || len(proof.Tenants) != 1 || proof.Principal().Scopes.Has("x")) {
+			t.Errorf("%s: Authenticate = %+v, want header and tenants of the inner proof, and no more scopes than the actor has", name, proof)
+		}
 	}
 	w = newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) { c.MaxAge = time.Nanosecond })
 	w.store.fail(errors.New("down"))
@@ -157,6 +161,12 @@ func TestGuardOfOtherCredentials(t *testing.T) {
 	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeTemporarilyUnavailable {
 		t.Errorf("Authenticate(API key) with the store down: error = %v, want 503", err)
 	}
+	defer func() {
+		if got := recover(); got != "agent: Guard: nil authenticator" {
+			t.Errorf("Guard(nil) panics with %v", got)
+		}
+	}()
+	w.registry.Guard(nil)
 }
 
 // accepts is an authenticator that accepts every request.
@@ -171,21 +181,6 @@ func (a accepts) Authenticate(*http.Request) (gatehouse.Proof, error) {
 	proof := gatehouse.NewProof(&p)
 	proof.Header, proof.Tenants = http.Header{"X": {"y"}}, []string{"acme"}
 	return proof, nil
-}
-
-func TestGuardKeepsProof(t *testing.T) {
-	w := newWorld(t)
-	p := gatehouse.Principal{Method: "introspection", Tenant: "acme", Scopes: must(gatehouse.NewScopes("data:read", "x")), Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "reader"})}
-	proof, err := w.registry.Guard(accepts(p)).Authenticate(httptest.NewRequest(http.MethodGet, "/", nil))
-	if err != nil || proof.Header.Get("X") != "y" || len(proof.Tenants) != 1 || proof.Principal().Scopes.String() != "data:read" {
-		t.Errorf("Authenticate = %+v, %v, want header and tenants of the inner proof", proof, err)
-	}
-	defer func() {
-		if got := recover(); got != "agent: Guard: nil authenticator" {
-			t.Errorf("Guard(nil) panics with %v", got)
-		}
-	}()
-	w.registry.Guard(nil)
 }
 
 func TestDecommissionRejectsEverything(t *testing.T) {

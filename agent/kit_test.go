@@ -317,6 +317,9 @@ func (w *world) ask(r *http.Request) answer {
 	if h.Get("Cache-Control") != "no-store" || h.Get("Pragma") != "no-cache" || (h.Get("Allow") == "POST") != (recorder.Code == http.StatusMethodNotAllowed) {
 		panic(fmt.Sprint("header of a response of the token endpoint: ", h))
 	}
+	if (h.Get("Retry-After") == "5") != (recorder.Code == http.StatusServiceUnavailable) || (h.Get("WWW-Authenticate") == `Bearer realm="token endpoint"`) != (recorder.Code == http.StatusUnauthorized) {
+		panic(fmt.Sprint("header of a refusal with the status ", recorder.Code, ": ", h))
+	}
 	a := answer{Nonce: h.Get("DPoP-Nonce")}
 	if recorder.Body.Len() > 0 {
 		if h.Get("Content-Type") != "application/json" {

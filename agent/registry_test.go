@@ -235,7 +235,7 @@ func TestStoreFailures(t *testing.T) {
 		if _, err := w.registry.List(ctx, "acme", "", 10); err == nil {
 			t.Errorf("List of a record with %s: error = nil", name)
 		}
-		role := name == "an unknown role" // which a decommissioned agent does not need
+		role := name == "an unknown role" // which only an active agent needs
 		if got := w.events.last().Reason; (got == agent.ReasonRole) != role {
 			t.Errorf("record with %s: reason = %s", name, got)
 		}

@@ -141,6 +141,9 @@ func TestOtherArguments(t *testing.T) {
 			t.Errorf("POST: %s, want an error", a.body)
 		}
 	}
+	if a := s.post(t, "agent", callOf("read", `{"topic":"`+strings.Repeat("a", 4<<20)+`"}`)); a.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("POST of more than the default of MaxBody: %d %s, want 413", a.StatusCode, a.body)
+	}
 	if _, ok := mcp.CallFrom(t.Context()); ok {
 		t.Error("CallFrom(no call) = true, want false")
 	}

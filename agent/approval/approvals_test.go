@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -123,7 +125,9 @@ func TestOnlyPersonsOfTheRuleDecide(t *testing.T) {
 
 func TestSeveralAdmins(t *testing.T) {
 	var decided []approval.Status
+	var seen events
 	a := newApprovals(t, func(c *approval.Config) {
+		c.Observer = &seen
 		c.Decided = func(_ context.Context, a approval.Approval) error { decided = append(decided, a.Status()); return nil }
 	})
 	rule := approval.Rule{Roles: roles("admin"), Count: 2}
@@ -148,41 +152,15 @@ func TestSeveralAdmins(t *testing.T) {
 		if cause := fmt.Sprint(errors.Unwrap(err)); got.Status() != step.want || codeOf(err) != step.code || cause != step.cause {
 			t.Errorf("Decide(%s, %v) = %s, %v with the cause %s, want %s, %q with %q", step.name, step.approve, got.Status(), err, cause, step.want, step.code, step.cause)
 		}
+		if _, approve := seen.last("approve"); approve != strconv.FormatBool(step.approve) {
+			t.Errorf("the event of Decide(%s, %v) has approve %s", step.name, step.approve, approve)
+		}
 	}
 	if _, err := a.Claim(t.Context(), denied.Call, rule); !errors.Is(err, approval.ErrNotFound) {
 		t.Errorf("Claim after a denial error = %v, want %v", err, approval.ErrNotFound)
 	}
 	if diff := cmp.Diff([]approval.Status{approval.Approved, approval.Denied}, decided); diff != "" {
 		t.Errorf("calls of Decided (-want +got):\n%s", diff)
-	}
-}
-
-// An approval is bound to the call and the rule, each part of them.
-func TestApprovalOfAnotherCallIsNoApproval(t *testing.T) {
-	a := newApprovals(t, nil)
-	rule := approval.Rule{Roles: roles("operator")}
-	asked := request(t, a, pay(`{"n":1}`), rule)
-	decide(a, person("oscar", "operator"), asked.ID, true)
-	for name, change := range map[string]func(c *approval.Call, r *approval.Rule){
-		"tenant":    func(c *approval.Call, _ *approval.Rule) { c.Tenant = "umbrella" },
-		"subject":   func(c *approval.Call, _ *approval.Rule) { c.Subject.Subject = "helper-2" },
-		"actor":     func(c *approval.Call, _ *approval.Rule) { c.Actor.Issuer = people },
-		"tool":      func(c *approval.Call, _ *approval.Rule) { c.Tool = "pay2" },
-		"version":   func(c *approval.Call, _ *approval.Rule) { c.Version = "2" },
-		"arguments": func(c *approval.Call, _ *approval.Rule) { c.Arguments = `{"n":2}` },
-		"spelling":  func(c *approval.Call, _ *approval.Rule) { c.Arguments = `{"n": 1}` },
-		"roles":     func(_ *approval.Call, r *approval.Rule) { r.Roles = roles("admin") },
-		"count":     func(_ *approval.Call, r *approval.Rule) { r.Count = 2 },
-		"consent":   func(_ *approval.Call, r *approval.Rule) { *r = approval.Rule{Consent: true} },
-	} {
-		call, other := pay(`{"n":1}`), rule
-		change(&call, &other)
-		if got, err := a.Claim(t.Context(), call, other); !errors.Is(err, approval.ErrNotFound) {
-			t.Errorf("Claim with another %s = %+v, %v, want %v", name, got, err, approval.ErrNotFound)
-		}
-	}
-	if _, err := a.Claim(t.Context(), pay(`{"n":1}`), rule); err != nil {
-		t.Errorf("Claim error = %v, want nil", err)
 	}
 }
 
@@ -265,18 +243,24 @@ func TestRequestRefusesMalformedCalls(t *testing.T) {
 
 // Neither many approvals nor large ones of one actor fill the store or a list.
 func TestOneActorCannotFlood(t *testing.T) {
-	for name, change := range map[string]func(*approval.Config){
-		"number": func(c *approval.Config) { c.MaxPending = 2 },
-		"size":   func(c *approval.Config) { c.MaxArguments, c.MaxPendingBytes = 15, 15 },
+	for name, test := range map[string]struct {
+		change func(*approval.Config)
+		fill   int // bytes of the arguments, with 14 others
+	}{
+		"number":          {func(c *approval.Config) { c.MaxPending = 2 }, 0},
+		"size":            {func(c *approval.Config) { c.MaxArguments, c.MaxPendingBytes = 29, 29 }, 0},
+		"size by default": {func(c *approval.Config) { c.MaxArguments = 16 << 20 }, 6 << 20},
 	} {
-		a := newApprovals(t, change)
-		rule := approval.Rule{Consent: true}
-		request(t, a, pay(`{"n":1}`), rule)
-		request(t, a, pay(`{"n":2}`), rule)
-		if _, err := a.Request(t.Context(), pay(`{"n":3}`), rule); codeOf(err) != "too_many_approvals" {
+		a, rule := newApprovals(t, test.change), approval.Rule{Consent: true}
+		call := func(n int) approval.Call {
+			return pay(fmt.Sprintf(`{"n":%d,"x":"%s"}`, n, strings.Repeat("a", test.fill)))
+		}
+		request(t, a, call(1), rule)
+		request(t, a, call(2), rule)
+		if _, err := a.Request(t.Context(), call(3), rule); codeOf(err) != "too_many_approvals" {
 			t.Errorf("%s: third Request error = %v, want too_many_approvals", name, err)
 		}
-		other := pay(`{"n":3}`)
+		other := call(3)
 		other.Actor.Subject = "helper-2"
 		request(t, a, other, rule)
 	}
@@ -291,6 +275,10 @@ func TestOneActorHidesNoOther(t *testing.T) {
 	first := request(t, a, quiet, rule)
 	for n := range 100 {
 		request(t, a, pay(fmt.Sprintf(`{"n":%d}`, n)), rule)
+	}
+	_, err := a.Request(t.Context(), pay(`{"n":100}`), rule)
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != approval.CodeTooMany || e.RetryAfter != time.Minute {
+		t.Errorf("Request of one above the default of MaxPending error = %v, want %v after a minute", err, approval.CodeTooMany)
 	}
 	listed, err := a.List(t.Context(), person("oscar", "operator"))
 	if err != nil || len(listed) != 100 || !slices.ContainsFunc(listed, func(a approval.Approval) bool { return a.ID == first.ID }) {
@@ -330,8 +318,11 @@ func TestAskingAgainAfterDenial(t *testing.T) {
 			if (second.ID != first.ID) != again || (second.Status() == approval.Pending) != again {
 				t.Errorf("AllowAskingAgain = %v: second Request = %s, %s", again, second.ID, second.Status())
 			}
-			if e := a.Required(second); (e.Reason == approval.ReasonRequired) != again {
-				t.Errorf("AllowAskingAgain = %v: reason = %s", again, e.Reason)
+			want := []gatehouse.Param{
+				{Name: "approval", Value: second.ID}, {Name: "url", Value: server + "/approvals/" + second.ID}, {Name: "expires", Value: second.Expires.Format(time.RFC3339)},
+			}
+			if e := a.Required(second); (e.Reason == approval.ReasonRequired) != again || !slices.Equal(e.Params, want) || e.Level != slog.LevelInfo {
+				t.Errorf("AllowAskingAgain = %v: Required = %s, %v at the level %v, want %v", again, e.Reason, e.Params, e.Level, want)
 			}
 			time.Sleep(10 * time.Minute)
 			if third := request(t, a, pay(`{}`), rule); third.Status() != approval.Pending || third.ID == second.ID {

@@ -3,6 +3,7 @@
 package approval_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -27,16 +28,21 @@ type exchange struct {
 	body         string
 }
 
-func (x exchange) do(h http.Handler) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(x.method, server+x.path, strings.NewReader(x.body))
-	for name, value := range x.header {
-		r.Header.Set(name, value)
-	}
+// request returns the request to an origin.
+func (x exchange) request(origin string) *http.Request {
+	r := httptest.NewRequest(x.method, origin+x.path, strings.NewReader(x.body))
 	if !x.caller.IsZero() {
 		r = r.WithContext(gatehouse.NewContext(r.Context(), x.caller))
 	}
+	for name, value := range x.header {
+		r.Header.Set(name, value)
+	}
+	return r
+}
+
+func (x exchange) do(h http.Handler) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	h.ServeHTTP(w, x.request(server))
 	if diff := cmp.Diff(w.Header(), w.Result().Header); diff != "" {
 		panic("header after WriteHeader: " + diff)
 	}
@@ -186,67 +192,58 @@ func TestMalformedDecisions(t *testing.T) {
 	if w := postJSON(path+"?decision=approve", alice, `{"decision":"deny","reason":"with\u0000"}`).do(a); w.Code != 200 || !strings.Contains(w.Body.String(), "denied") {
 		t.Errorf("POST = %d %s, want denied", w.Code, w.Body)
 	}
+	if _, sum := seen.last("reason_sha256"); sum != fmt.Sprintf("%x", sha256.Sum256([]byte("with\x00"))) {
+		t.Errorf("the event has the reason_sha256 %q, want that of the reason", sum)
+	}
 }
 
 // TestCrossSite sends decisions from pages of other origins, with every credential.
 func TestCrossSite(t *testing.T) {
+	const local, localTLS = "http://127.0.0.1:8080", "https://127.0.0.1:8080"
 	for _, test := range []struct {
-		name   string
-		header map[string]string
-		want   int
+		name, to    string // the origin to which the request is sent
+		site, pages string // the headers Sec-Fetch-Site and Origin, several with commas
+		want        int
 	}{
-		{"no browser", nil, 200},
-		{"own page", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": server}, 200},
-		{"own page, old browser", map[string]string{"Origin": server}, 200},
-		{"the host of the request", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:8080"}, 200},
-		{"own page behind a proxy", map[string]string{"Origin": server}, 200},
-		{"the host of the request with TLS", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "https://127.0.0.1:8080"}, 200},
-		{"malformed", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "https://%"}, 403},
-		{"other site", map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, 403},
-		{"other site without Origin", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
-		{"same site", map[string]string{"Sec-Fetch-Site": "same-site", "Origin": "https://other.example.com"}, 403},
-		{"other origin, old browser", map[string]string{"Origin": "https://evil.example"}, 403},
-		{"null", map[string]string{"Origin": "null"}, 403},
-		{"null with a header that says otherwise", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 403},
-		{"other origin with a header that says otherwise", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"}, 403},
-		{"null without a host", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 403},
-		{"the host without TLS", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": strings.Replace(server, "https", "http", 1)}, 403},
-		{"two sites", map[string]string{"Sec-Fetch-Site": "same-origin,cross-site", "Origin": server}, 403},
-		{"two origins", map[string]string{"Origin": server + "," + server}, 403},
+		{"no browser", server, "", "", 200},
+		{"own page", server, "same-origin", server, 200},
+		{"own page, old browser", server, "", server, 200},
+		{"the host of the request", local, "same-origin", local, 200},
+		{"own page behind a proxy", localTLS, "", server, 200},
+		{"the host of the request with TLS", localTLS, "same-origin", localTLS, 200},
+		{"malformed", server, "same-origin", "https://%", 403},
+		{"other site", server, "cross-site", "https://evil.example", 403},
+		{"other site without Origin", server, "cross-site", "", 403},
+		{"same site", server, "same-site", "https://other.example.com", 403},
+		{"other origin, old browser", server, "", "https://evil.example", 403},
+		{"null", server, "", "null", 403},
+		{"null with a header that says otherwise", server, "same-origin", "null", 403},
+		{"other origin with a header that says otherwise", server, "same-origin", "https://evil.example", 403},
+		{"null without a host", local, "same-origin", "null", 403},
+		{"the host without TLS", server, "same-origin", strings.Replace(server, "https", "http", 1), 403},
+		{"two sites", server, "same-origin,cross-site", server, 403},
+		{"two origins", server, "", server + "," + server, 403},
 	} {
 		for _, form := range []bool{false, true} {
 			var seen events
 			a := newApprovals(t, func(c *approval.Config) { c.Observer = &seen })
 			path := "/approvals/" + request(t, a, profile(), approval.Rule{Consent: true}).ID
-			x := postJSON(path, person("alice"), `{"decision":"approve"}`)
-			want := test.want
+			x, want := postJSON(path, person("alice"), `{"decision":"approve"}`), test.want
 			if form {
-				x = postForm(path, person("alice"), url.Values{"decision": {"approve"}})
-				delete(x.header, "Sec-Fetch-Site")
-				delete(x.header, "Origin")
-				if want == 200 {
-					want = 303
-				}
+				x.header, x.body = map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, "decision=approve"
+				want = map[int]int{200: 303, 403: 403}[want]
 			}
-			r := httptest.NewRequest(x.method, server+x.path, strings.NewReader(x.body))
-			if origin := test.header["Origin"]; strings.Contains(origin, "127.0.0.1") {
-				r = httptest.NewRequest(x.method, origin+x.path, strings.NewReader(x.body))
-			}
+			r := x.request(test.to)
 			if strings.HasSuffix(test.name, "without a host") {
-				r.Host, r.TLS = "", nil
+				r.Host = ""
 			}
-			if strings.HasSuffix(test.name, "behind a proxy") {
-				r.Host = "127.0.0.1"
-			}
-			for _, headers := range []map[string]string{x.header, test.header} {
-				for name, value := range headers {
-					for v := range strings.SplitSeq(value, ",") {
-						r.Header.Add(name, v)
-					}
+			for name, values := range map[string]string{"Sec-Fetch-Site": test.site, "Origin": test.pages} {
+				if values != "" {
+					r.Header[name] = strings.Split(values, ",")
 				}
 			}
 			w := httptest.NewRecorder()
-			a.ServeHTTP(w, r.WithContext(gatehouse.NewContext(r.Context(), x.caller)))
+			a.ServeHTTP(w, r)
 			if w.Code != want {
 				t.Errorf("%s, form %v: POST = %d, want %d", test.name, form, w.Code, want)
 			}
@@ -332,7 +329,13 @@ func TestPageOfApproval(t *testing.T) {
 		for _, left := range []struct {
 			sleep time.Duration
 			want  string
-		}{{0, "in 2 hours"}, {time.Second, "in 119 minutes"}, {118*time.Minute - time.Second, "in 2 minutes"}, {time.Second, "in 119 seconds"}} {
+		}{
+			{0, "in 2 hours"},
+			{time.Second, "in 119 minutes"},
+			{118*time.Minute - time.Second, "in 2 minutes"},
+			{time.Second, "in 119 seconds"},
+			{119*time.Second - time.Millisecond, "in 1 seconds"},
+		} {
 			time.Sleep(left.sleep)
 			page := exchange{method: "GET", path: "/approvals/" + asked.ID, caller: ada}.do(a).Body.String()
 			for _, part := range []string{
@@ -341,10 +344,15 @@ func TestPageOfApproval(t *testing.T) {
 				`update_profile<span class="soft">version 1</span>`, `1 of 2 people<span class="soft">You have decided.</span>`,
 				`<dt>Asked</dt><dd>1 Jan 2000, 00:00:00 UTC</dd>`, `<strong>ada</strong> approved <span class="soft">1 Jan 2000, 00:00:00 UTC</span>`,
 				`<dt>Expires</dt><dd>1 Jan 2000, 02:00:00 UTC<span class="soft">` + left.want + `</span>`,
+				`<span class="soft">20 bytes</span>`, fmt.Sprintf(`<code>%x</code>`, sha256.Sum256([]byte(call.Arguments))),
 			} {
 				if !strings.Contains(page, part) {
 					t.Errorf("the page lacks %s:\n%s", part, page)
 				}
+			}
+			other := exchange{method: "GET", path: "/approvals/" + asked.ID, caller: person("bea", "admin")}.do(a).Body.String()
+			if strings.Contains(other, "You have decided.") {
+				t.Errorf("the page of a person who has not decided says that:\n%s", other)
 			}
 		}
 	})
@@ -358,8 +366,8 @@ func TestUnavailable(t *testing.T) {
 		{method: "GET", path: "/approvals", caller: person("alice")},
 	} {
 		w := x.do(a)
-		if w.Code != 503 || w.Header().Get("Retry-After") == "" {
-			t.Errorf("%s %s = %d, want 503 with Retry-After", x.method, x.path, w.Code)
+		if w.Code != 503 || w.Header().Get("Retry-After") != "5" {
+			t.Errorf("%s %s = %d, want 503 with Retry-After 5", x.method, x.path, w.Code)
 		}
 		if e, _ := seen.last(""); e.Decision != gatehouse.Unavailable || e.Cause == nil || e.Cause.Error() != "down" {
 			t.Errorf("%s %s: event = %+v, want an unavailable decision with the cause", x.method, x.path, e)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"html"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -40,6 +42,7 @@ func TestHostileTextIsShownAsEscapes(t *testing.T) {
 				}
 				return r
 			}, text) + "."
+			call.Version = call.Tool
 			asked := request(t, a, call, approval.Rule{Consent: true})
 			list := exchange{method: "GET", path: "/approvals", caller: alice}.do(a).Body.String()
 			if w := postForm("/approvals/"+asked.ID, alice, map[string][]string{"decision": {"deny"}, "reason": {text}}).do(a); w.Code != 303 {
@@ -116,6 +119,15 @@ func TestLongArgumentsAreShownInParts(t *testing.T) {
 	if count == nil || strings.Contains(first, "THE END") {
 		t.Fatalf("the first part does not say how many there are:\n%.2000s", first)
 	}
+	for part, links := range map[string][]string{"": {"2"}, "?part=-1": {"2"}, "?part=2": {"1", "3"}, "?part=" + count[1]: {fmt.Sprint(must(strconv.Atoi(count[1])) - 1)}} {
+		var got []string
+		for _, link := range regexp.MustCompile(`\?part=(\d+)"`).FindAllStringSubmatch(get(part), -1) {
+			got = append(got, link[1])
+		}
+		if !slices.Equal(got, links) {
+			t.Errorf("part %q has links to the parts %q, want %q", part, got, links)
+		}
+	}
 	if last := get("?part=" + count[1]); !strings.Contains(last, "THE END") || !strings.Contains(last, "LAST") {
 		t.Error("the last part lacks the end")
 	}
@@ -142,14 +154,26 @@ func TestLongArgumentsAreShownInParts(t *testing.T) {
 	}
 }
 
+// An agent and a person with one name at two issuers are not the same.
+func TestPageTellsNamesakesApart(t *testing.T) {
+	a := newApprovals(t, nil)
+	call := profile()
+	call.Subject.Subject = call.Actor.Subject
+	asked := request(t, a, call, approval.Rule{Consent: true})
+	page := (exchange{method: "GET", path: "/approvals/" + asked.ID, caller: person(call.Subject.Subject)}).do(a).Body.String()
+	if !strings.Contains(page, "<dt>For</dt>") || !strings.Contains(page, people) {
+		t.Errorf("the page does not say for whom the call is:\n%s", page)
+	}
+}
+
 func TestArgumentsWithManyMembers(t *testing.T) {
 	a := newApprovals(t, nil)
-	many := `"n0":1`
-	for i := range 199 {
-		many += fmt.Sprintf(`,"n%d":1`, i+1)
+	many := make(map[string]int)
+	for i := range 200 {
+		many[fmt.Sprint("n", i)] = 1
 	}
 	for name, test := range map[string]struct{ arguments, want string }{
-		"none": {`{}`, "without arguments"}, "many": {`{` + many + `}`, "&#34;n199&#34;: 1"}, "empty name": {`{"":"value"}`, "&#34;&#34;: &#34;value&#34;"},
+		"none": {`{}`, "without arguments"}, "many": {string(must(json.Marshal(many))), "&#34;n199&#34;: 1"}, "empty name": {`{"":"value"}`, "&#34;&#34;: &#34;value&#34;"},
 		"long name": {`{"` + strings.Repeat("n", 1000) + `":1}`, strings.Repeat("n", 1000)}, "empty text": {`{"a":""}`, "&#34;&#34;</pre>"},
 	} {
 		asked := request(t, a, profileWith(test.arguments), approval.Rule{Consent: true})

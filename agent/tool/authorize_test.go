@@ -139,13 +139,13 @@ func TestRowsOfTheSpecification(t *testing.T) {
 // TestApprovedCallRunsOnce follows a call from the refusal to its run.
 func TestApprovedCallRunsOnce(t *testing.T) {
 	for _, test := range []struct {
-		name, arguments, respelled, other string
-		caller                            gatehouse.Principal
-		decider                           gatehouse.Principal
+		name, class, arguments, respelled, other string
+		caller                                   gatehouse.Principal
+		decider                                  gatehouse.Principal
 	}{
-		{"update_profile", profileArguments, ` { "display_name" : "\u0041lice" } `, `{"display_name":"Mallory"}`, delegated(), person("alice")},
-		{"call_partner", partnerArguments, `{"url":"https:\/\/partner.example/pay","amount":1e2}`, `{"amount":101,"url":"https://partner.example/pay"}`, own(), person("oscar", "operator")},
-		{"run_code", codeArguments, `{"source":"hi","language":"echo"}`, `{"language":"echo","source":"ho"}`, own(), person("ada", "admin")},
+		{"update_profile", "modify", profileArguments, ` { "display_name" : "\u0041lice" } `, `{"display_name":"Mallory"}`, delegated(), person("alice")},
+		{"call_partner", "external", partnerArguments, `{"url":"https:\/\/partner.example/pay","amount":1e2}`, `{"amount":101,"url":"https://partner.example/pay"}`, own(), person("oscar", "operator")},
+		{"run_code", "execute", codeArguments, `{"source":"hi","language":"echo"}`, `{"language":"echo","source":"ho"}`, own(), person("ada", "admin")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			k := newKit()
@@ -183,6 +183,7 @@ func TestApprovedCallRunsOnce(t *testing.T) {
 			sum := sha256.Sum256([]byte(test.arguments))
 			for attr, want := range map[string]string{
 				"arguments_sha256": hex.EncodeToString(sum[:]), "subject": call.Facts.Subject.String(), "actor": call.Facts.Actor.String(), "tenant": "acme",
+				"class": test.class, "version": call.Approval.Version,
 			} {
 				if _, got := k.seen.last(tool.EventCall, attr); got != want {
 					t.Errorf("attribute %s = %q, want %q", attr, got, want)
@@ -290,6 +291,8 @@ func TestCallWithoutRecordDoesNotRun(t *testing.T) {
 	k.want(t, "without a record", key(), "t", "", "temporarily_unavailable")
 	k.seen.fail = nil
 	k.want(t, "with a record", key(), "t", "", "")
+	k.want(t, "as long as allowed by default", key(), "t", "{}"+strings.Repeat(" ", 256<<10-2), "")
+	k.want(t, "too long", key(), "t", "{}"+strings.Repeat(" ", 256<<10-1), "invalid_arguments")
 }
 
 func TestVisible(t *testing.T) {
