@@ -67,6 +67,7 @@ func TestChunks(t *testing.T) {
 			for range 95 {
 				k.settle(k.hold(10), 9)
 			}
+			time.Sleep(5 * time.Second)
 		}, 0, 1000, 1},
 		{"are settled when no call uses them", 1000, 100, func(k *pools) {
 			k.settle(k.hold(10), 9)
@@ -147,6 +148,28 @@ func TestChunks(t *testing.T) {
 			k.settle(k.hold(10), 10)
 			time.Sleep(12 * time.Second)
 		}, 0, 0, 2},
+		{"are settled after the hour of a rolling window", 1000, 100, func(k *pools) {
+			k.line.Window = budget.Rolling24h()
+			time.Sleep(59*time.Minute + 50*time.Second)
+			k.settle(k.hold(10), 10)
+			time.Sleep(12 * time.Second)
+		}, 10, 0, 2},
+		{"are of one account and window", 1000, 100, func(k *pools) {
+			k.hold(10)
+			account, window := k.line, k.line
+			account.Account.Name, window.Window = "b", budget.Day(nil) // which has begun when the month has
+			for _, line := range []budget.Line{account, window} {
+				reserve(k.t, k.Ledger, line.Account.Name+line.Window.String(), charge(line, 10))
+				expect(k.t, "of another budget", k.Ledger, line, 0, 100)
+			}
+		}, 0, 100, 0},
+		{"may use the spare when they grow", 1000, 100, func(k *pools) {
+			k.line.Spare = 300
+			h := k.hold(10)
+			k.settle(k.hold(95), 800)
+			time.Sleep(40 * time.Second) // until the second one is settled
+			refused(k.t, "Extend above Max", h.Extend(k.t.Context(), 210), 429, budget.ReasonBusy)
+		}, 800, 100, 0},
 		{"end with their window", 1000, 100, func(k *pools) {
 			k.line.Window = budget.Minute()
 			k.hold(10)
@@ -188,8 +211,8 @@ func TestChunks(t *testing.T) {
 				}
 				expect(t, "at the end", k.Ledger, k.line, test.spent, test.held)
 				for _, r := range k.store.reserved {
-					if e := r.Entries[0]; e.Account != "tenant/acme" || r.TTL > time.Minute && e.Floor != e.Amount { // a process that dies has used all of its chunks
-						t.Errorf("chunk of %d with the floor %d of %s, want both equal and of tenant/acme", e.Amount, e.Floor, e.Account)
+					if e := r.Entries[0]; e.Account != "tenant/acme" && e.Account != "tenant/b" || r.TTL > time.Minute && e.Floor != e.Amount { // a process that dies has used all of its chunks
+						t.Errorf("chunk of %d with the floor %d of %s, want both equal, and the account tenant/…", e.Amount, e.Floor, e.Account)
 					}
 				}
 			})
@@ -260,10 +283,10 @@ func TestCallWithPartAndHold(t *testing.T) {
 	}{{"aaa", 0}, {"user", 0}, {"user", 5}} {
 		synctest.Test(t, func(t *testing.T) {
 			k := newPools(t, 1000, 100)
-			own := keyLine(9)
-			own.Account.Per, own.Chunk = test.per, test.chunk
-			h := reserve(t, k.Ledger, "1", charge(k.line, 10), charge(own, 5))
-			if test.chunk == 0 && (len(h.Balances) != 1 || h.Balances[0].Account.Per != test.per) {
+			own, last := keyLine(9), keyLine(50)
+			own.Account.Per, own.Chunk, last.Account.Per = test.per, test.chunk, "zzz"
+			h := reserve(t, k.Ledger, "1", charge(k.line, 10), charge(own, 5), charge(last, 4))
+			if test.chunk == 0 && (len(h.Balances) != 2 || h.Balances[0].Account.Per != test.per) {
 				t.Errorf("Balances = %+v, want that of %s", h.Balances, test.per)
 			}
 			for i := range 100 {
@@ -271,13 +294,15 @@ func TestCallWithPartAndHold(t *testing.T) {
 				refused(t, "Reserve above the limit of "+test.per, err, 429, budget.ReasonBusy)
 			}
 			expect(t, "one chunk after Reserve", k.Ledger, k.line, 0, 100)
-			noError(t, h.Extend(t.Context(), 120, 7))
+			noError(t, h.Extend(t.Context(), 120, 7, 6))
 			expect(t, "after Extend", k.Ledger, k.line, 0, 120)
 			expect(t, "after Extend", k.Ledger, own, 0, 7)
-			k.settle(h, 15, 3)
+			expect(t, "after Extend", k.Ledger, last, 0, 6)
+			k.settle(h, 15, 3, 2)
 			k.stop()
 			expect(t, "after Settle", k.Ledger, k.line, 15, 0)
 			expect(t, "after Settle", k.Ledger, own, 3, 0)
+			expect(t, "after Settle", k.Ledger, last, 2, 0)
 		})
 	}
 }

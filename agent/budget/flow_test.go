@@ -237,7 +237,9 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 		{"ignores its limit", 500, 60, true},
 	} {
 		sent := finish + strings.Repeat(chunk, test.chunks) + usageOnly + done
-		l, transport := metered(t, func(*http.Request) (*http.Response, error) {
+		var inner context.Context
+		l, transport := metered(t, func(r *http.Request) (*http.Response, error) {
+			inner = r.Context()
 			return response(io.NopCloser(&slow{[]byte(sent)}), "text/event-stream"), nil
 		}, func(c *budget.Call) {
 			c.Step, c.Count = 10, func(data []byte) int64 {
@@ -267,12 +269,18 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 		}
 		got, err := io.ReadAll(resp.Body)
 		noError(t, err)
-		resp.Body.Close()
 		if cut := strings.HasSuffix(string(got), "\"param\":null}}\n\n"); cut != test.cut || !cut && len(got) > 0 {
 			t.Errorf("%s: the body ends with %q", test.name, got[max(len(got)-60, 0):])
 		}
 		if test.cut { // and is charged its hold
 			expect(t, test.name, l, line, first+min(test.capacity, 40), 1000-first-test.capacity)
+		}
+		if cause := context.Cause(inner); (cause == budget.ErrCut) != test.cut {
+			t.Errorf("%s: cause of the context of the upstream = %v, want %v: %v", test.name, cause, budget.ErrCut, test.cut)
+		}
+		resp.Body.Close()
+		if inner.Err() == nil {
+			t.Errorf("%s: the context of the upstream goes on", test.name)
 		}
 	}
 }
@@ -313,6 +321,9 @@ func TestHandlerIsCut(t *testing.T) {
 		m := must(budget.NewMeter(budget.MeterConfig{
 			Ledger: l, Call: callOf(model.ChatCompletions, func(c *budget.Call) { c.Step, c.Count = 10, test.count }, line),
 			Price: func(_ string, _ budget.Unit, u budget.Usage) (int64, error) {
+				if u.Input != small-10 {
+					t.Errorf("Price has the input %d, want %d", u.Input, small-10)
+				}
 				if u.Output > 10 {
 					return 0, budget.ErrUnbounded // so that the hold cannot grow
 				}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -140,17 +139,17 @@ func TestChargesOfOneBudget(t *testing.T) {
 	for _, test := range []struct {
 		lines  [2]budget.Line
 		limit  int64
-		settle [2]int64
+		settle []int64
 	}{
-		{[2]budget.Line{large, large}, 100, [2]int64{35, 9}},
-		{[2]budget.Line{large, small}, 80, [2]int64{9, 35}},
-		{[2]budget.Line{small, large}, 80, [2]int64{35, 35}},
-		{[2]budget.Line{spare, small}, 50, [2]int64{35, 35}},
-		{[2]budget.Line{small, spare}, 50, [2]int64{35, 35}},
+		{[2]budget.Line{large, large}, 100, []int64{35, 1, 9}},
+		{[2]budget.Line{large, small}, 80, []int64{9, 1, 35}},
+		{[2]budget.Line{small, large}, 80, []int64{35, 1, 35}},
+		{[2]budget.Line{spare, small}, 50, []int64{35, 1, 35}},
+		{[2]budget.Line{small, spare}, 50, []int64{35, 1, 35}},
 	} {
 		l := newLedger(t, budget.Config{})
 		both := func(amount int64) []budget.Charge {
-			return []budget.Charge{charge(test.lines[0], amount), charge(test.lines[1], amount)}
+			return []budget.Charge{charge(test.lines[0], amount), charge(tenantLine(1000), 2), charge(test.lines[1], amount)}
 		}
 		_, err := l.Reserve(t.Context(), "above", both(test.limit+1)...)
 		refused(t, "Reserve above the smaller limit", err, 403, budget.ReasonTooLarge)
@@ -158,8 +157,9 @@ func TestChargesOfOneBudget(t *testing.T) {
 		expect(t, "after Reserve", l, large, 0, 40)
 		_, err = l.Reserve(t.Context(), "2", both(test.limit-39)...)
 		refused(t, "Reserve above the rest of the smaller limit", err, 429, budget.ReasonBusy)
-		noError(t, h.Settle(t.Context(), test.settle[:]...))
+		noError(t, h.Settle(t.Context(), test.settle...))
 		expect(t, "after Settle", l, large, 35, 0)
+		expect(t, "another budget after Settle", l, tenantLine(1000), 1, 0)
 	}
 }
 
@@ -249,24 +249,28 @@ func TestUsageIsOfOneWindow(t *testing.T) {
 func TestTenantListsItsBudgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		l := newLedger(t, budget.Config{Store: s})
-		lines := []budget.Line{keyLine(100), keyLine(500), tenantLine(300), tenantLine(1000)}
-		lines[1].Unit, lines[2].Window, lines[3].Window = "micro_usd", budget.Rolling24h(), budget.Month(zone(t, "Europe/Berlin"))
-		before := lines[2]
+		l := newLedger(t, budget.Config{Store: s, Hold: 24 * time.Hour})
+		lines := []budget.Line{keyLine(500), keyLine(100), tenantLine(200), tenantLine(1000), tenantLine(300)} // in the order of Tenant
+		lines[0].Account.Name, lines[0].Unit = "a", "micro_usd"
+		lines[2].Window, lines[3].Window = budget.Life(time.Now().AddDate(1, 0, 0)), budget.Month(zone(t, "Europe/Berlin"))
+		lines[4].Window = budget.Rolling24h()
+		before := lines[4]
 		before.Max = 299
 		reserve(t, l, "0", charge(before, 10))
+		noError(t, reserve(t, l, "1", charge(before, 10)).Settle(t.Context(), 4))
 		time.Sleep(time.Hour) // another counter of the same budget
 		var charges []budget.Charge
 		for _, line := range lines {
 			charges = append(charges, charge(line, 10))
 		}
-		reserve(t, l, "1", charges...)
+		reserve(t, l, "2", charges...)
+		noError(t, reserve(t, l, "3", charges...).Settle(t.Context(), 5, 5, 5, 5, 5))
 		text := func(balances []budget.Balance, err error) (texts []string) {
 			noError(t, err)
 			for _, b := range balances {
-				texts = append(texts, string(must(json.Marshal(b)))+b.Account.Tenant+b.Window.String())
+				_, end := b.Window.Span(time.Now())
+				texts = append(texts, fmt.Sprint(string(must(json.Marshal(b))), b.Account.Tenant, b.Window, end))
 			}
-			slices.Sort(texts)
 			return texts
 		}
 		if diff := cmp.Diff(text(l.Usage(t.Context(), lines...)), text(l.Tenant(t.Context(), "acme"))); diff != "" {
@@ -274,6 +278,10 @@ func TestTenantListsItsBudgets(t *testing.T) {
 		}
 		if others, err := l.Tenant(t.Context(), "other"); err != nil || len(others) != 0 {
 			t.Errorf("Tenant(other) = %v, %v, want nothing", others, err)
+		}
+		s.more = []budget.Counter{{Account: "key/a", Window: "day@Nowhere/Else"}} // of a process with more zones
+		if others, err := l.Tenant(t.Context(), "other"); err != nil || len(others) != 1 || others[0].Window != budget.Day(nil) {
+			t.Errorf("Tenant with an unknown zone = %v, %v, want UTC in its place", others, err)
 		}
 		for _, c := range []budget.Counter{{Account: "key", Window: "day"}, {Account: "key/a", Window: "year"}} {
 			s.more = []budget.Counter{c}

@@ -89,6 +89,7 @@ func TestMeter(t *testing.T) {
 		"chat ends early":    {chat, chatStream, streamOf(chunk), -1, 200, "\"param\":null}}\n\n"},
 		"usage of no report": {chat, chatStream, streamOf(`data: {"choices":[],"x":{"usage":1}}` + "\n\n"), -1, 200, "\"param\":null}}\n\n"},
 		"running usage":      {chat, chatStream, streamOf(strings.Replace(chunk, `"usage":null`, `"usage":{"total_tokens":9}`, 1)), -1, 200, "\"param\":null}}\n\n"},
+		"usage before DONE":  {chat, strings.Replace(chatStream, "{", `{"n":2,`, 1), streamOf(strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9}`, 1), done), 9, 200, done},
 		"null before usage":  {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"x":{"usage" : null},"usage" : {"total_tokens":9}`, 1), done), 9, 200, done},
 		"usage before null":  {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9},"x":{"usage":null}`, 1), done), 9, 200, done},
 		"responses stream":   {responses, responseStream, streamOf(created, completed), 11, 200, completed},
@@ -257,8 +258,18 @@ func TestMeterRefusesErrors(t *testing.T) {
 					},
 				}, nil
 			}}))
-			_, err := m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
-			refused(t, "RoundTrip after "+test.err.Error(), err, test.status, test.reason)
+			r, body := chatRequest(t), &closing{}
+			r.Body = body
+			_, err := m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(r)
+			if refused(t, "RoundTrip after "+test.err.Error(), err, test.status, test.reason); !body.closed {
+				t.Errorf("RoundTrip after %v: the body of the request is open", test.err)
+			}
 		}
 	}
 }
+
+// closing is an empty body that knows whether it was closed.
+type closing struct{ closed bool }
+
+func (*closing) Read([]byte) (int, error) { return 0, io.EOF }
+func (c *closing) Close() error           { c.closed = true; return nil }

@@ -5,6 +5,7 @@ package budget_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
@@ -92,6 +93,9 @@ func (s *store) Settle(ctx context.Context, tenant, id string, amounts []int64) 
 	if err := s.call(); err != nil || s.fault("Settle fails") {
 		return result, errDown
 	}
+	if s.fault("Settle differs") {
+		return budget.Result{Outcome: budget.Differs}, nil
+	}
 	if result, err = s.Store.Settle(ctx, tenant, id, amounts); s.fault("Settle is lost") {
 		return budget.Result{}, errDown
 	}
@@ -172,6 +176,9 @@ func TestUnrecordedCallsAreBoundedAndRecordedLater(t *testing.T) {
 		refused(t, "Reserve without capacity while the store is available", err, 429, budget.ReasonBusy)
 		store.down.Store(true)
 		h := reserve(t, l, "1", charge(line, 30))
+		if got, want := observer.all[0].Attrs[7:], []slog.Attr{slog.Int64("hold", 30), slog.Int64("left", 20)}; !slices.EqualFunc(got, want, slog.Attr.Equal) {
+			t.Errorf("attributes of the event = %v, want %v", got, want)
+		}
 		refused(t, "Extend above AllowUnrecorded", h.Extend(t.Context(), 51), 503, budget.ReasonUnavailable)
 		noError(t, h.Extend(t.Context(), 40))
 		_, err = l.Reserve(t.Context(), "2", charge(line, 11))
@@ -181,7 +188,7 @@ func TestUnrecordedCallsAreBoundedAndRecordedLater(t *testing.T) {
 		// What was used is recorded also if it does not fit any more.
 		reserve(t, newLedger(t, budget.Config{Store: store.Store, Hold: 24 * time.Hour}), "other", charge(line, 90))
 		time.Sleep(time.Hour) // the windows may have changed
-		store.next("Reserve fails", "Reserve is lost", "Settle fails", "Settle is lost")
+		store.next("Reserve fails", "Reserve is lost", "Settle fails", "Settle differs", "Settle is lost")
 		store.down.Store(false)
 		time.Sleep(10 * time.Second)
 		expect(t, "after the outage", l, line, 49, 90)
@@ -257,17 +264,18 @@ func TestObserverBlocksNoOtherCall(t *testing.T) {
 	for kind, test := range map[gatehouse.EventType]struct {
 		chunk, spends int64 // by the first call, of 60
 		spent, held   int64
+		events        int64
 	}{
-		budget.EventOverrun:    {0, 95, 95, 5},
-		budget.EventThreshold:  {100, 60, 60, 100},
-		budget.EventUnrecorded: {0, 60, 0, 0},
-		budget.EventUnsettled:  {0, 60, 60, 5},
+		budget.EventOverrun:    {0, 95, 95, 5, 1},
+		budget.EventThreshold:  {100, 60, 60, 100, 1},
+		budget.EventUnrecorded: {0, 60, 0, 0, 2},
+		budget.EventUnsettled:  {0, 60, 60, 5, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			var seen atomic.Bool
+			var seen atomic.Int64
 			blocked, released := make(chan struct{}), make(chan struct{})
 			observer := gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-				if e.Type == kind && !seen.Swap(true) {
+				if e.Type == kind && seen.Add(1) == 1 {
 					close(blocked)
 					<-released
 				}
@@ -308,6 +316,9 @@ func TestObserverBlocksNoOtherCall(t *testing.T) {
 			expect(t, "while the observer of "+string(kind)+" blocks", l, line, test.spent, test.held)
 			close(released)
 			noError(t, <-ended)
+			if n := seen.Load(); n != test.events {
+				t.Errorf("%d events %s, want %d", n, kind, test.events)
+			}
 		})
 	}
 }
