@@ -143,7 +143,8 @@ func TestUsage(t *testing.T) {
 		text  string
 		want  Usage
 	}{
-		{chat, `{"service_tier":"flex","usage":{"total_tokens":9}}`, Usage{Total: 9, Tier: "flex"}},
+		{chat, `{"service_tier":"flex","usage":{"service_tier":"x","total_tokens":9}}`, Usage{Total: 9, Tier: "flex"}},
+		{chat, `{"usage":{"total_tokens":9}} {"usage":{"total_tokens":1}}`, Usage{Total: 9}},
 		{chat, `{"usage":{"total_tokens":9},"x":{"service_tier":"x\n\""},"service_tier":"flex"}`, Usage{Total: 9, Tier: "flex"}},
 		{chat, `{"service_tier":null,"service_tiers":"x","usage":{"total_tokens":9}}`, Usage{Total: 9}},
 		{
@@ -163,8 +164,8 @@ func TestUsage(t *testing.T) {
 		{chat, "data: {\"service_tier\":\"default\",\"usage\":{\"total_tokens\":4}}\n\ndata: {\"service_tier\":\"flex\",\"usage\":{\"total_tokens\":5}}\n\ndata: {\"choices\":[],\"usage\":{\"total_tokens\":9}}\n\n", Usage{Total: 9, Tier: "flex"}},
 		{responses, "data: {\"type\":\"response.completed\",\"response\":{\"service_tier\":\"priority\",\"usage\":{\"total_tokens\":9}}}\n\n", Usage{Total: 9, Tier: "priority"}},
 		{
-			messages, "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":1,\"service_tier\":\"batch\"}}}\n\n" +
-				"data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5}}\n\ndata: {\"type\":\"message_stop\"}\n\n", Usage{Input: 7, Output: 5, Total: 12, Tier: "batch"},
+			messages, "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":1,\"service_tier\":\"standard\"}}}\n\n" +
+				"data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5,\"service_tier\":\"batch\"}}\n\ndata: {\"type\":\"message_stop\"}\n\n", Usage{Input: 7, Output: 5, Total: 12, Tier: "batch"},
 		},
 	} {
 		var got Usage

@@ -4,11 +4,13 @@ package budget_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 )
 
@@ -17,14 +19,15 @@ type pools struct {
 	t     *testing.T
 	store *store
 	*budget.Ledger
-	stop func() // of Run
-	line budget.Line
-	n    int
+	events *events
+	stop   func() // of Run
+	line   budget.Line
+	n      int
 }
 
 func newPools(t *testing.T, limit, chunk int64) *pools {
-	k := &pools{t: t, store: newStore(), line: chunkedLine(limit, chunk)}
-	k.Ledger = newLedger(t, budget.Config{Store: k.store})
+	k := &pools{t: t, store: newStore(), events: &events{}, line: chunkedLine(limit, chunk)}
+	k.Ledger = newLedger(t, budget.Config{Store: k.store, Observer: k.events})
 	k.stop = run(t, k.Ledger)
 	return k
 }
@@ -284,14 +287,19 @@ func TestCallWithPartAndHold(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			k := newPools(t, 1000, 100)
 			own, last := keyLine(9), keyLine(50)
-			own.Account.Per, own.Chunk, last.Account.Per = test.per, test.chunk, "zzz"
+			own.Account.Per, own.Chunk, last.Account.Per, last.Warn = test.per, test.chunk, "zzz", []float64{0.04}
 			h := reserve(t, k.Ledger, "1", charge(k.line, 10), charge(own, 5), charge(last, 4))
 			if test.chunk == 0 && (len(h.Balances) != 2 || h.Balances[0].Account.Per != test.per) {
 				t.Errorf("Balances = %+v, want that of %s", h.Balances, test.per)
 			}
 			for i := range 100 {
 				_, err := k.Reserve(t.Context(), fmt.Sprint("x", i), charge(k.line, 10), charge(own, 5))
-				refused(t, "Reserve above the limit of "+test.per, err, 429, budget.ReasonBusy)
+				if _, cause := refused(t, "Reserve above the limit", err, 429, budget.ReasonBusy); cause.Balance.Account.Per != test.per {
+					t.Errorf("Reserve above the limit of %s: %+v", test.per, cause)
+				}
+			}
+			if _, cause := refused(t, "Extend above the limit", h.Extend(t.Context(), 10, 10, 4), 429, budget.ReasonBusy); cause.Balance.Account.Per != test.per {
+				t.Errorf("Extend above the limit of %s: %+v", test.per, cause)
 			}
 			expect(t, "one chunk after Reserve", k.Ledger, k.line, 0, 100)
 			noError(t, h.Extend(t.Context(), 120, 7, 6))
@@ -299,10 +307,14 @@ func TestCallWithPartAndHold(t *testing.T) {
 			expect(t, "after Extend", k.Ledger, own, 0, 7)
 			expect(t, "after Extend", k.Ledger, last, 0, 6)
 			k.settle(h, 15, 3, 2)
+			noError(t, reserve(t, k.Ledger, "2", charge(k.line, 10), charge(own, 1), charge(last, 1)).SettleAll(t.Context()))
 			k.stop()
-			expect(t, "after Settle", k.Ledger, k.line, 15, 0)
-			expect(t, "after Settle", k.Ledger, own, 3, 0)
-			expect(t, "after Settle", k.Ledger, last, 2, 0)
+			expect(t, "after Settle", k.Ledger, k.line, 25, 0)
+			expect(t, "after Settle", k.Ledger, own, 4, 0)
+			expect(t, "after Settle", k.Ledger, last, 3, 0)
+			if got := k.events.types(); !slices.Equal(got, []gatehouse.EventType{budget.EventThreshold}) {
+				t.Errorf("events = %v, want one threshold", got)
+			}
 		})
 	}
 }

@@ -110,6 +110,9 @@ func TestCallsWithoutResponse(t *testing.T) {
 		{"stalls behind another meter", func(*http.Request) (*http.Response, error) {
 			return nil, fmt.Errorf("inner: %w", budget.ErrStalled)
 		}, budget.ErrStalled, true, 0},
+		{"unmetered behind another meter", func(*http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("inner: %w", budget.ErrUnmetered)
+		}, budget.ErrUnmetered, true, 0},
 		{"another protocol", func(*http.Request) (*http.Response, error) {
 			body, writer := io.Pipe()
 			upstream = writer

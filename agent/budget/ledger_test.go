@@ -60,9 +60,9 @@ func TestReserveChecksItsCharges(t *testing.T) {
 		text   string
 		change func(c *budget.Charge)
 	}{
-		{"Charge.Amount:", func(c *budget.Charge) { c.Amount = -1 }},
+		{"Charge.Amount: -1:", func(c *budget.Charge) { c.Amount = -1 }},
 		{"Charge.Amount:", func(c *budget.Charge) { c.Amount = budget.MaxAmount + 1 }},
-		{"Charge.Floor:", func(c *budget.Charge) { c.Floor = 11 }},
+		{"Charge.Floor: 11:", func(c *budget.Charge) { c.Floor = 11 }},
 		{"Charge.Floor:", func(c *budget.Charge) { c.Floor = -1 }},
 		{"Account.Tenant:", func(c *budget.Charge) { c.Line.Account.Tenant = "a\n" }},
 		{`Account.Per: "Key":`, func(c *budget.Charge) { c.Line.Account.Per = "Key" }},
@@ -90,6 +90,8 @@ func TestReserveChecksItsCharges(t *testing.T) {
 		test.change(&c)
 		invalid("a wrong "+test.text, test.text, "1", good, c)
 	}
+	_, err := l.Usage(t.Context(), keyLine(1), budget.Line{})
+	refused(t, "Usage of an invalid line", err, 503, budget.ReasonInvalid)
 	limits := charge(keyLine(budget.MaxAmount), 0)
 	limits.Line.Account.Per, limits.Line.Unit = strings.Repeat("az_", 21)+"z", "micro_usd"
 	limits.Line.Chunk, limits.Line.Warn = budget.MaxAmount, []float64{1}
@@ -125,9 +127,11 @@ func TestReserveIsAllOrNothing(t *testing.T) {
 	if e, cause := refused(t, "Reserve of an exhausted budget", err, 429, budget.ReasonExhausted); cause.Busy || e.RetryAfter <= 0 {
 		t.Errorf("Reserve of an exhausted budget: %+v, Retry-After %v", cause, e.RetryAfter)
 	}
-	_, err = l.Reserve(t.Context(), "4", charge(tenant, 51))
-	if _, cause := refused(t, "Reserve above the whole limit", err, 403, budget.ReasonTooLarge); !cause.Never {
-		t.Errorf("Reserve above the whole limit: %+v", cause)
+	_, err = l.Reserve(t.Context(), "4", charge(key, 101))
+	want := budget.ExceededError{Balance: must(l.Usage(t.Context(), key))[0], Amount: 101, Never: true}
+	want.Balance.Spent = 0
+	if _, cause := refused(t, "Reserve above the whole limit", err, 403, budget.ReasonTooLarge); cause != want {
+		t.Errorf("Reserve above the whole limit: %+v, want %+v", cause, want)
 	}
 }
 
@@ -214,7 +218,7 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 	line := keyLine(100)
 	line.Spare = 30
 	h := reserve(t, l, "1", budget.Charge{Line: line, Amount: 60, Floor: 1})
-	_, err := l.Reserve(t.Context(), "2", charge(line, 11))
+	_, err := l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 11, Floor: 1})
 	refused(t, "Reserve of the spare", err, 429, budget.ReasonBusy)
 	_, err = l.Reserve(t.Context(), "3", charge(line, 71))
 	refused(t, "Reserve above Max less Spare", err, 403, budget.ReasonTooLarge)
@@ -223,6 +227,10 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 	if _, cause := refused(t, "Extend above Max", err, 429, budget.ReasonBusy); !cause.Busy || cause.Amount != 1 {
 		t.Errorf("Extend above Max: %+v, want busy for one more", cause)
 	}
+	spent := tenantLine(100)
+	spent.Spare = 30
+	noError(t, reserve(t, l, "4", charge(spent, 60)).Settle(t.Context(), 60))
+	refused(t, "Extend after others have spent", reserve(t, l, "5", charge(spent, 10)).Extend(t.Context(), 41), 429, budget.ReasonBusy)
 	all := keyLine(100)
 	all.Spare = 100
 	expect(t, "of a budget that is for calls in progress only", l, all, 0, 100)

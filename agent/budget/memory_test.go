@@ -60,6 +60,10 @@ func TestMemoryLimits(t *testing.T) {
 		expect("Reserve of as many holds as fit", got, err, budget.Held)
 		got, err = reserve("3", entry("a", 100, 5))
 		expect("Reserve of one more hold", got, err, "")
+		free := entry("a", 0, 5)
+		free.Floor = 0
+		got, err = reserve("3", free)
+		expect("Reserve above the limit without a floor", got, err, budget.Exceeded)
 		settle("1", 7, 1)
 		if a, b := counters("a")[0], counters("b")[0]; a.Max != 50 || a.Spent != 7 || a.Held != 5 || b.Held != 0 {
 			t.Errorf("after Settle: %+v and %+v, want Max 50 of the last call, and its hold", a, b)

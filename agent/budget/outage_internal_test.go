@@ -23,8 +23,13 @@ func TestRetryOfOthers(t *testing.T) {
 			t.Error("retry = nil, want the error of the first change")
 		}
 	}
-	if tried != 3 || done != 1 || len(l.pending) != 1 {
-		t.Errorf("tried %d times, the other change %d times, %d pending; want 3, 1 and 1", tried, done, len(l.pending))
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.Run(canceled); err == nil {
+		t.Error("Run = nil, want the error of the change that was not made")
+	}
+	if tried != 4 || done != 1 || len(l.pending) != 1 {
+		t.Errorf("tried %d times, the other change %d times, %d pending; want 4, 1 and 1", tried, done, len(l.pending))
 	}
 }
 

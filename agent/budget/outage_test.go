@@ -179,6 +179,9 @@ func TestUnrecordedCallsAreBoundedAndRecordedLater(t *testing.T) {
 		if got, want := observer.all[0].Attrs[7:], []slog.Attr{slog.Int64("hold", 30), slog.Int64("left", 20)}; !slices.EqualFunc(got, want, slog.Attr.Equal) {
 			t.Errorf("attributes of the event = %v, want %v", got, want)
 		}
+		if left := time.Until(h.Deadline()); left != time.Minute {
+			t.Errorf("the hold expires after %v, want 1m", left)
+		}
 		refused(t, "Extend above AllowUnrecorded", h.Extend(t.Context(), 51), 503, budget.ReasonUnavailable)
 		noError(t, h.Extend(t.Context(), 40))
 		_, err = l.Reserve(t.Context(), "2", charge(line, 11))
@@ -201,6 +204,9 @@ func TestUnrecordedCallsAreBoundedAndRecordedLater(t *testing.T) {
 		_, err = l.Reserve(canceled, "4", charge(line, 1)) // a caller that has hung up is not an unavailable store
 		refused(t, "Reserve with a canceled context", err, 503, budget.ReasonUnavailable)
 		reserve(t, l, "5", charge(line, 50))
+		other := keyLine(100)
+		other.Account.Tenant = "other"
+		reserve(t, l, "of another tenant", charge(other, 50))
 		small := tenantLine(20)
 		reserve(t, l, "6", charge(small, 15))
 		_, err = l.Reserve(t.Context(), "7", charge(small, 15))
@@ -250,10 +256,10 @@ func TestLostAnswerIsNotCharged(t *testing.T) {
 			l := newLedger(t, budget.Config{Store: store})
 			run(t, l)
 			m := newMeter(t, l, model.ChatCompletions, func(c *budget.Call) { c.ID = id })
-			store.next("Reserve is lost")
+			store.next("Reserve is lost", "Settle fails")
 			_, err := m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
 			refused(t, "RoundTrip", err, 503, budget.ReasonUnavailable)
-			time.Sleep(2 * time.Second)
+			time.Sleep(3 * time.Second)
 			expect(t, "with the ID "+id, l, keyLine(1000), 0, held)
 		})
 	}
