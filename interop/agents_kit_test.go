@@ -8,17 +8,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -100,39 +95,30 @@ func newAgentApp(t *testing.T) *agentApp {
 			"broker": {"act": map[string]any{"sub": "helper-1"}},
 		},
 	})
-	write := func(name, text string) string {
-		path := filepath.Join(a.dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
+	write := func(name, text string) string { return writeFile(t, a.dir, name, text) }
 	server := a.ca.server()
 	newKey := func() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }
-	pkcs8 := func(key any) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(key))}))
-	}
 	var agents []map[string]any
 	for _, agent := range []struct{ id, role, attestation string }{{"helper-1", "executor", "key"}, {"plain", "executor", "none"}} {
 		key := newKey()
 		a.keys[agent.id] = key
 		agents = append(agents, map[string]any{
 			"id": agent.id, "tenant": "acme", "owner": "alice", "roles": []string{agent.role}, "attestation": agent.attestation,
-			"jwk": map[string]string{"kty": "EC", "crv": "P-256", "x": number(key.X), "y": number(key.Y)},
+			"jwk": map[string]string{"kty": "EC", "crv": "P-256", "x": encode(key.X.FillBytes(make([]byte, 32))), "y": encode(key.Y.FillBytes(make([]byte, 32)))},
 		})
 	}
 	a.config = map[string]any{
 		"addr": "127.0.0.1:0", "public_origin": toolsOrigin,
 		"tls": map[string]string{
-			"cert": "file:" + write("server.pem", certificatePEM(server)), "key": "file:" + write("server.key", keyPEM(server)), "client_ca": a.ca.file,
+			"cert": "file:" + write("server.pem", certificatePEM(server)), "key": "file:" + write("server.key", keyPEM(server.PrivateKey)), "client_ca": a.ca.file,
 		},
 		"issuers":     []map[string]any{{"issuer": a.provider.Issuer, "audience": toolsOrigin + "/mcp", "algorithms": []string{"ES256"}}},
 		"api_keys":    map[string]any{"driver": "memory", "mint": []map[string]any{{"name": "reader", "tenant": "acme", "scopes": []string{"data:read"}}}},
-		"signing_key": "file:" + write("tokens.key", pkcs8(newKey())),
+		"signing_key": "file:" + write("tokens.key", keyPEM(newKey())),
 		"agents":      agents, "roles": map[string]any{"executor": strings.Fields(toolScopes)},
 		"approvals": map[string]any{"ttl": "10m", "admins_for_exec": 1},
 	}
-	write("audit.key", pkcs8(newKey()))
+	write("audit.key", keyPEM(newKey()))
 	return a
 }
 
@@ -144,10 +130,7 @@ func (a *agentApp) start(t *testing.T, store map[string]string) *agentServer {
 	s := &agentServer{agentApp: a, log: path("audit.jsonl")}
 	config := maps.Clone(a.config)
 	config["store"], config["audit"] = store, map[string]string{"path": s.log, "signing_key": "file:" + filepath.Join(a.dir, "audit.key")}
-	if err := os.WriteFile(path("config.json"), must(json.Marshal(config)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.Program = program.Start(t, a.binary, os.Environ(), "-config", path("config.json"))
+	s.Program = startApp(t, a.binary, config)
 	s.apiKey = s.Prints(t, &s.Out, `api-key reader (\S+)\n`)
 	s.addr = s.Prints(t, &s.Out, `listening https://(\S+)\n`)
 	client := func(certificates ...tls.Certificate) *http.Client {
@@ -166,10 +149,6 @@ func (a *agentApp) start(t *testing.T, store map[string]string) *agentServer {
 	return s
 }
 
-func number(n *big.Int) string {
-	return base64.RawURLEncoding.EncodeToString(n.FillBytes(make([]byte, 32)))
-}
-
 // person logs a person in at the provider and returns an access token.
 func (a *agentApp) person(t *testing.T, name string, client provider.Client) string {
 	t.Helper()
@@ -182,17 +161,9 @@ func (a *agentApp) token(t *testing.T, client *http.Client, agent string, form u
 	claims := must(json.Marshal(map[string]any{
 		"iss": agent, "sub": agent, "aud": toolsOrigin, "jti": rand.Text(), "iat": time.Now().Unix(), "exp": time.Now().Add(50 * time.Second).Unix(),
 	}))
-	encode := base64.RawURLEncoding.EncodeToString
-	input := encode([]byte(`{"alg":"ES256","typ":"JWT"}`)) + "." + encode(claims)
-	digest := sha256.Sum256([]byte(input))
-	r, s, err := ecdsa.Sign(rand.Reader, a.keys[agent], digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	signature := append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
 	form = maps.Clone(form)
 	form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-	form.Set("client_assertion", input+"."+encode(signature))
+	form.Set("client_assertion", signES256(a.keys[agent], `{"alg":"ES256","typ":"JWT"}`, string(claims)))
 	response, err := client.PostForm(toolsOrigin+"/token", form)
 	if err != nil {
 		t.Fatal(err)

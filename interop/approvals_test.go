@@ -42,7 +42,7 @@ func newApprovalPages(t *testing.T) *approvalPages {
 	login := must(signin.New(signin.Config{
 		Client:      oauth.Config{Issuer: p.issuer, ClientID: "approvals", Secret: gatehouse.NewSecret([]byte(clientSecret))},
 		RedirectURI: p.origin + "/callback", Scopes: []string{"openid", "email"}, Home: "/approvals",
-		CookieSecrets: []gatehouse.Secret{gatehouse.NewSecret([]byte(strings.Repeat("k", 32)))},
+		CookieSecrets: cookieSecrets,
 		Session:       session.Config{Store: session.NewMemory(0), Name: "approvals"},
 		Complete: func(_ *http.Request, l *session.Login) error {
 			l.Principal.Tenant, l.Principal.Roles = "acme", roleNames(t, "admin", "operator")

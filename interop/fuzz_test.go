@@ -100,8 +100,7 @@ func (b *bench) sign(algorithm string, byOther bool, header, claims string) stri
 			signature, err = rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, digest[:])
 		}
 	case *ecdsa.PrivateKey:
-		r, s, e := ecdsa.Sign(rand.Reader, key, digest[:])
-		signature, err = append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...), e
+		return signES256(key, header, claims)
 	case ed25519.PrivateKey:
 		signature = ed25519.Sign(key, []byte(input))
 	}

@@ -4,12 +4,9 @@ package interop_test
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -48,14 +45,8 @@ func TestJoseTokens(t *testing.T) {
 		_, _ = w.Write(set)
 	}))
 	t.Cleanup(server.Close)
-	file := filepath.Join(t.TempDir(), "jwks.json")
-	if err := os.WriteFile(file, set, 0o600); err != nil {
-		t.Fatal(err)
-	}
-
-	for name, keys := range map[string]jwtauth.Keys{
-		"RemoteKeys": jwtauth.RemoteKeys(server.URL), "KeyFile": jwtauth.KeyFile(file),
-	} {
+	file := writeFile(t, t.TempDir(), "jwks.json", string(set))
+	for name, keys := range map[string]jwtauth.Keys{"RemoteKeys": jwtauth.RemoteKeys(server.URL), "KeyFile": jwtauth.KeyFile(file)} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{
 				{URL: joseIssuer, Audiences: []string{joseAudience}, Algorithms: asymmetric, Keys: keys},
@@ -85,12 +76,5 @@ func TestJoseTokens(t *testing.T) {
 
 func sameJSON(t *testing.T, a, b string) bool {
 	t.Helper()
-	var x, y any
-	if err := json.Unmarshal([]byte(a), &x); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal([]byte(b), &y); err != nil {
-		t.Fatal(err)
-	}
-	return reflect.DeepEqual(x, y)
+	return reflect.DeepEqual(object(t, a), object(t, b))
 }

@@ -3,7 +3,6 @@
 package interop_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -29,15 +28,14 @@ type spendGateway struct {
 func startSpendGateway(t *testing.T) *spendGateway {
 	t.Helper()
 	g := &spendGateway{binary: buildExample(t, "llmgateway"), keys: make(map[string]string)}
-	environment := append(os.Environ(), "PROVIDER_KEY=sk-of-the-gateway")
-	fake := program.Start(t, g.binary, environment, "-fake", "127.0.0.1:0")
+	fake := program.Start(t, g.binary, os.Environ(), "-fake", "127.0.0.1:0")
 	upstream := fake.Prints(t, &fake.Out, `listening (\S+)\n`)
 	names := []map[string]any{
 		{"name": "team", "tenant": "acme", "scopes": []string{"model:standard", "model:premium", "spend:read"}},
 		{"name": "small", "tenant": "acme", "scopes": []string{"model:standard"}, "max_tokens_per_day": 300},
 		{"name": "other", "tenant": "globex", "scopes": []string{"model:standard", "spend:read"}},
 	}
-	config := must(json.Marshal(map[string]any{
+	server := startApp(t, g.binary, map[string]any{
 		"addr": "127.0.0.1:0", "hold": "60s", "max_body_bytes": 1 << 20,
 		"api_keys": map[string]any{"driver": "memory", "mint": names},
 		"ledger":   map[string]any{"driver": "memory"},
@@ -52,12 +50,7 @@ func startSpendGateway(t *testing.T) *spendGateway {
 			{"per": "tenant_tier", "window": "day", "max_tokens": 5000},
 			{"per": "subject", "window": "rolling_24h", "max_tokens": 8000},
 		},
-	}))
-	file := filepath.Join(t.TempDir(), "config.json")
-	if err := os.WriteFile(file, config, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	server := program.Start(t, g.binary, environment, "-config", file)
+	})
 	g.url = server.Prints(t, &server.Out, `listening (\S+)\n`)
 	for _, n := range names {
 		name, _ := n["name"].(string)

@@ -3,7 +3,6 @@
 package interop_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -28,7 +27,8 @@ func startNginx(t *testing.T, address, block string) {
 	t.Helper()
 	binary, err := exec.LookPath("nginx")
 	if err != nil {
-		if binary = "/usr/sbin/nginx"; !exists(binary) {
+		binary = "/usr/sbin/nginx"
+		if _, err := os.Stat(binary); err != nil {
 			enginetest.Missing(t, "nginx", "apt-get install nginx-light")
 		}
 	}
@@ -38,10 +38,7 @@ func startNginx(t *testing.T, address, block string) {
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&config, "%s_temp_path %s;\n", kind, filepath.Join(dir, kind))
 	}
-	file := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(file, []byte(config.String()+block+"}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := writeFile(t, dir, "nginx.conf", config.String()+block+"}\n")
 	p := program.Start(t, binary, os.Environ(), "-p", dir, "-c", file)
 	enginetest.Eventually(t, time.Minute, "nginx listens", func() bool {
 		select {
@@ -55,11 +52,6 @@ func startNginx(t *testing.T, address, block string) {
 		}
 		return err == nil
 	})
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // forwardAuth is examples/forwardauth behind nginx with its nginx.conf, in front of an
@@ -79,15 +71,10 @@ func startForwardAuth(t *testing.T) *forwardAuth {
 		Host: "localhost", Scopes: []string{"email"},
 		Clients: []provider.Client{{ID: "notes", Secret: clientSecret, RedirectURIs: []string{f.origin + "/auth/callback"}}},
 	})
-	config := must(json.Marshal(map[string]any{
+	f.server = startApp(t, buildExample(t, "forwardauth"), map[string]any{
 		"addr": back, "public_origin": f.origin, "proxies": []string{"127.0.0.1/32"}, "issuer": f.provider.Issuer, "client_id": "notes",
 		"client_secret": "env:CLIENT_SECRET", "scopes": []string{"email"}, "cookie_keys": []string{"env:COOKIE_KEY"},
-	}))
-	file := filepath.Join(t.TempDir(), "config.json")
-	if err := os.WriteFile(file, config, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f.server = program.Start(t, buildExample(t, "forwardauth"), append(os.Environ(), "CLIENT_SECRET="+clientSecret, "COOKIE_KEY="+strings.Repeat("k", 32)), "-config", file)
+	})
 	f.server.Prints(t, &f.server.Out, `listening (\S+)\n`)
 	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

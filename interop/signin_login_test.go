@@ -328,7 +328,7 @@ func (a *app) returnToAsBrowsersRead(t *testing.T, page *browser.Page) {
 			Provider: oauth.Provider{Issuer: a.origin, TokenEndpoint: a.origin, AuthorizationEndpoint: a.origin, JWKSURI: a.origin},
 		},
 		RedirectURI:   a.origin + "/callback",
-		CookieSecrets: []gatehouse.Secret{gatehouse.NewSecret([]byte(strings.Repeat("k", 32)))},
+		CookieSecrets: cookieSecrets,
 		Session:       session.Config{Store: session.NewMemory(0)},
 		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
 			rejected = rejected || e.Type == signin.EventReturnToRejected
@@ -348,7 +348,7 @@ func (a *app) returnToAsBrowsersRead(t *testing.T, page *browser.Page) {
 				for _, text := range []string{one + two + three + "evil.example", "/" + one + two + three} {
 					rejected = false
 					r := httptest.NewRequest(http.MethodGet, "/login?return_to="+url.QueryEscape(text), http.NoBody)
-					asNavigation(r)
+					asNavigation(r.Header)
 					handler.ServeHTTP(httptest.NewRecorder(), r)
 					if count++; !rejected {
 						accepted = append(accepted, text)
