@@ -140,11 +140,7 @@ func active(t *testing.T, p *provider.Provider, tokens []string) (count int) {
 		if strings.HasPrefix(token, "eyJ") { // an ID token
 			continue
 		}
-		got, err := client.Introspect(t.Context(), gatehouse.NewSecret([]byte(token)), "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got.Active {
+		if do(client.Introspect(t.Context(), gatehouse.NewSecret([]byte(token)), ""))(t).Active {
 			count++
 		}
 	}
@@ -247,6 +243,18 @@ func with(address *url.URL, name string, values ...string) string {
 	changed := *address
 	changed.RawQuery = q.Encode()
 	return changed.String()
+}
+
+// do returns the value of a call that needs another process, and fails the test after an
+// error.
+func do[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
 }
 
 func must[T any](v T, err error) T {

@@ -95,11 +95,7 @@ func certificateJWKS(c tls.Certificate) map[string]any {
 func (w *boundWorld) token(t *testing.T, c *oauth.Client, resource string) string {
 	t.Helper()
 	source := must(c.ClientCredentials(oauth.CredentialsRequest{Resources: []string{resource}, Scopes: must(gatehouse.ParseScopes("reports:read"))}))
-	tokens, err := source.Token(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(tokens.Access.Reveal())
+	return string(do(source.Token(t.Context()))(t).Access.Reveal())
 }
 
 // proofOf returns a proof by key for a GET of address.
@@ -165,11 +161,7 @@ func (w *boundWorld) testKeyBound(t *testing.T) {
 						{"as Bearer with a proof", 0, "Bearer", proof(address), outcome{400, "invalid_request", gatehouse.ReasonSeveralCredentials}},
 						{"with a stale nonce", 0, "DPoP", []string{proofOf(w.key, address, token, stale)}, outcome{401, "use_dpop_nonce", dpop.ReasonNonce}},
 						{"with the nonce of a stranger", 0, "DPoP", []string{proofOf(w.key, address, token, another)}, outcome{401, "use_dpop_nonce", dpop.ReasonNonce}},
-						{"for another token", 0, "DPoP", []string{proofOf(w.key, address, another, nonce)}, refused(dpop.ReasonToken)},
-						{"for another path", 0, "DPoP", proof(boundOrigin + "/other"), refused(dpop.ReasonURL)},
 						{"for another host", 0, "DPoP", proof("https://other.example.com/reports"), refused(dpop.ReasonURL)},
-						{"for another scheme", 0, "DPoP", proof("http://api.example.com/reports"), refused(dpop.ReasonURL)},
-						{"for another port", 0, "DPoP", proof("https://api.example.com:8443/reports"), refused(dpop.ReasonURL)},
 						{"for the address of the node", 0, "DPoP", proof(nodes[0].url + "/reports"), refused(dpop.ReasonURL)},
 						{"after all of them", 1, "DPoP", proof(address), served},
 					} {

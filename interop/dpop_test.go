@@ -169,8 +169,8 @@ func TestDPoPProofsOfJose(t *testing.T) {
 	const origin, path, token = "https://api.example.com", "/reports", "token"
 	target := must(url.Parse(origin + path))
 	verifier := must(dpop.New(dpop.Config{PublicOrigin: origin, Replays: dpop.NewMemory(0)}))
-	valid := must(key.Proof(dpop.ProofRequest{Method: http.MethodGet, URL: target, AccessToken: token}))
-	parts := strings.Split(valid, ".")
+	genuine := must(key.Proof(dpop.ProofRequest{Method: http.MethodGet, URL: target, AccessToken: token}))
+	parts := strings.Split(genuine, ".")
 	head, body := object(t, decode(parts[0])), object(t, decode(parts[1]))
 	sign := func(header, claims map[string]any) string {
 		return signES256(private, asJSON(head, header), asJSON(body, claims))
@@ -182,21 +182,21 @@ func TestDPoPProofsOfJose(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, path, nil)
 		r.Header.Set("DPoP", proof)
 		_, err := verifier.Confirm(r, token, key.Thumbprint(), time.Now())
-		ok, why := peer.Verify(t, proof, origin+path, token, []string{"ES256", "PS256", "EdDSA", "Ed25519"})
+		valid, why := peer.Verify(t, proof, origin+path, token, []string{"ES256", "PS256", "EdDSA", "Ed25519"})
 		e, _ := errors.AsType[*gatehouse.Error](err)
 		switch {
-		case err == nil && !ok:
+		case err == nil && !valid:
 			t.Errorf("%s: accepted, but jose says %s: %s", name, why, proof)
 		case err == nil:
 			accepted++
-		case ok:
+		case valid:
 			strict[string(e.Reason)+" "+name]++
 		default:
 			hostile.Add(1)
 		}
 	}
 	values := []any{nil, "", "x", "GET", "ES256", "none", "JWT", 0, 1, -1, 1.5, 1e300, true, []any{}, []any{"GET"}, map[string]any{}, origin, origin + path, "ß\u0000"}
-	try("valid", valid)
+	try("valid", genuine)
 	for _, member := range []string{"typ", "alg", "jwk", "crit", "b64", "kid", "jku"} {
 		for _, value := range values {
 			try("header "+member, sign(map[string]any{member: value}, fresh()))
@@ -215,9 +215,9 @@ func TestDPoPProofsOfJose(t *testing.T) {
 			try("jwk "+member, sign(map[string]any{"jwk": jwk}, fresh()))
 		}
 	}
-	for n := range len(valid) {
+	for n := range len(genuine) {
 		if n%7 == 0 { // a changed character anywhere
-			changed := []byte(valid)
+			changed := []byte(genuine)
 			changed[n] = map[bool]byte{true: 'B', false: 'A'}[changed[n] == 'A']
 			try("changed character", string(changed))
 		}
@@ -268,19 +268,11 @@ func TestDPoPSignIn(t *testing.T) {
 			client := newClient(t, config)
 			scopes := must(gatehouse.ParseScopes("openid offline_access reports:read"))
 			redirect := registered.RedirectURIs[0]
-			transaction, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{
+			transaction := do(client.Authorize(t.Context(), oauth.AuthorizationRequest{
 				RedirectURI: redirect, Scopes: scopes, Resources: []string{resource(jwtauth.ES256)}, Params: url.Values{"prompt": {"consent"}},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			}))(t)
 			callback := provider.NewBrowser(t, "ada").Visit(t, transaction.URL, redirect)
-			result, err := client.Redeem(t.Context(), transaction, callback.Query())
-			if err != nil {
-				t.Fatal(err)
-			}
-			api := newBoundAPI(t, p)
-			tokens := result.Tokens
+			api, tokens := newBoundAPI(t, p), do(client.Redeem(t.Context(), transaction, callback.Query()))(t).Tokens
 			for range 3 {
 				if !tokens.DPoP || tokens.Refresh.Len() == 0 {
 					t.Fatalf("tokens %+v, want bound ones with a refresh token", tokens)
@@ -288,9 +280,7 @@ func TestDPoPSignIn(t *testing.T) {
 				if got := api.get(t, key, tokens.Access); got != http.StatusOK {
 					t.Errorf("API with the token of the session = %d (%s), want 200", got, api.why())
 				}
-				if tokens, err = client.Refresh(t.Context(), tokens); err != nil {
-					t.Fatal(err)
-				}
+				tokens = do(client.Refresh(t.Context(), tokens))(t)
 			}
 			// The refresh token of a public client is worth nothing without the key.
 			thief := config

@@ -98,12 +98,8 @@ func llmGatewayInBrowser(t *testing.T, page *browser.Page) {
 	}
 
 	address := signedIn("team")
-	if at := page.Visit(t, address); at.Status != http.StatusOK {
-		t.Fatalf("the page = %+v: %s", at, page.Text(t, "body"))
-	}
-	if got := page.Text(t, "main"); !strings.Contains(got, "No tokens yet") {
-		t.Errorf("before the first call the page says %q", got)
-	}
+	lands(t, "the page", page.Visit(t, address), http.StatusOK, "")
+	says(t, page, "main", "No tokens yet")
 	chat("team", "small-1", 50)
 	page.Until(t, `[...document.querySelectorAll('h2')].map(e => e.textContent).join() === 'Tenant,Model tiers,Models,Subjects'`)
 	for range 4 {
@@ -115,19 +111,8 @@ func llmGatewayInBrowser(t *testing.T, page *browser.Page) {
 	if got := page.Text(t, "body"); strings.Contains(got, "globex") {
 		t.Errorf("the page shows another tenant: %s", got)
 	}
-	for _, width := range []int{320, 390, 1280} {
-		page.Size(t, width, 800)
-		for scheme, dark := range map[string]bool{"light": false, "dark": true} {
-			page.Dark(t, dark)
-			page.Screenshot(t, filepath.Join(t.ArtifactDir(), fmt.Sprintf("spend-%d-%s.png", width, scheme)))
-		}
-		if got := page.Run(t, "document.documentElement.scrollWidth <= innerWidth"); got != "true" {
-			t.Errorf("at %d px the page is wider than the window", width)
-		}
-		if got := page.Run(t, "Math.min(...[...document.querySelectorAll('svg')].map(e => e.getBoundingClientRect().height)) >= 8"); got != "true" {
-			t.Errorf("at %d px a bar is not visible", width)
-		}
-	}
+	pictures(t, page, filepath.Join(t.ArtifactDir(), "spend"),
+		"[...document.querySelectorAll('svg')].every((e) => e.getBoundingClientRect().height >= 8)") // a bar is visible
 	broken.Store(true) // the session has ended
 	page.Until(t, `!document.querySelector('#problem').hidden && document.body.classList.contains('stale')`)
 	broken.Store(false)
@@ -136,7 +121,5 @@ func llmGatewayInBrowser(t *testing.T, page *browser.Page) {
 	if got := page.Text(t, "body"); strings.Contains(got, "acme") || !strings.Contains(got, "globex") {
 		t.Errorf("the page of the other tenant is %s", got)
 	}
-	if at := page.Visit(t, signedIn("small")); at.Status != http.StatusForbidden {
-		t.Errorf("without the scope the page = %+v, want 403", at)
-	}
+	lands(t, "without the scope, the page", page.Visit(t, signedIn("small")), http.StatusForbidden, "")
 }

@@ -100,18 +100,12 @@ body %q</pre><form method="post" action="/write"><input name="a" value="b"><butt
 func forwardAuthInBrowser(t *testing.T, page *browser.Page) {
 	f := startForwardAuth(t)
 	const path = "/report?a=b%26c&d=e"
-	if at := page.Visit(t, f.origin+path); !strings.HasPrefix(at.URL, f.provider.Issuer+"/interaction/") {
-		t.Fatalf("signed out: %s leads to %+v, want the provider", path, at)
-	}
+	lands(t, "signed out: "+path, page.Visit(t, f.origin+path), 0, f.provider.Issuer+"/interaction/…")
 	a := &app{service: &service{provider: f.provider}}
-	if at := a.consent(t, page, "ada"); at.URL != f.origin+path || at.Status != http.StatusOK {
-		t.Fatalf("the login ends at %+v, want %s", at, path)
-	}
+	lands(t, "the login", a.consent(t, page, "ada"), http.StatusOK, f.origin+path)
 	want := func(line string) {
 		t.Helper()
-		if got := page.Text(t, "#got"); !strings.Contains(got, line) {
-			t.Errorf("the application gets %q, want %s", got, line)
-		}
+		says(t, page, "#got", line)
 	}
 	want("GET " + path)
 	want(`subject ["ada"]`)
@@ -129,16 +123,12 @@ func forwardAuthInBrowser(t *testing.T, page *browser.Page) {
 			t.Errorf("the application gets %s of a script, want %s", got, line)
 		}
 	}
-	if at := page.Submit(t, "#write"); at.URL != f.origin+"/write" || at.Status != http.StatusOK {
-		t.Errorf("a form leads to %+v, want /write", at)
-	}
+	lands(t, "a form", page.Submit(t, "#write"), http.StatusOK, f.origin+"/write")
 	want(`body "a=b"`)
 	// A page of the same site, with whose requests the browser sends the cookie.
 	sibling := strings.Replace(attacker(t).URL, "localhost", "127.0.0.1", 1)
 	page.Visit(t, sibling+"/?action="+f.origin+"/write")
-	if at := page.Submit(t, "button"); at.Status != http.StatusForbidden {
-		t.Errorf("a form of another origin leads to %+v, want 403", at)
-	}
+	lands(t, "a form of another origin", page.Submit(t, "button"), http.StatusForbidden, "")
 	page.Visit(t, sibling)
 	page.Run(t, fmt.Sprintf(`new Promise((done) => document.body.append(Object.assign(document.createElement('iframe'), {src: %q, onload: done}))).then(() => {})`, f.origin+"/"))
 	for _, frame := range page.Frames(t) {
@@ -150,16 +140,10 @@ func forwardAuthInBrowser(t *testing.T, page *browser.Page) {
 	page.Submit(t, "#signout")
 	// Scripts get 401, and forms too.
 	person := page.Tab(t)
-	if at := person.Visit(t, f.origin+"/_verify"); at.Status != http.StatusNotFound {
-		t.Errorf("/_verify leads to %+v, want 404: it is for nginx only", at)
-	}
-	if got := person.Run(t, `fetch('/script', {headers: {'X-Auth-Subject': 'admin'}}).then((r) => [r.status, r.redirected])`); got != "[401,false]" {
-		t.Errorf("signed out, a script gets %s, want 401", got)
-	}
+	lands(t, "/_verify", person.Visit(t, f.origin+"/_verify"), http.StatusNotFound, "")
+	yields(t, person, `fetch('/script', {headers: {'X-Auth-Subject': 'admin'}}).then((r) => [r.status, r.redirected])`, "[401,false]")
 	// A failure is 503.
 	_ = f.server.Process.Kill()
 	<-f.server.Ended
-	if at := person.Visit(t, f.origin+path); at.Status != http.StatusServiceUnavailable {
-		t.Errorf("without the server: %+v, want 503", at)
-	}
+	lands(t, "without the server", person.Visit(t, f.origin+path), http.StatusServiceUnavailable, "")
 }

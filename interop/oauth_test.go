@@ -183,10 +183,7 @@ func refreshAndRevoke(t *testing.T, client *oauth.Client, first oauth.Tokens, co
 		if !confidential { // public clients cannot introspect
 			return true
 		}
-		got, err := client.Introspect(ctx, token, oauth.AccessToken)
-		if err != nil {
-			t.Fatal(err)
-		}
+		got := do(client.Introspect(ctx, token, oauth.AccessToken))(t)
 		if got.Active && (!got.For(opaque) || got.Subject != "ada" || !got.Scopes.Has("reports:read")) {
 			t.Errorf("Introspect() = %+v, want ada with reports:read for %s", got, opaque)
 		}
@@ -195,10 +192,7 @@ func refreshAndRevoke(t *testing.T, client *oauth.Client, first oauth.Tokens, co
 	if !active(first.Access) {
 		t.Error("the access token of the login is not active")
 	}
-	second, err := client.Refresh(ctx, first)
-	if err != nil {
-		t.Fatal(err)
-	}
+	second := do(client.Refresh(ctx, first))(t)
 	if second.Refresh.Equal(first.Refresh) || second.Access.Equal(first.Access) || !active(second.Access) {
 		t.Error("Refresh() returns old or inactive tokens")
 	}
@@ -305,10 +299,7 @@ func TestOAuthMachine(t *testing.T) {
 		source := must(client.ClientCredentials(oauth.CredentialsRequest{
 			Scopes: must(gatehouse.ParseScopes("reports:read")), Resources: []string{resource(jwtauth.ES256)},
 		}))
-		one, err := source.Token(t.Context())
-		if err != nil {
-			t.Fatal(name, err)
-		}
+		one := do(source.Token(t.Context()))(t)
 		api.accept(t, "/reports", string(one.Access.Reveal()), caller{gatehouse.KindService, c.ClientID, p.Issuer, c.ClientID, "reports:read"})
 		if one.Scopes.String() != "reports:read" {
 			t.Errorf("%s: scopes = %v, want reports:read", name, one.Scopes)
@@ -321,7 +312,7 @@ func TestOAuthMachine(t *testing.T) {
 			t.Errorf("%s: OAuth2().Token() is not the cached token: %v", name, err)
 		}
 		unknown := must(client.ClientCredentials(oauth.CredentialsRequest{Resources: []string{"https://unknown.example.com"}}))
-		_, err = unknown.Token(t.Context())
+		_, err := unknown.Token(t.Context())
 		wantCode(t, name+": Token() for another resource", err, "invalid_target")
 		_, err = client.Exchange(t.Context(), oauth.ExchangeRequest{Subject: one.Access})
 		wantCode(t, name+": Exchange()", err, "unsupported_grant_type")
@@ -378,11 +369,7 @@ func TestOAuthLogout(t *testing.T) {
 	client, tokens := backChannel(t)
 	w, ada := newWebsite(t, oauthConfig(ownProvider(t, withClients(client)), client)), newVisitor(t, "ada")
 	login, _ := w.callback(t, ada, consent(t, ada, w.authorize(t, ada)))
-	address, err := w.Client.EndSessionURL(t.Context(), login.Tokens, "http://127.0.0.1:1/bye")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ada.person.Visit(t, address, "http://127.0.0.1:1/bye")
+	ada.person.Visit(t, do(w.Client.EndSessionURL(t.Context(), login.Tokens, "http://127.0.0.1:1/bye"))(t), "http://127.0.0.1:1/bye")
 	got, err := w.Client.VerifyLogoutToken(t.Context(), logoutToken(tokens))
 	if err != nil || got.Subject != "ada" || got.ID == "" || got.SessionID == "" || got.SessionID != login.SID {
 		t.Errorf("VerifyLogoutToken() = %+v, %v, want ada and sid %q", got, err, login.SID)
