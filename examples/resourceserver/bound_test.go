@@ -227,10 +227,15 @@ func TestNonces(t *testing.T) {
 
 func TestBoundTokensRequired(t *testing.T) {
 	t.Parallel()
-	p, issuer := serve(t, object{"public_origin": publicOrigin, "dpop": object{"required": true}})
+	as := newIntrospectionServer(t, map[string]any{"is-active": active(nil)})
+	p, issuer := serve(t, object{
+		"public_origin": publicOrigin, "dpop": object{"required": true}, "introspection": []object{as.config(t, object{"any_tenant": true})},
+	})
 	me := newProver(t)
-	if a := p.with(issuer.Token(nil), "GET", "/whoami"); a.String() != "401 invalid_token" || a.challenge("DPoP") == "" {
-		t.Errorf("unbound: response = %s %v, want 401 with a DPoP challenge", a, a.header)
+	for _, unbound := range []string{issuer.Token(nil), "is-active"} {
+		if a := p.with(unbound, "GET", "/whoami"); a.String() != "401 invalid_token" || a.challenge("DPoP") == "" {
+			t.Errorf("unbound: response = %s %v, want 401 with a DPoP challenge", a, a.header)
+		}
 	}
 	bound := p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": me.Thumbprint()}}))
 	p.do("GET", "/whoami", "Authorization", "DPoP "+bound, "DPoP", me.proof("GET", publicOrigin+"/whoami", bound, nil)).want(t, "bound", "200")

@@ -71,7 +71,9 @@ func TestOpaqueTokens(t *testing.T) {
 	t.Parallel()
 	me := newProver(t)
 	const invalid, unavailable = "401 invalid_token", "503 temporarily_unavailable"
-	answers, wants := make(map[string]any), map[string]string{"second-as-knows": "200", "unknown-token-1": invalid, "not*b64token": "400 invalid_request"}
+	answers, wants := make(map[string]any), map[string]string{
+		"second-as-knows": "200", "of-another-tenant": invalid, "unknown-token-1": invalid, "not*b64token": "400 invalid_request",
+	}
 	for _, test := range []struct {
 		token  string
 		answer any
@@ -92,7 +94,8 @@ func TestOpaqueTokens(t *testing.T) {
 	} {
 		answers[test.token], wants[test.token] = test.answer, test.want
 	}
-	first, second := newIntrospectionServer(t, answers), newIntrospectionServer(t, map[string]any{"second-as-knows": active(nil)})
+	first := newIntrospectionServer(t, answers)
+	second := newIntrospectionServer(t, map[string]any{"second-as-knows": active(nil), "of-another-tenant": active(object{"tenant": "globex"})})
 	p := start(t, configure(nil, object{
 		"issuers": nil, "public_origin": publicOrigin, "dpop": object{},
 		"introspection": []object{first.config(t, object{"any_tenant": true}), second.config(t, object{"tenants": []string{"acme"}})},

@@ -154,6 +154,32 @@ func TestCognito(t *testing.T) {
 	}
 }
 
+// TestProviderSettings: each setting for providers that do not follow the standards has its
+// effect, and so have the tenants of an issuer.
+func TestProviderSettings(t *testing.T) {
+	t.Parallel()
+	issuer := newShaped(t, "", "/settings", "/certs")
+	for _, test := range []struct {
+		name             string
+		settings, claims object
+		want             string
+	}{
+		{"scope_claims", object{"scope_claims": []string{"scp"}}, object{"scope": nil, "scp": []string{"reports:read"}}, "200"},
+		{"tenant_claim", object{"tenant_claim": "org"}, object{"tenant": nil, "org": "acme"}, "200"},
+		{"audiences", object{"audiences": []string{"second"}}, object{"aud": "second"}, "200"},
+		{"accept_missing_audience", object{"audience": nil, "accept_missing_audience": true}, object{"aud": nil}, "200"},
+		{"refuse", object{"refuse": []object{{"claim": "kind", "values": []string{"id"}}}}, object{"kind": "id"}, "401 invalid_token"},
+		{"refuse, another value", object{"refuse": []object{{"claim": "kind", "values": []string{"id"}}}}, object{"kind": "access"}, "200"},
+		{"tenants", object{"tenants": []string{"acme"}}, nil, "200"},
+		{"other tenants", object{"tenants": []string{"globex"}}, nil, "401 invalid_token"},
+	} {
+		settings := with(object{"issuer": issuer.url, "audience": apiAudience, "algorithms": []string{"RS256"}, "profile": "compat"}, test.settings)
+		p := start(t, configure([]object{settings}, nil))
+		claims := with(object{"aud": apiAudience, "sub": "ann", "scope": "reports:read", "tenant": "acme"}, test.claims)
+		p.with(issuer.token(claims), "GET", "/tenants/acme/reports").want(t, test.name, test.want)
+	}
+}
+
 // TestPlainHTTPHosts: plain http is for the hosts in the list only.
 func TestPlainHTTPHosts(t *testing.T) {
 	t.Parallel()
