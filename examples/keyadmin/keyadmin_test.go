@@ -96,10 +96,11 @@ func TestLifeOfKey(t *testing.T) {
 		t.Errorf("create: lifetime = %v, want 90 days", lifetime)
 	}
 	// The flags of all commands may also follow the command.
-	if rotated := output[key](t, "", "rotate", "-store", store, "-id", id, "-grace", "1h"); rotated.ID != id || rotated.Secret == secret {
-		t.Errorf("rotate = %+v, want another secret of the same key", rotated)
+	rotated := output[map[string]any](t, "", "rotate", "-store", store, "-id", id, "-grace", "1h")
+	if rotated["id"] != id || rotated["secret"] == secret || rotated["grace_ends"] == nil {
+		t.Errorf("rotate = %+v, want another secret of the same key, and a grace period", rotated)
 	}
-	for command, want := range map[string]int{"list -owner ci": 1, "list -tenant globex": 0, "due -owner ci": 0, "due -within 2161h": 1} {
+	for command, want := range map[string]int{"list -owner ci": 1, "list -tenant globex": 0, "due -owner ci": 0, "due -within 2161h": 1, "due -within 2161h -owner x": 0} {
 		if all := output[[]key](t, "", append([]string{"-store", store}, strings.Fields(command)...)...); len(all) != want {
 			t.Errorf("%s = %+v, want %d keys", command, all, want)
 		}
@@ -117,14 +118,23 @@ func TestLifeOfKey(t *testing.T) {
 	if status != 0 || !strings.HasPrefix(out, "ID ") || !strings.Contains(strings.Join(strings.Fields(out), " "), row) || strings.Contains(out, secret[20:]) {
 		t.Errorf("list = %s, want %s without the secret", out, row)
 	}
-	other := output[key](t, "", "-store", store, "create", "-owner", "other").ID
-	if _, complaint, status := keyadmin(t, "", nil, "-store", store, "delete", "-id", other); status != 1 {
-		t.Errorf("delete of a valid key = %d %q, want 1", status, complaint)
+	made := output[key](t, "", "-store", store, "-prefix", "acme", "create", "-owner", "other")
+	other := made.ID
+	if !strings.HasPrefix(made.Secret, "acme_") {
+		t.Errorf("create -prefix acme = %+v, want a secret with the prefix", made)
 	}
+	expired := output[key](t, "", "-store", store, "create", "-owner", "late", "-lifetime", "1us").ID
+	change(t, store, "describe", expired, "expired")
+	remove := func(id string, want int) {
+		t.Helper()
+		if _, complaint, status := keyadmin(t, "", nil, "-store", store, "delete", "-id", id); status != want {
+			t.Errorf("delete = %d %q, want %d", status, complaint, want)
+		}
+	}
+	remove(other, 1) // a valid key
 	change(t, store, "revoke", other, "revoked")
-	if _, complaint, status := keyadmin(t, "", nil, "-store", store, "delete", "-id", other); status != 0 {
-		t.Errorf("delete = %d %q, want 0", status, complaint)
-	}
+	remove(other, 0)
+	remove(expired, 0)
 	if all := output[[]key](t, "", "-store", store, "list"); len(all) != 1 {
 		t.Errorf("list after delete = %+v, want 1 key", all)
 	}
@@ -182,13 +192,16 @@ func TestUnsuitableStore(t *testing.T) {
 	}
 }
 
-// TestCopy copies keys from SQLite to Postgres and on to Redis: with their state,
+// TestCopy copies keys from SQLite to another file, to Postgres and on to Redis: with their state,
 // and never over a key that is less valid there.
 func TestCopy(t *testing.T) {
-	enginetest.Slow(t)
 	sqlite := "sqlite:" + filepath.Join(t.TempDir(), "keys.db")
-	stores := []string{sqlite, enginetest.StartPostgres(t).Database(t), enginetest.StartRedis(t).URL()}
-	secrets := make(map[string]string) // by status
+	stores := []string{sqlite, "sqlite:" + filepath.Join(t.TempDir(), "copy.db")}
+	if os.Getenv("GATEHOUSE_SLOW") == "1" {
+		stores = append(stores, enginetest.StartPostgres(t).Database(t), enginetest.StartRedis(t).URL())
+	}
+	source, target := stores[len(stores)-2], stores[len(stores)-1] // the last two
+	secrets := make(map[string]string)                             // by status
 	ids := make(map[string]string)
 	for _, status := range []string{"active", "revoked", "suspended", "rotated"} {
 		made := output[key](t, "", "-store", sqlite, "create", "-owner", status, "-tenant", "acme")
@@ -197,10 +210,10 @@ func TestCopy(t *testing.T) {
 	change(t, sqlite, "revoke", ids["revoked"], "revoked")
 	change(t, sqlite, "suspend", ids["suspended"], "suspended")
 	newest := change(t, sqlite, "rotate", ids["rotated"], "active", "-grace", "1h").Secret
-	source := must(openStore(sqlite, false))
-	defer func() { _ = source.close() }()
+	bulk := must(openStore(sqlite, false))
+	defer func() { _ = bulk.close() }()
 	for n := range pageSize { // more than one page
-		must(source.keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: fmt.Sprintf("%016d", n), Owner: "bulk", Environment: "live", Lifetime: time.Hour}}))
+		must(bulk.keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: fmt.Sprintf("%016d", n), Owner: "bulk", Environment: "live", Lifetime: time.Hour}}))
 	}
 	total := len(ids) + pageSize
 
@@ -224,16 +237,16 @@ func TestCopy(t *testing.T) {
 	}
 
 	// Revoked in the target only: a copy of the source does not revive it.
-	change(t, stores[2], "revoke", ids["active"], "revoked")
-	_, complaint, status := keyadmin(t, "", nil, "-store", stores[1], "copy", "-to", stores[2])
+	change(t, target, "revoke", ids["active"], "revoked")
+	_, complaint, status := keyadmin(t, "", nil, "-store", source, "copy", "-to", target)
 	if status != 1 || !strings.Contains(complaint, "refused "+ids["active"]) || !strings.Contains(complaint, "not copied: 1") {
 		t.Errorf("copy over a revoked key = %d %q, want 1 and the key", status, complaint)
 	}
-	wantStates(t, stores[2], map[string]gatehouse.Reason{secrets["active"]: apikey.ReasonRevoked})
+	wantStates(t, target, map[string]gatehouse.Reason{secrets["active"]: apikey.ReasonRevoked})
 	// Revoked in the source: the copy revokes it.
-	change(t, stores[1], "revoke", ids["rotated"], "revoked")
-	_, _, _ = keyadmin(t, "", nil, "-store", stores[1], "copy", "-to", stores[2])
-	wantStates(t, stores[2], map[string]gatehouse.Reason{newest: apikey.ReasonRevoked})
+	change(t, source, "revoke", ids["rotated"], "revoked")
+	_, _, _ = keyadmin(t, "", nil, "-store", source, "copy", "-to", target)
+	wantStates(t, target, map[string]gatehouse.Reason{newest: apikey.ReasonRevoked})
 }
 
 // wantStates checks the reasons for which a server on the store rejects keys.
@@ -263,17 +276,17 @@ func TestSecretStaysPrivate(t *testing.T) {
 	if mode := must(os.Stat(file)).Mode().Perm(); status != 0 || mode != 0o600 || strings.Contains(out, secret) || !strings.Contains(out, must(apikey.Parse(secret)).ID) {
 		t.Fatalf("create -out = %d %q %q, %v, want the key, and its secret in a file of mode 0600", status, out, complaint, mode)
 	}
-	public := must(os.OpenFile(filepath.Join(dir, "public"), os.O_CREATE|os.O_WRONLY, 0o644))
+	public := must(os.OpenFile(filepath.Join(dir, "public"), os.O_CREATE|os.O_WRONLY, 0o640))
 	defer public.Close()
 	for name, test := range map[string]struct {
 		args []string
 		out  *os.File
 		want string
 	}{
-		"existing file":    {[]string{"-owner", "ci", "-out", file}, nil, "exists"},
-		"pipe":             {[]string{"-owner", "ci"}, nil, "not a terminal"},
-		"owner missing":    {[]string{"-out", failed}, nil, "Owner"},
-		"file of everyone": {[]string{"-owner", "ci", "-json"}, public, "others can read"},
+		"existing file":   {[]string{"-owner", "ci", "-out", file}, nil, "exists"},
+		"pipe":            {[]string{"-owner", "ci"}, nil, "not a terminal"},
+		"owner missing":   {[]string{"-out", failed}, nil, "Owner"},
+		"file of a group": {[]string{"-owner", "ci", "-json"}, public, "others can read"},
 	} {
 		out, complaint, status := keyadmin(t, "", test.out, append([]string{"-store", store, "create"}, test.args...)...)
 		if status != 1 || out != "" || !strings.Contains(complaint, test.want) {
