@@ -43,14 +43,9 @@ func (k *pools) settle(h *budget.Hold, amounts ...int64) {
 	noError(k.t, h.Settle(k.t.Context(), amounts...))
 }
 
-// extend extends a hold, and again after each pause.
-func (k *pools) extend(h *budget.Hold, amount int64, pauses ...time.Duration) {
+func (k *pools) extend(h *budget.Hold, amounts ...int64) {
 	k.t.Helper()
-	noError(k.t, h.Extend(k.t.Context(), amount))
-	for _, pause := range pauses {
-		time.Sleep(pause)
-		noError(k.t, h.Extend(k.t.Context()))
-	}
+	noError(k.t, h.Extend(k.t.Context(), amounts...))
 }
 
 func TestChunks(t *testing.T) {
@@ -127,12 +122,19 @@ func TestChunks(t *testing.T) {
 				k.extend(h, amount)
 			}
 			refused(k.t, "Extend above the limit", h.Extend(k.t.Context(), 1001), 429, budget.ReasonBusy)
-			k.extend(h, 1000, 50*time.Second, 50*time.Second, 50*time.Second, 50*time.Second, 50*time.Second)
+			for range 5 {
+				time.Sleep(50 * time.Second)
+				k.extend(h)
+			}
 			k.settle(h, 777)
 			time.Sleep(2 * time.Minute)
 		}, 777, 0, 0},
 		{"are extended if they end before a call may", 1000, 100, func(k *pools) {
-			k.extend(k.hold(10), 10, 50*time.Second, 50*time.Second, 50*time.Second, 50*time.Second)
+			h := k.hold(10)
+			for range 4 {
+				time.Sleep(50 * time.Second)
+				k.extend(h)
+			}
 		}, 0, 100, 2},
 		{"are charged more than a call has held", 1000, 100, func(k *pools) {
 			k.settle(k.hold(10), 50)

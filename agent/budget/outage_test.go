@@ -25,7 +25,7 @@ type store struct {
 	budget.Store
 	down         atomic.Bool
 	calls, swept atomic.Int64
-	pause        time.Duration                          // before each call
+	before       func()                                 // called before each call if it is set
 	ahead        time.Duration                          // the clock of Read
 	more         []budget.Counter                       // of Read and List
 	reserve      func(budget.Reservation) budget.Result // answers Reserve if it is set
@@ -40,7 +40,9 @@ func newStore() *store { return &store{Store: budget.NewMemory(0)} }
 
 // call counts a call, and returns an error if the store is down.
 func (s *store) call(r ...budget.Reservation) error {
-	time.Sleep(s.pause)
+	if s.before != nil {
+		s.before()
+	}
 	s.calls.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,8 +209,8 @@ func TestUnrecordedCallsAreBoundedAndRecordedLater(t *testing.T) {
 		other := keyLine(100)
 		other.Account.Tenant = "other"
 		reserve(t, l, "of another tenant", charge(other, 50))
-		small := tenantLine(20)
-		reserve(t, l, "6", charge(small, 15))
+		small := chunkedLine(20, 20)
+		noError(t, reserve(t, l, "6", charge(small, 15)).Extend(t.Context(), 16))
 		_, err = l.Reserve(t.Context(), "7", charge(small, 15))
 		refused(t, "Reserve above the limit of the budget", err, 503, budget.ReasonUnavailable)
 	})

@@ -143,10 +143,7 @@ func TestHugeBodyIsNotRead(t *testing.T) {
 	const size = 100 << 20
 	for name, length := range map[string]int64{"length": size, "chunked": -1} {
 		huge := &endless{left: size}
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, huge)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := must(http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, huge))
 		r.ContentLength = length
 		// The server may close the connection before the client has read the answer.
 		response, err := http.DefaultTransport.RoundTrip(r)
