@@ -374,6 +374,7 @@ func TestLoginRedirect(t *testing.T) {
 		{"a backslash in the path", "/login", gatehouse.ErrNoCredentials, uri(`/a\evil.example`), 303, "/login"},
 		{"a longer path", "/login", gatehouse.ErrNoCredentials, uri("/" + strings.Repeat("a", 2048)), 303, "/login"},
 		{"a token in the URL", "/login", gatehouse.ErrNoCredentials, uri("/a?access_token=x"), 303, "/login"},
+		{"a token in the URL under an escaped name", "/login", invalid, with(func(r *http.Request) { r.URL.RawQuery = "access%5Ftoken=x" }), 303, "/login"},
 		{"a key in the URL", "/login", leaked, navigation(), 303, "/login"},
 		{"the login page itself", "/reports?a=b", gatehouse.ErrNoCredentials, navigation(), 401, ""},
 		{"the login page itself, absolute", "https://api.example.com/reports", gatehouse.ErrNoCredentials, navigation(), 401, ""},
