@@ -237,11 +237,15 @@ func TestCredentialsAreRemoved(t *testing.T) {
 			before := r.Header.Clone()
 			a := send(gateOf(t, test.authenticators...), r)
 			a.check(t, 200, "")
-			if a.request == nil {
-				t.FailNow()
+			if a.request == nil || a.request == r {
+				t.Fatal("the handler was not called, or got the original request")
 			}
 			equal(t, "header of the handler", a.request.Header, test.want)
+			a.request.Header.Set("X-Many", "3")
+			a.request.Header.Add("Accept", "text/html")
+			a.request.Method = "DELETE"
 			equal(t, "header of the original", r.Header, before)
+			equal(t, "method of the original", r.Method, http.MethodGet)
 		})
 	}
 }
