@@ -300,6 +300,9 @@ func TestIntrospectorConfirms(t *testing.T) {
 	if s.calls.Load() != 1 {
 		t.Errorf("%d requests, want 1", s.calls.Load())
 	}
+	if reads := i.Reads(); len(reads.Schemes) != 2 || reads.Schemes[0].Name != "Bearer" || reads.Schemes[1].Name != "DPoP" || !reads.Rechecks {
+		t.Errorf("Reads() = %+v, want Bearer and DPoP, checked again", reads)
+	}
 	if refusal.Issuer != "" || refusal.Credential != "" {
 		t.Errorf("the Error of the confirmer has issuer %q and credential %q now", refusal.Issuer, refusal.Credential)
 	}
