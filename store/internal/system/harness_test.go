@@ -161,24 +161,7 @@ type node struct {
 	client *http.Client
 	cmd    *exec.Cmd
 	ended  chan struct{}
-	log    *logBuffer
-}
-
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	log    *enginetest.Log
 }
 
 // node starts a process on the engine, which ends with the test.
@@ -189,7 +172,7 @@ func (e *engine) node(t *testing.T, config nodeConfig) *node {
 		config.Store = e.store
 	}
 	self := must(os.Executable())
-	n := &node{cmd: exec.Command(self), ended: make(chan struct{}), log: &logBuffer{}, client: &http.Client{
+	n := &node{cmd: exec.Command(self), ended: make(chan struct{}), log: new(enginetest.Log), client: &http.Client{
 		Timeout:   time.Minute,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 100},
 	}}
