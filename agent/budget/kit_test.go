@@ -81,16 +81,16 @@ func reserve(t testing.TB, l *budget.Ledger, id string, charges ...budget.Charge
 
 // refused checks the status and the reason of a refusal, and returns it and its cause, which
 // is empty if it is not about a budget.
-func refused(t testing.TB, what string, err error, status int, reason gatehouse.Reason) (*gatehouse.Error, budget.ExceededError) {
+func refused(t testing.TB, what string, err error, status int, reason gatehouse.Reason) (gatehouse.Error, budget.ExceededError) {
 	t.Helper()
 	e, ok := errors.AsType[*gatehouse.Error](err)
 	if !ok || e.Code.Status() != status || e.Reason != reason {
 		t.Fatalf("%s: error = %v, want %d %s", what, err, status, reason)
 	}
 	if cause, ok := errors.AsType[*budget.ExceededError](err); ok {
-		return e, *cause
+		return *e, *cause
 	}
-	return e, budget.ExceededError{}
+	return *e, budget.ExceededError{}
 }
 
 func state(t testing.TB, l *budget.Ledger, line budget.Line) (spent, held int64) {

@@ -234,8 +234,8 @@ func TestSettleIsRepeatedAfterAnOutage(t *testing.T) {
 			"Reserve": reserved, "Reserve of a chunk": chunk, "Extend of a chunk": part.Extend(t.Context(), 101), "Usage": usage, "Tenant": tenant,
 			"Extend": h.Extend(t.Context(), 61), "Settle": h.Settle(t.Context(), 10), "SettleAll": whole.SettleAll(t.Context()),
 		} {
-			if e, _ := refused(t, name+" without the store", err, 503, budget.ReasonUnavailable); !errors.Is(e, errDown) {
-				t.Errorf("%s without the store = %v, want %v", name, e, errDown)
+			if refused(t, name+" without the store", err, 503, budget.ReasonUnavailable); !errors.Is(err, errDown) {
+				t.Errorf("%s without the store = %v, want %v", name, err, errDown)
 			}
 		}
 		time.Sleep(2 * time.Minute) // the hold has expired
