@@ -32,31 +32,21 @@ func TestListPagesOfOneMicrosecond(t *testing.T) {
 	names := []string{"A", "B", "Ba", "Z", "a", "aa", "b", "é"}
 	var at time.Time
 	for _, id := range names {
-		r, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := must(keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}))(t)
 		if at.IsZero() {
 			at = r.Created
 			continue
 		}
 		score := redis.Z{Score: float64(at.UnixMicro()), Member: id}
-		if err := client.ZAdd(t.Context(), "{pages}:apikeys:1:made:all", score).Err(); err != nil {
-			t.Fatal(err)
-		}
-		if err := client.HSet(t.Context(), "{pages}:apikeys:1:key:"+id, "created", at.UnixMicro()).Err(); err != nil {
-			t.Fatal(err)
-		}
+		must(client.ZAdd(t.Context(), "{pages}:apikeys:1:made:all", score).Result())(t)
+		must(client.HSet(t.Context(), "{pages}:apikeys:1:key:"+id, "created", at.UnixMicro()).Result())(t)
 	}
 	slices.Sort(names)
 	for limit := 1; limit <= len(names)+1; limit++ {
 		var all []apikey.Record
 		query := apikey.Query{Filter: apikey.Filter{AnyTenant: true}, Limit: limit}
 		for range names {
-			page, err := keys.List(t.Context(), query)
-			if err != nil {
-				t.Fatal(err)
-			}
+			page := must(keys.List(t.Context(), query))(t)
 			all = append(all, page...)
 			if len(page) < limit {
 				break
@@ -79,9 +69,7 @@ func TestIndexPerTenantAndOwner(t *testing.T) {
 	}
 	for i, pair := range pairs {
 		r := apikey.Record{Key: apikey.Key{ID: string(rune('a' + i)), Tenant: pair.tenant, Owner: pair.owner, Lifetime: time.Hour}}
-		if _, err := keys.Create(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
+		must(keys.Create(t.Context(), r))(t)
 	}
 	for i, pair := range pairs {
 		filter := apikey.Filter{Tenant: pair.tenant, Owner: pair.owner}
@@ -102,13 +90,9 @@ func TestRotateUpdatesExpiryIndex(t *testing.T) {
 	keys := newStore(t, startServer(t)).APIKeys()
 	for i, id := range []string{"a", "b", "c"} {
 		r := apikey.Record{Key: apikey.Key{ID: id, Tenant: "t", Owner: "o", Lifetime: time.Duration(i+1) * time.Hour}}
-		if _, err := keys.Create(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
+		must(keys.Create(t.Context(), r))(t)
 	}
-	if _, err := keys.Rotate(t.Context(), "c", apikey.Rotation{MaxLifetime: time.Minute}); err != nil {
-		t.Fatal(err)
-	}
+	must(keys.Rotate(t.Context(), "c", apikey.Rotation{MaxLifetime: time.Minute}))(t)
 	list := func(want map[time.Duration]string) {
 		t.Helper()
 		for _, f := range []apikey.Filter{{AnyTenant: true}, {Tenant: "t"}, {AnyTenant: true, Owner: "o"}, {Tenant: "t", Owner: "o"}} {
@@ -128,10 +112,7 @@ func TestRotateUpdatesExpiryIndex(t *testing.T) {
 		newer   int64
 		revoked bool
 	}{{"a", 1, false}, {"b", 1, true}, {"c", 0, false}} {
-		r, err := keys.Find(t.Context(), test.id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := must(keys.Find(t.Context(), test.id))(t)
 		old := r.Expires
 		r.Expires = r.AsOf.Add(2 * time.Minute)
 		if r.Generation += test.newer; test.revoked {
@@ -171,9 +152,7 @@ func TestSweepLeavesNoIndex(t *testing.T) {
 	keys := newStoreAt(t, client, "swept").APIKeys()
 	create := func(tenant, id string) {
 		t.Helper()
-		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Tenant: tenant, Owner: tenant, Lifetime: time.Hour}}); err != nil {
-			t.Fatal(err)
-		}
+		must(keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Tenant: tenant, Owner: tenant, Lifetime: time.Hour}}))(t)
 	}
 	for id := range 12 {
 		create("old", string(rune('a'+id)))

@@ -15,10 +15,7 @@ import (
 // accepted, although its iat has whole seconds.
 func TestLoginAfterRevokeSubject(t *testing.T) {
 	const issuer = "https://auth.example.com"
-	list, err := revocation.New(revocation.Config{Store: newStore(t, startServer(t)).Revocations(), Issuers: []string{issuer}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	list := must(revocation.New(revocation.Config{Store: newStore(t, startServer(t)).Revocations(), Issuers: []string{issuer}}))(t)
 	token := func() jwtauth.Token {
 		return jwtauth.Token{Issuer: issuer, Subject: "alice", IssuedAt: time.Now().Truncate(time.Second)}
 	}

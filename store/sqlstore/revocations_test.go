@@ -40,3 +40,26 @@ func TestLoginAfterRevokeSubject(t *testing.T) {
 		}
 	})
 }
+
+// TestRevocationTimeNeverGoesBack covers a clock that was set back, and a
+// concurrent call that has read it later.
+func TestRevocationTimeNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB) {
+		target := revocation.Target{Kind: revocation.Subject, Issuer: "i", Value: "a"}
+		const find = "SELECT CAST(revoked AS text) FROM gatehouse_revocations"
+		revoke := func() {
+			t.Helper()
+			if err := s.Revocations().Revoke(t.Context(), target, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		revoke()
+		execute(t, db, "UPDATE gatehouse_revocations SET revoked = "+ago(driver, -30*time.Minute))
+		before := query[string](t, db, find)
+		revoke()
+		if after := query[string](t, db, find); after != before {
+			t.Errorf("revoked = %v, want %v as before", after, before)
+		}
+	})
+}
