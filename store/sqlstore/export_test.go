@@ -66,8 +66,10 @@ func (s *Store) Plans() map[string]Plan {
 		add(fmt.Sprintf("delete all sessions %+v", sel), index, 1, sessions.deleteAllStatement(sel))
 	}
 	targets := []revocation.Target{
-		{Kind: "jti", Issuer: "i", Value: "a"}, {Kind: "sid", Issuer: "i", Value: "b"},
-		{Kind: "sub", Issuer: "i", Value: "c"}, {Kind: "client_id", Issuer: "i", Value: "d"},
+		{Kind: "jti", Issuer: "i", Value: "a"},
+		{Kind: "sid", Issuer: "i", Value: "b"},
+		{Kind: "sub", Issuer: "i", Value: "c"},
+		{Kind: "client_id", Issuer: "i", Value: "d"},
 	}
 	add("find revocations", "revocations_pkey", len(targets), s.Revocations().findStatement(targets))
 	return plans

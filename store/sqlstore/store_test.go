@@ -61,7 +61,8 @@ func checkTimeouts(t *testing.T, db *sql.DB, calls ...func(context.Context, *sql
 	}
 }
 
-func find(ctx context.Context, keys *sqlstore.APIKeys) error   { return second(keys.Find(ctx, "a")) }
+func find(ctx context.Context, keys *sqlstore.APIKeys) error { return second(keys.Find(ctx, "a")) }
+
 func revoke(ctx context.Context, keys *sqlstore.APIKeys) error { return second(keys.Revoke(ctx, "a")) }
 
 func TestTimeoutsPostgres(t *testing.T) {
