@@ -73,13 +73,17 @@ func attestors(t *testing.T) (*world, agent.Agent) {
 		},
 	}))
 	t.Cleanup(func() { _ = sandbox.Close() })
-	w := newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) {
-		svids := agent.SVID(trustDomain(t))
+	w := newWorld(t, func(c *agent.Config, sc *agent.ServerConfig) {
+		sc.SPIFFE = trustDomain(t)
+		svids := agent.SVID(sc.SPIFFE)
 		c.Attestations = map[string]agent.Attestation{
 			"key":              {Attestor: agent.KeyPossession{}, Issue: true},
 			"key-registration": {Attestor: agent.KeyPossession{}, Registration: true}, "key-both": {Attestor: agent.KeyPossession{}, Registration: true, Issue: true},
 			"svid": {Attestor: svids, Registration: true}, "svid-issue": {Attestor: svids, Issue: true},
 			"eat": {Attestor: sandbox, Registration: true}, "eat-issue": {Attestor: sandbox, Issue: true},
+			"down": {Issue: true, Attestor: attestor(func(agent.Challenge, gatehouse.Secret) error {
+				return &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: "agent_test_down"}
+			})},
 		}
 	})
 	agentKeys["boxed"] = boxed
@@ -97,6 +101,7 @@ func TestEvidenceAtRegistration(t *testing.T) {
 	box := func(p party, typ string, changes object) text {
 		return func(nonce string) gatehouse.Secret { return eat(p, typ, nonce, changes) }
 	}
+	raw := func(s string) text { return func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte(s)) } }
 	now := time.Now().Unix()
 	const typ = "agent-evidence+jwt"
 	replaced := func(i int, part string) text { // a part of a JWT
@@ -112,9 +117,9 @@ func TestEvidenceAtRegistration(t *testing.T) {
 		want        string // in the error
 	}{
 		"key":            {"key-registration", by(boxed, typ, nil), ""},
-		"none":           {"key-registration", func(string) gatehouse.Secret { return gatehouse.Secret{} }, "missing or too long"},
-		"too long":       {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte(strings.Repeat("a", 20<<10))) }, "missing or too long"},
-		"no JWT":         {"key-registration", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte("a.b")) }, "number of segments"},
+		"none":           {"key-registration", raw(""), "missing or too long"},
+		"too long":       {"key-registration", raw(strings.Repeat("a", 20<<10)), "missing or too long"},
+		"no JWT":         {"key-registration", raw("a.b"), "number of segments"},
 		"header":         {"key-registration", replaced(0, "!"), "header: not canonical base64url"},
 		"payload":        {"key-registration", replaced(1, "!"), "payload: not canonical base64url"},
 		"signature":      {"key-registration", replaced(2, "!"), "signature: not canonical base64url"},
@@ -135,12 +140,12 @@ func TestEvidenceAtRegistration(t *testing.T) {
 		"without exp":           {"key-registration", by(boxed, typ, object{"exp": nil}), "exp"},
 		"SVID":                  {"svid", by(boxed, typ, object{"svid": svid(people, nil)}), ""},
 		"key instead of SVID":   {"svid", by(boxed, typ, nil), "spiffe"},
-		"SVID without key":      {"svid", func(string) gatehouse.Secret { return gatehouse.NewSecret([]byte(svid(people, nil))) }, "header: typ"},
+		"SVID without key":      {"svid", raw(svid(people, nil)), "header: typ"},
 		"SVID with another key": {"svid", by(stranger, typ, object{"svid": svid(people, nil)}), "no key of the agent verifies"},
 		"SVID of a stranger":    {"svid", by(boxed, typ, object{"svid": svid(stranger, nil)}), "spiffe"},
 		"SVID of another":       {"svid", by(boxed, typ, object{"svid": svid(people, object{"sub": "spiffe://example.org/other"})}), "another workload"},
 		"EAT":                   {"eat", box(stranger, "eat+jwt", nil), ""},
-		"EAT with media type":   {"eat", box(stranger, "application/eat+jwt", nil), ""},
+		"EAT with media type":   {"eat", box(stranger, "application/EAT+JWT", nil), ""},
 		"EAT with several nonces": {"eat", func(n string) gatehouse.Secret {
 			return eat(stranger, "eat+jwt", "", object{"eat_nonce": []string{"aaaaaaaa", n}})
 		}, ""},
@@ -254,34 +259,53 @@ func TestNonces(t *testing.T) {
 			t.Errorf("Register with a nonce that is %s: error = nil", name)
 		}
 	}
-	// Processes with the same key accept the nonces of each other, also of the old key.
 	key, old := gatehouse.NewSecret([]byte(strings.Repeat("k", 32))), gatehouse.NewSecret([]byte(strings.Repeat("o", 32)))
-	process := func(keys ...gatehouse.Secret) *agent.Registry {
+	config := func(keys ...gatehouse.Secret) agent.Config {
 		c := registryConfig(agent.NewMemory(0), nil)
 		c.NonceKeys, c.Attestations = keys, map[string]agent.Attestation{"key-registration": {Attestor: agent.KeyPossession{}, Registration: true}}
-		return must(agent.New(c))
+		return c
 	}
-	if err := register(process(key, old), process(old).Nonce("boxed")); err != nil {
-		t.Errorf("Register with a nonce of another process error = %v", err)
+	process := func(keys ...gatehouse.Secret) *agent.Registry { return must(agent.New(config(keys...))) }
+	for name, test := range map[string]struct {
+		by, of *agent.Registry
+		ok     bool
+	}{
+		"with the old key":                 {process(key, old), process(old), true},
+		"without the old key":              {process(key, old), process(key), true},
+		"that still verifies with the old": {process(key), process(key, old), true},
+		"with a removed key":               {process(key), process(old), false},
+	} {
+		if err := register(test.by, test.of.Nonce("boxed")); (err == nil) != test.ok {
+			t.Errorf("Register with a nonce of a process %s: error = %v, want accepted = %v", name, err, test.ok)
+		}
 	}
-	if err := register(process(key, old), process(key).Nonce("boxed")); err != nil {
-		t.Errorf("Register with a nonce of a process without the old key error = %v", err)
-	}
-	if err := register(process(key), process(key, old).Nonce("boxed")); err != nil {
-		t.Errorf("Register with a nonce of a process with the old key error = %v", err)
+	down := config(key)
+	down.Replays = brokenReplays{}
+	if err := register(must(agent.New(down)), process(key).Nonce("boxed")); reasonOf(err) != agent.ReasonStoreUnavailable {
+		t.Errorf("Register with the replay store down: error = %v, want %s", err, agent.ReasonStoreUnavailable)
 	}
 	for n, ok := range map[int]bool{8: true, 9: false} {
-		c := registryConfig(agent.NewMemory(0), nil)
-		c.NonceKeys, c.MaxAge = slices.Repeat([]gatehouse.Secret{key}, n), time.Second
+		c := config(slices.Repeat([]gatehouse.Secret{key}, n)...)
+		c.MaxAge = time.Second
 		if _, err := agent.New(c); (err == nil) != ok {
 			t.Errorf("New with %d keys of nonces error = %v, want accepted = %v", n, err, ok)
 		}
 	}
-	if err := register(process(key), process(old).Nonce("boxed")); err == nil {
-		t.Error("Register with a nonce of a removed key: error = nil")
-	}
+	ahead := make(map[time.Duration]string) // by the clock of another process
+	synctest.Test(t, func(*testing.T) {
+		for _, d := range []time.Duration{10 * time.Second, time.Second} {
+			time.Sleep(d)
+			ahead[d] = process(key).Nonce("boxed")
+		}
+	})
 	synctest.Test(t, func(t *testing.T) {
 		r := process(key)
+		if err := register(r, ahead[10*time.Second]); err != nil {
+			t.Errorf("Register with a nonce of in 10 s: error = %v", err)
+		}
+		if err := register(r, ahead[time.Second]); err == nil {
+			t.Error("Register with a nonce of in 11 s: error = nil")
+		}
 		early := r.Nonce("boxed")
 		time.Sleep(5*time.Minute - time.Second)
 		if err := register(process(key), early); err != nil {
@@ -299,7 +323,7 @@ func TestNonces(t *testing.T) {
 		if err := register(r, again); err == nil {
 			t.Error("Register with a nonce that was used almost five minutes ago: error = nil")
 		}
-		for seconds, ok := range map[int64]bool{0: false, 1: true, 310: true, 311: false} {
+		for seconds, ok := range map[int64]bool{0: false, 1: true, 310: true, 311: false} { // of the claim exp
 			nonce := r.Nonce("boxed")
 			text := evidence(boxed, "agent-evidence+jwt", nonce, object{"exp": time.Now().Unix() + seconds})
 			if _, err := r.Register(t.Context(), agent.Registration{Agent: a, Nonce: nonce, Evidence: text}); (err == nil) != ok {
@@ -334,20 +358,6 @@ func TestAttestorOfTheApplication(t *testing.T) {
 		if asked != want || (err == nil) != (want == 1) || err == nil && got.Keys[0] != boxed.jwk {
 			t.Errorf("Register with evidence of %d bytes = %q, %v after %d calls of the attestor, want %d", size, got.Keys, err, asked, want)
 		}
-	}
-}
-
-func TestNonceStoreDown(t *testing.T) {
-	c := registryConfig(agent.NewMemory(0), nil)
-	c.Replays, c.Attestations = brokenReplays{}, map[string]agent.Attestation{"key-registration": {Attestor: agent.KeyPossession{}, Registration: true}}
-	r := must(agent.New(c))
-	nonce := r.Nonce("boxed")
-	_, err := r.Register(t.Context(), agent.Registration{
-		Agent: agent.Agent{ID: "boxed", Tenant: "acme", Roles: must(gatehouse.NewRoles("reader")), Keys: []string{boxed.jwk}, Attestation: "key-registration"},
-		Nonce: nonce, Evidence: evidence(boxed, "agent-evidence+jwt", nonce, nil),
-	})
-	if reasonOf(err) != agent.ReasonStoreUnavailable {
-		t.Errorf("Register with the replay store down: error = %v, want %s", err, agent.ReasonStoreUnavailable)
 	}
 }
 
@@ -395,50 +405,25 @@ func TestEvidenceAtIssue(t *testing.T) {
 	if got := w.ask(with(n, eat(people, "eat+jwt", n, nil))); got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonAttestation {
 		t.Errorf("response to the evidence of another attester = %d %q, want invalid_client", got.Status, got.Error)
 	}
+	// A client that has not authenticated with its key needs evidence of it.
+	register("key")
+	bySVID := func(params ...string) *http.Request {
+		return tokenRequest("", append([]string{"client_id", "boxed", "client_assertion_type", typeSPIFFE, "client_assertion", svid(people, nil)}, params...)...)
+	}
+	if got := w.ask(bySVID()); got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonAttestation {
+		t.Errorf("response to an SVID without evidence = %+v, want invalid_client", got)
+	}
+	n = nonce()
+	w.token(t, bySVID("attestation_nonce", n, "attestation", string(evidence(boxed, "agent-evidence+jwt", n, nil).Reveal())))
+	register("down")
+	if got := w.ask(with(nonce(), evidence(boxed, "agent-evidence+jwt", n, nil))); got.Status != http.StatusServiceUnavailable {
+		t.Errorf("response while the attestor is unavailable = %d %s, want 503", got.Status, got.Error)
+	}
 	// Delegated tokens say nothing about the agent.
 	token := w.token(t, exchangeRequest("boxed", person(nil)))
 	if claimsOf(token)["attestation"] != nil {
 		t.Errorf("attestation of a delegated token = %v, want none", claimsOf(token)["attestation"])
 	}
-}
-
-// A client that has not authenticated with its key needs evidence of it.
-func TestKeyEvidenceOfOtherClients(t *testing.T) {
-	w := newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) { c.SPIFFE = trustDomain(t) })
-	agentKeys["boxed"] = boxed
-	must(w.registry.Register(t.Context(), agent.Registration{Agent: agent.Agent{
-		ID: "boxed", Tenant: "acme", Roles: must(gatehouse.NewRoles("executor")), Keys: []string{boxed.jwk}, SPIFFEID: workload, Attestation: "key",
-	}}))
-	ask := func(params ...string) answer {
-		return w.ask(tokenRequest("", append([]string{"client_id", "boxed", "client_assertion_type", typeSPIFFE, "client_assertion", svid(people, nil)}, params...)...))
-	}
-	if got := ask(); got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonAttestation {
-		t.Errorf("response without evidence = %+v, want invalid_client", got)
-	}
-	n := w.registry.Nonce("boxed")
-	if got := ask("attestation_nonce", n, "attestation", string(evidence(boxed, "agent-evidence+jwt", n, nil).Reveal())); got.Error != "" {
-		t.Errorf("response with evidence = %+v, want a token", got)
-	}
-}
-
-// An attestor that is unavailable is 503.
-func TestAttestorUnavailable(t *testing.T) {
-	w := newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) {
-		c.Attestations["down"] = agent.Attestation{Attestor: down{}, Issue: true}
-	})
-	a := newAgent("helper-1", "acme", "executor")
-	a.Attestation = "down"
-	must(w.registry.Register(t.Context(), agent.Registration{Agent: a}))
-	n := w.registry.Nonce("helper-1")
-	if got := w.ask(tokenRequest("helper-1", "attestation", "x", "attestation_nonce", n)); got.Status != http.StatusServiceUnavailable {
-		t.Errorf("response = %d %s, want 503", got.Status, got.Error)
-	}
-}
-
-type down struct{}
-
-func (down) Attest(context.Context, agent.Challenge, gatehouse.Secret) error {
-	return &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable, Reason: "agent_test_down"}
 }
 
 func TestNewAttestorsReportMistakes(t *testing.T) {

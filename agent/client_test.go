@@ -75,7 +75,7 @@ func TestClientsByCertificateAndSVID(t *testing.T) {
 		{ID: "by-svid", Tenant: "acme", Roles: roles, SPIFFEID: workload},
 		{ID: "by-thumbprint", Tenant: "acme", Roles: roles, Certificates: []string{"sha256:" + mtls.Thumbprint(certificate)}},
 	} {
-		must(w.registry.Register(t.Context(), agent.Registration{Agent: a}))
+		w.register(t, a)
 	}
 	basic := over(tokenRequest("", "client_id", "by-name"), certificate)
 	basic.SetBasicAuth("by-name", "x")

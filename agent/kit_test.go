@@ -18,7 +18,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,72 +100,80 @@ func (e *events) last() gatehouse.Event {
 	return e.all[len(e.all)-1]
 }
 
-// flaky is a store that can fail.
-type flaky struct {
+// store is a store whose calls can fail, wait and panic. Its errors have others as their
+// cause.
+type store struct {
 	agent.Store
-	mu    sync.Mutex
-	err   error
-	skip  int // calls of Find before one that fails
-	left  int // failures after which err is nil, 0 for no end
-	panic bool
-	finds int
+	mu     sync.Mutex
+	before func(ctx context.Context, method string) error
+	after  func(method string, r *agent.Record)
+	finds  int // calls of Find
 }
 
-func (f *flaky) fail(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.err = err
+// late returns a store whose method makes its change 200 ms after the call, and answers
+// 200 ms later.
+func late(method string) *store {
+	wait := func(called string) {
+		if called == method {
+			time.Sleep(200 * time.Millisecond)
+		}
+	}
+	return &store{
+		Store: agent.NewMemory(0), before: func(_ context.Context, called string) error { wait(called); return nil },
+		after: func(called string, _ *agent.Record) { wait(called) },
+	}
 }
 
-func (f *flaky) Find(ctx context.Context, id string) (agent.Record, error) {
-	f.mu.Lock()
-	f.finds++
-	err := f.err
-	if f.skip--; f.skip >= 0 {
-		err = nil
-	}
-	if f.left--; f.left == 0 {
-		f.err = nil
-	}
-	panics := f.panic
-	f.mu.Unlock()
-	if panics {
-		panic("defect")
-	}
-	if err != nil {
-		return agent.Record{}, err
-	}
-	r, err := f.Store.Find(ctx, id)
-	return r, wrap(err)
+func (s *store) fail(err error) { s.on(func(context.Context, string) error { return err }) }
+
+// on sets what happens before each call.
+func (s *store) on(before func(ctx context.Context, method string) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before = before
 }
 
-// wrap returns an error that has another one as its cause, as those of stores may.
-func wrap(err error) error {
+func call[R any](ctx context.Context, s *store, method string, f func() (R, error)) (result R, err error) {
+	s.mu.Lock()
+	before := s.before
+	if method == "Find" {
+		s.finds++
+	}
+	s.mu.Unlock()
+	if before != nil {
+		err = before(ctx, method)
+	}
+	if err == nil {
+		result, err = f()
+	}
+	if r, ok := any(&result).(*agent.Record); ok && s.after != nil {
+		s.after(method, r)
+	}
 	if err != nil {
 		err = fmt.Errorf("store: %w", err)
 	}
-	return err
+	return result, err
 }
 
-// slowStore waits in Find after it has read.
-type slowStore struct {
-	agent.Store
-	slow           atomic.Bool
-	begun, proceed chan struct{}
+func (s *store) Register(ctx context.Context, id, tenant string, details []byte) (agent.Record, error) {
+	return call(ctx, s, "Register", func() (agent.Record, error) { return s.Store.Register(ctx, id, tenant, details) })
 }
 
-func (s *slowStore) Find(ctx context.Context, id string) (agent.Record, error) {
-	r, err := s.Store.Find(ctx, id)
-	if s.slow.Load() {
-		s.begun <- struct{}{}
-		<-s.proceed
-	}
-	return r, err
+func (s *store) Find(ctx context.Context, id string) (agent.Record, error) {
+	return call(ctx, s, "Find", func() (agent.Record, error) { return s.Store.Find(ctx, id) })
+}
+
+func (s *store) Decommission(ctx context.Context, tenant, id string) (agent.Record, error) {
+	return call(ctx, s, "Decommission", func() (agent.Record, error) { return s.Store.Decommission(ctx, tenant, id) })
+}
+
+func (s *store) List(ctx context.Context, tenant, after string, limit int) ([]agent.Record, error) {
+	return call(ctx, s, "List", func() ([]agent.Record, error) { return s.Store.List(ctx, tenant, after, limit) })
 }
 
 // world is a server with its agents, and an API that accepts its tokens.
 type world struct {
-	store    *flaky
+	store    *store
 	registry *agent.Registry
 	server   *agent.Server
 	gate     *gatehouse.Gate
@@ -191,9 +198,25 @@ func newAgent(id, tenant string, role string) agent.Agent {
 	return agent.Agent{ID: id, Tenant: tenant, Owner: "alice", Roles: must(gatehouse.NewRoles(role)), Keys: []string{agentKeys[id].jwk}}
 }
 
+func (w *world) register(t testing.TB, a agent.Agent) agent.Agent {
+	t.Helper()
+	return register(t, w.registry, a)
+}
+
+// register registers an agent that needs no evidence.
+func register(t testing.TB, r *agent.Registry, a agent.Agent) agent.Agent {
+	t.Helper()
+	return must(r.Register(t.Context(), agent.Registration{Agent: a}))
+}
+
+// own is the principal of an agent's own token, of any generation.
+func own(id string) gatehouse.Principal {
+	return gatehouse.Principal{Method: jwtauth.Method, Kind: gatehouse.KindAgent, Subject: id, Tenant: "acme", Issuer: origin, Credential: "jti-1"}
+}
+
 func newWorld(t testing.TB, changes ...func(*agent.Config, *agent.ServerConfig)) *world {
 	t.Helper()
-	w := &world{store: &flaky{Store: agent.NewMemory(0)}, events: &events{}}
+	w := &world{store: &store{Store: agent.NewMemory(0)}, events: &events{}}
 	c := registryConfig(w.store, w.events)
 	w.dpop = must(dpop.New(dpop.Config{PublicOrigin: origin, Replays: c.Replays}))
 	person := jwtauth.Issuer{URL: idp, Audiences: []string{audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: people.ring}
@@ -211,7 +234,7 @@ func newWorld(t testing.TB, changes ...func(*agent.Config, *agent.ServerConfig))
 		if a.ID == "helper-1" {
 			a.Attestation = "key"
 		}
-		must(w.registry.Register(t.Context(), agent.Registration{Agent: a}))
+		w.register(t, a)
 	}
 	sc.Registry = w.registry
 	w.server = must(agent.NewServer(sc))
@@ -293,6 +316,9 @@ func (w *world) ask(r *http.Request) answer {
 	h := recorder.Result().Header
 	if h.Get("Cache-Control") != "no-store" || h.Get("Pragma") != "no-cache" || (h.Get("Allow") == "POST") != (recorder.Code == http.StatusMethodNotAllowed) {
 		panic(fmt.Sprint("header of a response of the token endpoint: ", h))
+	}
+	if (h.Get("Retry-After") == "5") != (recorder.Code == http.StatusServiceUnavailable) || (h.Get("WWW-Authenticate") == `Bearer realm="token endpoint"`) != (recorder.Code == http.StatusUnauthorized) {
+		panic(fmt.Sprint("header of a refusal with the status ", recorder.Code, ": ", h))
 	}
 	a := answer{Nonce: h.Get("DPoP-Nonce")}
 	if recorder.Body.Len() > 0 {

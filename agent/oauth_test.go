@@ -21,27 +21,19 @@ func TestClientOfPackageOAuth(t *testing.T) {
 	mux := http.NewServeMux()
 	address := httptest.NewServer(mux)
 	defer address.Close()
-	replays := dpop.NewMemory(0)
-	verifier := must(dpop.New(dpop.Config{PublicOrigin: address.URL, Replays: replays}))
-	c := registryConfig(agent.NewMemory(0), nil)
-	c.Issuer, c.Replays = address.URL, replays
-	registry := must(agent.New(c))
-	for _, id := range []string{"helper-1", "helper-2"} {
-		must(registry.Register(t.Context(), agent.Registration{Agent: newAgent(id, "acme", "writer")}))
-	}
-	people := jwtauth.Issuer{URL: idp, Audiences: []string{audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: people.ring}
-	server := must(agent.NewServer(agent.ServerConfig{
-		Registry: registry, Keys: ownKeys.ring, Audience: audience, TokenEndpoint: address.URL + "/token", JWKS: address.URL + "/jwks", DPoP: verifier,
-		Subjects: jwtauth.Config{Issuers: []jwtauth.Issuer{people}},
-	}))
-	mux.Handle("/token", server)
+	var verifier *dpop.Verifier
+	w := newWorld(t, func(a *agent.Config, c *agent.ServerConfig) {
+		a.Issuer, c.TokenEndpoint, c.JWKS = address.URL, address.URL+"/token", address.URL+"/jwks"
+		verifier = must(dpop.New(dpop.Config{PublicOrigin: address.URL, Replays: a.Replays}))
+		c.DPoP = verifier
+	})
+	mux.Handle("/token", w.server)
 	mux.Handle("/jwks", ownKeys.ring)
-	mux.Handle("/.well-known/oauth-authorization-server", server.Metadata())
+	mux.Handle("/.well-known/oauth-authorization-server", w.server.Metadata())
 	// The API is another program, which fetches the key set.
 	trusted := jwtauth.Issuer{URL: address.URL, Audiences: []string{audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover()}
-	tokens := must(jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{trusted}}))
-	bound := must(jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{trusted}, Confirmers: []gatehouse.Confirmer{verifier}}))
-	defer func() { _, _, _, _ = tokens.Close(), bound.Close(), server.Close(), registry.Close() }()
+	tokens := must(jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{trusted}, Confirmers: []gatehouse.Confirmer{verifier}}))
+	defer func() { _ = tokens.Close() }()
 
 	client := func(id string, key *dpop.Key) *oauth.Client {
 		return must(oauth.New(oauth.Config{Issuer: address.URL, ClientID: id, Auth: oauth.PrivateKeyJWT, Keys: agentKeys[id].ring, DPoP: key}))
@@ -77,7 +69,7 @@ func TestClientOfPackageOAuth(t *testing.T) {
 	text := string(proven.Access.Reveal())
 	r.Header.Set("Authorization", "DPoP "+text)
 	r.Header.Set("DPoP", must(key.Proof(dpop.ProofRequest{Method: http.MethodPost, URL: must(r.URL.Parse(address.URL + "/mcp")), AccessToken: text})))
-	if proof, err := bound.Authenticate(r); err != nil || proof.Principal().Binding != dpop.Binding {
+	if proof, err := tokens.Authenticate(r); err != nil || proof.Principal().Binding != dpop.Binding {
 		t.Errorf("Authenticate with DPoP = %+v, %v", proof.Principal(), err)
 	}
 	for name, request := range map[string]oauth.ExchangeRequest{

@@ -152,7 +152,7 @@ func TestRegisterAgainChangesOnlyWhatDiffers(t *testing.T) {
 	w := newWorld(t)
 	before, token := len(w.events.all), w.token(t, tokenRequest("reader"))
 	a := newAgent("reader", "acme", "reader")
-	again := must(w.registry.Register(t.Context(), agent.Registration{Agent: a}))
+	again := w.register(t, a)
 	if again.Generation != 1 || len(w.events.all) != before+1 { // the token
 		t.Errorf("Register(same) = %+v with %d events, want no change and no event", again, len(w.events.all)-before-1)
 	}
@@ -160,7 +160,7 @@ func TestRegisterAgainChangesOnlyWhatDiffers(t *testing.T) {
 		t.Errorf("Admit after the same registration error = %v", err)
 	}
 	a.Owner = "bob"
-	changed := must(w.registry.Register(t.Context(), agent.Registration{Agent: a}))
+	changed := w.register(t, a)
 	if e := w.events.last(); changed.Generation != 2 || e.Type != agent.EventRegistered {
 		t.Errorf("Register(changed) = %+v, event %q, want generation 2 and %q", changed, e.Type, agent.EventRegistered)
 	}
@@ -176,9 +176,29 @@ func TestRegisterAgainChangesOnlyWhatDiffers(t *testing.T) {
 	if len(list) != 1 || list[0].ID != "helper-2" {
 		t.Errorf("List = %+v, want helper-2", list)
 	}
-	changed.Keys[0] = "x"
-	if got := must(w.registry.Find(t.Context(), "reader")); got.Keys[0] != a.Keys[0] {
-		t.Error("the result of Register shares memory with the registry")
+}
+
+// A caller that changes an agent which the registry returned does not change the
+// registry, whose records are cached.
+func TestAgentsAreCopies(t *testing.T) {
+	w := newWorld(t)
+	a, certificate := newAgent("helper-1", "acme", "writer"), "dns:helper.example.com"
+	key := a.Keys[0]
+	a.Certificates = []string{certificate}
+	caller := func() (agent.Agent, error) {
+		c, err := w.registry.Caller(t.Context(), own("helper-1"))
+		return c.Agent, err
+	}
+	for _, call := range []func() (agent.Agent, error){
+		func() (agent.Agent, error) { return w.register(t, a), nil }, // a change
+		func() (agent.Agent, error) { return w.register(t, a), nil }, // no change
+		func() (agent.Agent, error) { return w.registry.Find(t.Context(), "helper-1") }, caller,
+	} {
+		got := must(call())
+		got.Keys[0], got.Certificates[0] = "changed", "changed"
+		if again, err := caller(); err != nil || again.Keys[0] != key || again.Certificates[0] != certificate || a.Keys[0] != key {
+			t.Errorf("after a change of %s: Caller() = %+v, %v, want it unchanged", got.ID, again, err)
+		}
 	}
 }
 
@@ -215,7 +235,7 @@ func TestStoreFailures(t *testing.T) {
 		if _, err := w.registry.List(ctx, "acme", "", 10); err == nil {
 			t.Errorf("List of a record with %s: error = nil", name)
 		}
-		role := name == "an unknown role" // which a decommissioned agent does not need
+		role := name == "an unknown role" // which only an active agent needs
 		if got := w.events.last().Reason; (got == agent.ReasonRole) != role {
 			t.Errorf("record with %s: reason = %s", name, got)
 		}
@@ -226,8 +246,12 @@ func TestStoreFailures(t *testing.T) {
 	w := newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) { c.MaxAge = time.Nanosecond })
 	delegated, failed := w.token(t, exchangeRequest("helper-2", person(nil))), 0
 	for n := range 10 { // each query of an exchange
-		w.store.fail(errors.New("down"))
-		w.store.skip = n
+		w.store.on(func(context.Context, string) error {
+			if n--; n < 0 {
+				return errors.New("down")
+			}
+			return nil
+		})
 		got := w.ask(exchangeRequest("helper-1", delegated))
 		if got.Status == http.StatusServiceUnavailable {
 			failed++
@@ -241,43 +265,6 @@ func TestStoreFailures(t *testing.T) {
 	if got := w.ask(tokenRequest("odd")); got.Status != http.StatusServiceUnavailable {
 		t.Errorf("agent with an unknown attestation: status = %d, want 503", got.Status)
 	}
-}
-
-func (f *flaky) failure() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.err
-}
-
-func (f *flaky) Register(ctx context.Context, id, tenant string, details []byte) (agent.Record, error) {
-	if err := f.failure(); err != nil {
-		return agent.Record{}, err
-	}
-	return f.Store.Register(ctx, id, tenant, details)
-}
-
-func (f *flaky) Decommission(ctx context.Context, tenant, id string) (agent.Record, error) {
-	if err := f.failure(); err != nil {
-		return agent.Record{}, err
-	}
-	r, err := f.Store.Decommission(ctx, tenant, id)
-	return r, wrap(err)
-}
-
-func (f *flaky) List(ctx context.Context, tenant, after string, limit int) ([]agent.Record, error) {
-	if err := f.failure(); err != nil {
-		return nil, err
-	}
-	return f.Store.List(ctx, tenant, after, limit)
-}
-
-// garbled is a store that answers a registration with another record.
-type garbled struct{ agent.Store }
-
-func (g garbled) Register(ctx context.Context, id, tenant string, details []byte) (agent.Record, error) {
-	r, err := g.Store.Register(ctx, id, tenant, details)
-	r.Details = []byte("x")
-	return r, err
 }
 
 // The caller's mistakes are no 503, and errors of the store are one, with their cause.
@@ -299,7 +286,8 @@ func TestErrInvalid(t *testing.T) {
 			t.Errorf("%s error = %v, want %v", name, test.got, test.want)
 		}
 	}
-	_, err := must(agent.New(registryConfig(garbled{agent.NewMemory(0)}, nil))).Register(t.Context(), agent.Registration{Agent: newAgent("reader", "acme", "reader")})
+	garbled := &store{Store: agent.NewMemory(0), after: func(_ string, r *agent.Record) { r.Details = []byte("x") }}
+	_, err := must(agent.New(registryConfig(garbled, nil))).Register(t.Context(), agent.Registration{Agent: newAgent("reader", "acme", "reader")})
 	if reasonOf(err) != agent.ReasonStoreUnavailable {
 		t.Errorf("Register with a malformed answer of the store: error = %v, want %s", err, agent.ReasonStoreUnavailable)
 	}

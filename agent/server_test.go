@@ -110,17 +110,6 @@ func TestDelegatedToken(t *testing.T) {
 // Covers RFC 6749 §2.3, §2.3.1 (body); RFC 8693 §2.1 (actor), §2.2.2, §4.4.
 func TestTokenRequestsAreRefused(t *testing.T) {
 	w := newWorld(t)
-	chain := func(n int) object {
-		var act object
-		for range n {
-			next := object{"sub": "helper-1"}
-			if act != nil {
-				next["act"] = act
-			}
-			act = next
-		}
-		return object{"act": act}
-	}
 	own := w.token(t, tokenRequest("helper-2"))
 	once := assertion("helper-1", nil)
 	w.token(t, tokenRequest("helper-1", "client_assertion", "", "client_assertion", once))
@@ -168,8 +157,8 @@ func TestTokenRequestsAreRefused(t *testing.T) {
 		"may_act for two":                            {exchangeRequest("helper-1", person(object{"may_act": object{"client_id": "helper-1", "sub": "helper-2"}})), 400, "invalid_request", agent.ReasonMayAct},
 		"empty may_act":                              {exchangeRequest("helper-1", person(object{"may_act": object{}})), 400, "invalid_request", agent.ReasonMayAct},
 		"details of the subject":                     {exchangeRequest("helper-1", person(object{"authorization_details": []object{}})), 400, "invalid_authorization_details", agent.ReasonDetails},
-		"fifth actor":                                {exchangeRequest("helper-1", person(chain(4))), 400, "invalid_request", agent.ReasonDepth},
-		"five actors":                                {exchangeRequest("helper-1", person(chain(5))), 400, "invalid_request", "jwtauth_claims"},
+		"fifth actor":                                {exchangeRequest("helper-1", person(object{"act": chainOf("helper-1", "helper-1", "helper-1", "helper-1")})), 400, "invalid_request", agent.ReasonDepth},
+		"five actors":                                {exchangeRequest("helper-1", person(object{"act": chainOf("helper-1", "helper-1", "helper-1", "helper-1", "helper-1")})), 400, "invalid_request", "jwtauth_claims"},
 		"unknown prior actor":                        {exchangeRequest("helper-1", person(object{"act": chainOf("helper-2", "mallory")})), 400, "invalid_request", agent.ReasonUnknown},
 		"unknown actor":                              {exchangeRequest("helper-1", person(object{"act": object{"sub": "mallory"}})), 400, "invalid_request", agent.ReasonUnknown},
 		"malformed cap":                              {exchangeRequest("helper-1", person(object{"token_budget": -1})), 400, "invalid_request", agent.ReasonSubject},
@@ -189,22 +178,20 @@ func TestTokenRequestsAreRefused(t *testing.T) {
 
 func TestTokenEndpointReadsFormsOnly(t *testing.T) {
 	w := newWorld(t)
-	get := tokenRequest("helper-1")
-	get.Method = http.MethodGet
-	query := tokenRequest("helper-1")
-	query.URL.RawQuery = "scope=data:read"
-	plain := tokenRequest("helper-1")
-	plain.Header.Set("Content-Type", "text/plain")
-	long := tokenRequest("helper-1", "state", strings.Repeat("a", 70<<10))
-	basic := tokenRequest("helper-1")
-	basic.SetBasicAuth("helper-1", "x")
-	empty := tokenRequest("helper-1")
-	empty.Header.Set("Authorization", "")
 	for name, test := range map[string]struct {
-		request *http.Request
-		status  int
-	}{"GET": {get, 405}, "query": {query, 400}, "content type": {plain, 400}, "too long": {long, 400}, "Authorization": {basic, 401}, "empty Authorization": {empty, 401}} {
-		if got := w.ask(test.request); got.Status != test.status {
+		change func(*http.Request)
+		status int
+	}{
+		"GET":                 {func(r *http.Request) { r.Method = http.MethodGet }, 405},
+		"query":               {func(r *http.Request) { r.URL.RawQuery = "scope=data:read" }, 400},
+		"content type":        {func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, 400},
+		"too long":            {func(r *http.Request) { *r = *tokenRequest("helper-1", "state", strings.Repeat("a", 70<<10)) }, 400},
+		"Authorization":       {func(r *http.Request) { r.SetBasicAuth("helper-1", "x") }, 401},
+		"empty Authorization": {func(r *http.Request) { r.Header.Set("Authorization", "") }, 401},
+	} {
+		r := tokenRequest("helper-1")
+		test.change(r)
+		if got := w.ask(r); got.Status != test.status {
 			t.Errorf("%s: status = %d, want %d", name, got.Status, test.status)
 		}
 		if cause := w.events.last().Cause; name == "content type" && !strings.Contains(fmt.Sprint(cause), name) {
@@ -227,7 +214,7 @@ func TestMayActIsKept(t *testing.T) {
 		t.Errorf("exchange by another agent = %d %s, want invalid_request", got.Status, got.Error)
 	}
 	w.token(t, exchangeRequest("helper-1", first))
-	w.token(t, exchangeRequest("helper-1", person(object{"may_act": object{"client_id": "helper-1"}})))
+	w.token(t, exchangeRequest("helper-1", person(object{"may_act": object{"client_id": "helper-1", "iss": origin}})))
 }
 
 // Covers RFC 8414 §2 (server), §3.
@@ -277,58 +264,42 @@ func TestDPoPBindsToken(t *testing.T) {
 	proof := func(path, token string) string {
 		return must(key.Proof(dpop.ProofRequest{Method: http.MethodPost, URL: must(url.Parse(origin + path)), AccessToken: token}))
 	}
-	r := tokenRequest("helper-1")
-	r.Header.Set("DPoP", proof("/token", ""))
-	got := w.ask(r)
+	with := func(r *http.Request, proof string) *http.Request {
+		r.Header.Set("DPoP", proof)
+		return r
+	}
+	got := w.ask(with(tokenRequest("helper-1"), proof("/token", "")))
 	if cnf := claimsOf(got.AccessToken)["cnf"]; got.TokenType != "DPoP" || !cmp.Equal(cnf, any(object{"jkt": key.Thumbprint()})) {
 		t.Fatalf("response = %+v, cnf = %v, want a token that is bound to the key", got, cnf)
 	}
 	if _, err := w.admit(got.AccessToken); reasonOf(err) != gatehouse.ReasonUnconfirmed {
 		t.Errorf("Admit(bound token as Bearer) error = %v, want %s", err, gatehouse.ReasonUnconfirmed)
 	}
-	used := proof("/token", "")
-	for name, test := range map[string]struct{ proof, code string }{
-		"first use":        {used, ""},
-		"second use":       {used, "invalid_dpop_proof"},
-		"for another path": {proof("/mcp", ""), "invalid_dpop_proof"},
-		"with ath":         {proof("/token", "token"), "invalid_dpop_proof"},
-		"malformed":        {"x", "invalid_dpop_proof"},
-	} {
-		if name == "first use" {
-			continue
-		}
-		if name == "second use" {
-			r := tokenRequest("helper-1")
-			r.Header.Set("DPoP", test.proof)
-			if first := w.ask(r); first.Status != http.StatusOK {
-				t.Errorf("first use = %d %s, want 200", first.Status, first.Error)
-			}
-		}
-		r := tokenRequest("helper-1")
-		r.Header.Set("DPoP", test.proof)
-		if got := w.ask(r); got.Status != http.StatusBadRequest || got.Error != test.code {
-			t.Errorf("%s: response = %d %s, want 400 %s", name, got.Status, got.Error, test.code)
-		}
-	}
-	bound := person(object{"cnf": object{"jkt": "x"}})
-	r = exchangeRequest("helper-1", bound)
-	r.Header.Set("DPoP", proof("/token", ""))
-	if got := w.ask(r); got.TokenType != "DPoP" {
-		t.Errorf("exchange of a bound token = %+v, want a bound token", got)
-	}
+	bound, used := person(object{"cnf": object{"jkt": "x"}}), proof("/token", "")
 	down := newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) {
 		c.DPoP = must(dpop.New(dpop.Config{PublicOrigin: origin, Replays: brokenReplays{}}))
 	})
-	r = tokenRequest("helper-1")
-	r.Header.Set("DPoP", proof("/token", ""))
-	if got := down.ask(r); got.Status != http.StatusServiceUnavailable {
-		t.Errorf("proof with the replay store down = %d %s, want 503", got.Status, got.Error)
-	}
 	unsupported := newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) { c.DPoP = nil })
-	r = tokenRequest("helper-1")
-	r.Header.Set("DPoP", proof("/token", ""))
-	if got := unsupported.ask(r); got.Error != "invalid_dpop_proof" {
-		t.Errorf("proof without verifier = %d %s, want invalid_dpop_proof", got.Status, got.Error)
+	for _, test := range []struct {
+		name    string
+		w       *world
+		request *http.Request
+		status  int
+		code    string
+	}{
+		{"exchange of a bound token", w, with(exchangeRequest("helper-1", bound), proof("/token", "")), 200, ""},
+		{"first use", w, with(tokenRequest("helper-1"), used), 200, ""},
+		{"second use", w, with(tokenRequest("helper-1"), used), 400, "invalid_dpop_proof"},
+		{"for another path", w, with(tokenRequest("helper-1"), proof("/mcp", "")), 400, "invalid_dpop_proof"},
+		{"with ath", w, with(tokenRequest("helper-1"), proof("/token", "token")), 400, "invalid_dpop_proof"},
+		{"malformed", w, with(tokenRequest("helper-1"), "x"), 400, "invalid_dpop_proof"},
+		{"replay store down", down, with(tokenRequest("helper-1"), proof("/token", "")), 503, "temporarily_unavailable"},
+		{"without verifier", unsupported, with(tokenRequest("helper-1"), proof("/token", "")), 400, "invalid_dpop_proof"},
+	} {
+		got := test.w.ask(test.request)
+		if got.Status != test.status || got.Error != test.code || (got.TokenType == "DPoP") != (test.status == http.StatusOK) {
+			t.Errorf("%s: response = %+v, want %d %q, and a bound token with 200", test.name, got, test.status, test.code)
+		}
 	}
 }
 
@@ -359,7 +330,7 @@ func TestAgentWithOddName(t *testing.T) {
 	w := newWorld(t)
 	for _, id := range []string{"api_key-rotator", "sk-agent", "eyJ", "agent \u202e"} {
 		agentKeys[id] = newParty()
-		must(w.registry.Register(t.Context(), agent.Registration{Agent: newAgent(id, "acme", "reader")}))
+		w.register(t, newAgent(id, "acme", "reader"))
 		for _, r := range []*http.Request{tokenRequest(id), exchangeRequest(id, person(nil))} {
 			if _, err := w.admit(w.token(t, r)); err != nil {
 				t.Errorf("%q: Admit error = %v", id, err)
@@ -392,35 +363,15 @@ func TestSubjectTokenOfNow(t *testing.T) {
 	})
 }
 
-// leaving is a store whose caller leaves during a registration.
-type leaving struct {
-	agent.Store
-	leave func()
-}
-
-func (l leaving) Register(ctx context.Context, id, tenant string, details []byte) (agent.Record, error) {
-	defer l.leave()
-	return l.Store.Register(ctx, id, tenant, details)
-}
-
 func TestRegistrationOfACallerThatLeavesIsReported(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	r := must(agent.New(registryConfig(leaving{agent.NewMemory(0), cancel}, gatehouse.ObserverFunc(func(ctx context.Context, _ gatehouse.Event) error { return ctx.Err() }))))
+	store := &store{Store: agent.NewMemory(0), after: func(method string, _ *agent.Record) {
+		if method == "Register" {
+			cancel()
+		}
+	}}
+	r := must(agent.New(registryConfig(store, gatehouse.ObserverFunc(func(ctx context.Context, _ gatehouse.Event) error { return ctx.Err() }))))
 	if _, err := r.Register(ctx, agent.Registration{Agent: newAgent("reader", "acme", "reader")}); err != nil {
 		t.Errorf("Register error = %v, want nil", err)
-	}
-}
-
-// The role of a decommissioned agent may be removed.
-func TestRemovedRole(t *testing.T) {
-	w := newWorld(t)
-	must(w.registry.Decommission(t.Context(), "acme", "helper-2"))
-	c := registryConfig(w.store, nil)
-	c.Roles = map[string]agent.Role{"reader": roles["reader"]}
-	r := must(agent.New(c))
-	for id, ok := range map[string]bool{"helper-2": true, "helper-1": false} {
-		if _, err := r.Find(t.Context(), id); (err == nil) != ok {
-			t.Errorf("Find(%s) without its role error = %v, want none: %v", id, err, ok)
-		}
 	}
 }

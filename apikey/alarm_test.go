@@ -94,6 +94,12 @@ func TestNewNetwork(t *testing.T) {
 	use("10.0.1.1:1", "10.0.1.0/24")
 
 	f.wantReasonOf(t, from(other, "198.51.100.1:1"), "") // each key has its own networks
+	r := request()
+	r.Networks = prefixes("192.0.2.0/24")
+	_, limited := f.create(t, r)
+	f.events.take()
+	f.wantReasonOf(t, from(limited, "192.0.2.1:1"), "")
+	f.wantReasonOf(t, from(limited, "203.0.113.1:1"), apikey.ReasonNetwork) // no use either
 	f.wantEvents(t)
 }
 
@@ -101,29 +107,18 @@ func TestNewNetwork(t *testing.T) {
 // neither a failure nor a client that hangs up loses the event or the suspension.
 func TestEventIsRepeatedUntilSettled(t *testing.T) {
 	for _, test := range []struct {
-		event   gatehouse.EventType
-		suspend bool
+		event      gatehouse.EventType
+		suspend    bool
+		thresholds apikey.Thresholds
 	}{
-		{apikey.EventNewNetwork, true},
-		{apikey.EventBurst, true},
-		{apikey.EventBurst, false},
-		{apikey.EventUsedAfterRevocation, false},
-		{apikey.EventFailures, false},
+		{apikey.EventNewNetwork, true, apikey.Thresholds{NewNetworks: true, Suspend: []gatehouse.EventType{apikey.EventNewNetwork}}},
+		{apikey.EventBurst, true, apikey.Thresholds{Burst: 2, BurstFloor: 1, Suspend: []gatehouse.EventType{apikey.EventBurst}}},
+		{apikey.EventBurst, false, apikey.Thresholds{Burst: 2, BurstFloor: 1}},
+		{apikey.EventUsedAfterRevocation, false, apikey.Thresholds{UsesAfterRevocation: true}},
+		{apikey.EventFailures, false, apikey.Thresholds{Failures: 1}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			thresholds := apikey.Thresholds{
-				NewNetworks: test.event == apikey.EventNewNetwork, UsesAfterRevocation: test.event == apikey.EventUsedAfterRevocation,
-			}
-			if test.event == apikey.EventBurst {
-				thresholds.Burst, thresholds.BurstFloor = 2, 1
-			}
-			if test.event == apikey.EventFailures {
-				thresholds.Failures = 1
-			}
-			if test.suspend {
-				thresholds.Suspend = []gatehouse.EventType{test.event}
-			}
-			f := newKeys(t, withThresholds(thresholds))
+			f := newKeys(t, withThresholds(test.thresholds))
 			key, text := f.create(t, request())
 			f.wantReason(t, text, "")
 			advance(time.Minute)
@@ -249,10 +244,12 @@ func TestUsedAfterRevocation(t *testing.T) {
 		f := newKeys(t, withThresholds(apikey.Thresholds{UsesAfterRevocation: true}))
 		key, text := f.create(t, request())
 		_, newer := f.rotate(t, key.ID, day)
-		_, other := f.create(t, request())
+		suspended, other := f.create(t, request())
 		must(f.Revoke(t.Context(), key.ID))(t)
+		must(f.Suspend(t.Context(), suspended.ID))(t)
 		f.events.take()
 		f.wantReason(t, withSecret(text, other), apikey.ReasonSecret)
+		f.wantReason(t, other, apikey.ReasonSuspended)
 		f.wantEvents(t)
 		for range 10 { // reported once a minute
 			send(t, from(text, "203.0.113.9:1"), f.Keys)

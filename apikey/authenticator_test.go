@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,21 +31,15 @@ func TestAuthenticateReturnsPrincipal(t *testing.T) {
 		Credential: key.ID, Scopes: key.Scopes, Expires: key.Expires, Claims: r.Metadata,
 	}
 	requests := inEachPlace(text)
-	for name, authorization := range map[string]string{"bearer": "bEARER   " + text, "apikey": "APIKEY " + text, "beside a cookie": "ApiKey " + text} {
-		requests[name] = httptest.NewRequest("GET", "/", nil)
-		requests[name].Header.Set("Authorization", authorization)
-		requests[name].Header.Set("Cookie", "key="+text)
-	}
+	requests["bearer"], requests["apikey"] = authorization("bEARER   "+text), authorization("APIKEY "+text)
 	for name, r := range requests {
+		r.Header.Set("Cookie", "key="+text) // which is not read
 		got := send(t, r, f.Keys)
-		if got.Code != 200 || got.principal != want {
-			t.Errorf("%s: status %d, principal = %+v, want %+v", name, got.Code, got.principal, want)
+		if got.Code != 200 || got.principal != want || got.event.Decision != gatehouse.Allowed || got.event.Principal != want {
+			t.Errorf("%s: status %d, principal = %+v, event = %+v, want %+v", name, got.Code, got.principal, got.event, want)
 		}
 		if got.header.Get("Authorization")+got.header.Get("X-API-Key") != "" {
 			t.Errorf("%s: the handler received the key", name)
-		}
-		if e := got.event; e.Decision != gatehouse.Allowed || e.Principal != want {
-			t.Errorf("%s: event %+v", name, e)
 		}
 	}
 }
@@ -246,22 +241,8 @@ func TestEnvironment(t *testing.T) {
 
 	other := request()
 	other.Environment = "test"
-	key, text = live.create(t, other)
+	_, text = live.create(t, other)
 	live.wantReason(t, text, apikey.ReasonEnvironment)
-	body := "acme_live_" + key.ID + "_" + strings.Split(text, "_")[3][:43]
-	live.wantReason(t, body+checksum(body), apikey.ReasonSecret) // the hash covers the environment
-}
-
-// The hash covers the ID: an attacker who copies it to another record gains
-// nothing.
-func TestHashIsBoundToID(t *testing.T) {
-	f := newKeys(t, nil)
-	victim, victims := f.create(t, request())
-	own, text := f.create(t, request())
-	record := must(f.store.Find(t.Context(), own.ID))(t)
-	must(f.store.Rotate(t.Context(), victim.ID, apikey.Rotation{Current: record.Current, MaxLifetime: day}))(t)
-	f.wantReason(t, withSecret(victims, text), apikey.ReasonSecret)
-	f.wantReason(t, text, "")
 }
 
 // A store failure is 503 and fails closed.
@@ -278,8 +259,10 @@ func TestStoreUnavailable(t *testing.T) {
 		}
 	}
 	for _, c := range f.calls(t.Context(), key.ID, text) {
-		if _, err := c.call(); !errors.Is(err, down) {
-			t.Errorf("%s error = %v, want %v", c.name, err, down)
+		_, err := c.call()
+		e, ok := errors.AsType[*gatehouse.Error](err)
+		if !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || e.Reason != apikey.ReasonStoreUnavailable || !errors.Is(err, down) || errors.Is(err, apikey.ErrInvalid) {
+			t.Errorf("%s on a failing store: error = %v, want a 503 with the cause", c.name, err)
 		}
 	}
 	f.store.fail(nil)
@@ -289,6 +272,21 @@ func TestStoreUnavailable(t *testing.T) {
 	cancel()
 	if got := send(t, get(text).WithContext(ended), f.Keys); got.Code != 503 {
 		t.Errorf("request with a canceled context: status %d, want 503", got.Code)
+	}
+}
+
+// An unknown ID is ErrNotFound, and no 503.
+func TestUnknownID(t *testing.T) {
+	f := newKeys(t, nil)
+	for _, c := range f.calls(t.Context(), unknownID, golden) {
+		want := apikey.ErrNotFound
+		if slices.Contains([]string{"Create", "List", "RevokeAll"}, c.name) {
+			want = nil
+		}
+		_, err := c.call()
+		if _, refusal := errors.AsType[*gatehouse.Error](err); refusal || !errors.Is(err, want) {
+			t.Errorf("%s error = %v, want %v", c.name, err, want)
+		}
 	}
 }
 
@@ -333,23 +331,6 @@ func TestRejectionsCostTheSame(t *testing.T) {
 	}
 }
 
-func TestMalformedKeysDoNotReachTheStore(t *testing.T) {
-	f := newKeys(t, nil)
-	_, text := f.create(t, request())
-	for i := range len(text) {
-		for _, c := range []byte("0Zz_-") {
-			if text[i] != c {
-				send(t, get(text[:i]+string(c)+text[i+1:]), f.Keys)
-			}
-		}
-		send(t, get(text[:i]), f.Keys)
-	}
-	for _, malformed := range malformedKeys() {
-		send(t, get(malformed), f.Keys)
-	}
-	f.wantCalls(t, "Find", 0)
-}
-
 func TestNetworks(t *testing.T) {
 	proxied := newKeys(t, func(c *apikey.Config) { c.Proxies = prefixes("10.0.0.0/24", "fd00::/8") })
 	direct := newKeys(t, func(c *apikey.Config) { c.Store = proxied.store })
@@ -373,12 +354,9 @@ func TestNetworks(t *testing.T) {
 		{"no address", direct, "", nil, false},
 		{"forged header", direct, "203.0.113.1:1", []string{"192.0.2.9"}, false},
 		{"header ignored", direct, "192.0.2.9:1", []string{"203.0.113.1"}, true},
-		{"forged header beside proxies", proxied, "203.0.113.1:1", []string{"192.0.2.9"}, false},
 		{"proxy", proxied, "10.0.0.1:1", []string{"192.0.2.9"}, true},
 		{"proxy, outside", proxied, "10.0.0.1:1", []string{"192.0.2.9, 203.0.113.1"}, false},
 		{"proxy without header", proxied, "10.0.0.1:1", nil, false},
-		{"malformed entry", proxied, "10.0.0.1:1", []string{"192.0.2.9, unknown, 10.0.0.2"}, false},
-		{"malformed entry further left", proxied, "10.0.0.1:1", []string{"unknown, 192.0.2.9"}, true},
 		{"leading zero", proxied, "10.0.0.1:1", []string{"192.0.2.009"}, false},
 		{"network for an address", proxied, "10.0.0.1:1", []string{"192.0.2.9/32"}, false},
 		{"entry with a zone", proxied, "10.0.0.1:1", []string{"2001:db8::9%eth0"}, false},
@@ -467,20 +445,17 @@ func TestPrincipalFollowsTheRecord(t *testing.T) {
 	first := principal()
 	scopes := must(gatehouse.ParseScopes("reports:none"))(t)
 	metadata, expires := claims(t, `{"changed":true}`), time.Now().Add(time.Hour)
-	for name, change := range map[string]struct {
-		record    func(*apikey.Record)
-		principal func(*gatehouse.Principal)
-	}{
-		"owner":       {func(r *apikey.Record) { r.Owner = "eve" }, func(p *gatehouse.Principal) { p.Subject = "eve" }},
-		"tenant":      {func(r *apikey.Record) { r.Tenant = "t9" }, func(p *gatehouse.Principal) { p.Tenant = "t9" }},
-		"environment": {func(r *apikey.Record) { r.Environment = "x" }, func(p *gatehouse.Principal) { p.Environment = "x" }},
-		"scopes":      {func(r *apikey.Record) { r.Scopes = scopes }, func(p *gatehouse.Principal) { p.Scopes = scopes }},
-		"metadata":    {func(r *apikey.Record) { r.Metadata = metadata }, func(p *gatehouse.Principal) { p.Claims = metadata }},
-		"expires":     {func(r *apikey.Record) { r.Expires = expires }, func(p *gatehouse.Principal) { p.Expires = expires }},
+	for name, change := range map[string]func(*apikey.Record, *gatehouse.Principal){
+		"owner":       func(r *apikey.Record, p *gatehouse.Principal) { r.Owner, p.Subject = "eve", "eve" },
+		"tenant":      func(r *apikey.Record, p *gatehouse.Principal) { r.Tenant, p.Tenant = "t9", "t9" },
+		"environment": func(r *apikey.Record, p *gatehouse.Principal) { r.Environment, p.Environment = "x", "x" },
+		"scopes":      func(r *apikey.Record, p *gatehouse.Principal) { r.Scopes, p.Scopes = scopes, scopes },
+		"metadata":    func(r *apikey.Record, p *gatehouse.Principal) { r.Metadata, p.Claims = metadata, metadata },
+		"expires":     func(r *apikey.Record, p *gatehouse.Principal) { r.Expires, p.Expires = expires, expires },
 	} {
-		f.store.found = func(_ context.Context, r *apikey.Record) { change.record(r) }
 		want := first
-		change.principal(&want)
+		change(new(apikey.Record), &want)
+		f.store.found = func(_ context.Context, r *apikey.Record) { change(r, new(gatehouse.Principal)) }
 		if got := principal(); got != want {
 			t.Errorf("%s: principal = %+v, want %+v", name, got, want)
 		}

@@ -43,18 +43,6 @@ func (f fixture) storeKey(t *testing.T, id string) string {
 	return body + checksum(body)
 }
 
-func TestCacheIsOffByDefault(t *testing.T) {
-	f := newKeys(t, nil)
-	_, text := f.create(t, request())
-	for range 3 {
-		f.wantReason(t, text, "")
-	}
-	f.wantCalls(t, "Find", 3)
-	if got := f.Stats(); got != (apikey.Stats{}) {
-		t.Errorf("Stats() = %+v, want zeros without a cache", got)
-	}
-}
-
 func TestCacheTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newKeys(t, withCache(5*time.Second))
@@ -116,18 +104,6 @@ func TestCacheObeysExpiry(t *testing.T) {
 	}
 }
 
-// What a call of the store takes counts.
-func TestKeyExpiresDuringTheCall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newKeys(t, withCache(5*time.Second))
-		r := request()
-		r.Lifetime = 2 * time.Second
-		_, text := f.create(t, r)
-		f.store.found = func(context.Context, *apikey.Record) { advance(2 * time.Second) }
-		f.wantReason(t, text, apikey.ReasonExpired)
-	})
-}
-
 // All times are those of the store, whose clock may differ from that of the process:
 // expiry, grace period, and the minute between two writes of the usage.
 func TestClockOfTheStore(t *testing.T) {
@@ -164,16 +140,18 @@ func TestClockOfTheStore(t *testing.T) {
 				f.wantReason(t, second, "")
 				f.wantCalls(t, "Touch", 2)
 				advance(59*time.Minute - time.Microsecond)
+				finds := f.store.count("Find") + map[bool]int{true: 1, false: 2}[ttl > 0]
 				f.wantReason(t, second, "")
 				advance(time.Microsecond)
 				f.wantReason(t, second, apikey.ReasonExpired)
+				f.wantCalls(t, "Find", finds)
 			})
 		}
 	}
 }
 
-// The duration of the store call counts towards the TTL.
-func TestCacheTTLStartsBeforeTheCall(t *testing.T) {
+// The duration of the store call counts towards the TTL and the expiry.
+func TestCacheCountsTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newKeys(t, withCache(5*time.Second))
 		f.store.found = func(context.Context, *apikey.Record) { advance(2 * time.Second) }
@@ -185,6 +163,10 @@ func TestCacheTTLStartsBeforeTheCall(t *testing.T) {
 		advance(1)
 		f.wantReason(t, text, "")
 		f.wantCalls(t, "Find", 2)
+		r := request()
+		r.Lifetime = 2 * time.Second
+		_, text = f.create(t, r)
+		f.wantReason(t, text, apikey.ReasonExpired)
 	})
 }
 
@@ -289,11 +271,8 @@ func TestChangeInvalidatesAfterwards(t *testing.T) {
 	for name, reason := range changes {
 		f := newKeys(t, withCache(5*time.Second))
 		key, text := f.create(t, request())
-		f.store.before = func(_ context.Context, verb string) {
-			if verb != "Find" {
-				f.store.before = nil
-				f.wantReason(t, text, "")
-			}
+		for _, verb := range []string{"Revoke", "RevokeAll", "Suspend", "Rotate"} {
+			f.store.before[verb] = func(context.Context) { f.wantReason(t, text, "") }
 		}
 		if err := f.change(t, name, key.ID, text); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -419,6 +398,13 @@ func TestCacheFillDuringChange(t *testing.T) {
 			must(elsewhere.Revoke(t.Context(), id))(t)
 			f.wantReason(t, text, apikey.ReasonRevoked)
 		}, false, apikey.ReasonRevoked, 3, 1},
+		"revoked and deleted elsewhere, and reported": {func(t *testing.T, f, elsewhere fixture, id, _ string) {
+			must(elsewhere.Revoke(t.Context(), id))(t)
+			if err := elsewhere.Delete(t.Context(), id); err != nil {
+				t.Error(err)
+			}
+			f.Invalidate(id)
+		}, false, apikey.ReasonUnknown, 2, 1},
 		"changed in both calls": {func(_ *testing.T, f, _ fixture, _, _ string) { f.Invalidate("") }, true, "", 2, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -465,6 +451,10 @@ func TestCacheIsBounded(t *testing.T) {
 			f.wantReason(t, text, "")
 		}
 		f.wantCalls(t, "Find", finds)
+		f.Invalidate(ids[0])
+		if found, missing := f.Cached(); found != 9 || missing != apikey.MaxEntries {
+			t.Errorf("the cache has %d keys and %d missing IDs without one of the keys, want 9 and %d", found, missing, apikey.MaxEntries)
+		}
 	})
 }
 

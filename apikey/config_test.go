@@ -44,8 +44,8 @@ func TestNewReportsEveryError(t *testing.T) {
 		}},
 		{"Peppers[0].Version: required, greater than 0", func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(0, 'a')} }},
 		{"Peppers[1].Version: 3 occurs twice", func(c *apikey.Config) { c.Peppers = []apikey.Pepper{pepper(3, 'a'), pepper(3, 'b')} }},
-		{"Peppers[0].Secret: got 31 bytes, at least 32 are required", func(c *apikey.Config) {
-			c.Peppers = []apikey.Pepper{{Version: 1, Secret: gatehouse.NewSecret(make([]byte, 31))}}
+		{"Peppers[1].Secret: got 31 bytes, at least 32 are required", func(c *apikey.Config) {
+			c.Peppers = []apikey.Pepper{pepper(2, 'a'), {Version: 1, Secret: gatehouse.NewSecret(make([]byte, 31))}}
 		}},
 		{"AllowUnpeppered: has no effect without Peppers", func(c *apikey.Config) { c.AllowUnpeppered = true }},
 		{"Proxies[0]: invalid network", func(c *apikey.Config) { c.Proxies = []netip.Prefix{{}} }},
@@ -101,8 +101,14 @@ func TestDefaults(t *testing.T) {
 		Kind: gatehouse.KindService, Subject: "o", Issuer: "acme", Environment: "live", Method: "api_key",
 		Credential: key.ID, Expires: key.Expires, Claims: claims(t, "{}"),
 	}
-	if got := send(t, get(text), f.Keys).principal; got != want {
-		t.Errorf("principal = %+v, want %+v", got, want)
+	for range 2 { // without a cache
+		if got := send(t, get(text), f.Keys).principal; got != want {
+			t.Errorf("principal = %+v, want %+v", got, want)
+		}
+	}
+	f.wantCalls(t, "Find", 2)
+	if got := f.Stats(); got != (apikey.Stats{}) {
+		t.Errorf("Stats() = %+v, want zeros without a cache", got)
 	}
 }
 

@@ -16,9 +16,9 @@ import (
 const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 // checksum is a second implementation of the checksum, from its definition.
-func checksum(body string) string {
-	n := uint64(crc32.ChecksumIEEE([]byte(body)))
-	text := ""
+func checksum(body string) string { return base62(uint64(crc32.ChecksumIEEE([]byte(body)))) }
+
+func base62(n uint64) (text string) {
 	for range 6 {
 		text = digits[n%62:][:1] + text
 		n /= 62
@@ -86,6 +86,7 @@ func malformedKeys() map[string]string {
 		"no checksum":              body,
 		"wrong checksum":           body + "000000",
 		"checksum in base 64":      body + "3N+MSK",
+		"checksum above 32 bits":   body + base62(1<<32+uint64(crc32.ChecksumIEEE([]byte(body)))),
 		"truncated":                golden[:len(golden)-1],
 		"one character more":       golden + "0",
 		"space before":             " " + golden,
@@ -117,20 +118,26 @@ func malformedKeys() map[string]string {
 }
 
 func TestParseRejectsMalformedKeys(t *testing.T) {
+	f := newKeys(t, nil)
 	for name, text := range malformedKeys() {
+		send(t, get(text), f.Keys)
 		if label, err := apikey.Parse(text); !errors.Is(err, apikey.ErrMalformed) || label != (apikey.Label{}) {
 			t.Errorf("Parse(%s) = %v, %v, want ErrMalformed", name, label, err)
 		}
 	}
+	f.wantCalls(t, "Find", 0)
 }
 
 // The checksum detects each replaced character and each swapped pair.
 func TestParseRejectsTypingErrors(t *testing.T) {
+	f := newKeys(t, nil)
 	for i := range len(golden) {
 		for j := range len(digits) {
 			text := golden[:i] + digits[j:j+1] + golden[i+1:]
 			if _, err := apikey.Parse(text); (err == nil) != (text == golden) {
 				t.Errorf("Parse with character %d replaced by %s: error = %v", i, digits[j:j+1], err)
+			} else if err != nil {
+				_, _ = f.Authenticate(get(text))
 			}
 		}
 		if i > 0 && golden[i] != golden[i-1] {
@@ -140,6 +147,7 @@ func TestParseRejectsTypingErrors(t *testing.T) {
 			}
 		}
 	}
+	f.wantCalls(t, "Find", 0)
 }
 
 func TestPatternFindsKeys(t *testing.T) {

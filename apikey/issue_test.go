@@ -28,11 +28,13 @@ func TestCreate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newKeys(t, nil)
 		now := time.Now()
-		key, text := f.create(t, apikey.Request{
+		ada := gatehouse.Principal{Subject: "ada", Method: "jwt"}
+		issued := must(f.Create(gatehouse.NewContext(t.Context(), ada), apikey.Request{
 			Owner: "ci", Tenant: "t1", Environment: "test", Scopes: []string{"reports:write", "reports:read"}, Lifetime: 90 * day,
 			Networks: prefixes("10.1.2.3/8", "::ffff:192.0.2.9/120", "2001:db8::1/32"),
 			Metadata: claims(t, "{ \"name\" : \"nightly\",\n\t\"n\": 1 }"),
-		})
+		}))(t)
+		key := issued.Key
 		want := apikey.Key{
 			ID: key.ID, Owner: "ci", Tenant: "t1", Environment: "test", Scopes: must(gatehouse.ParseScopes("reports:read reports:write"))(t),
 			Networks: prefixes("10.0.0.0/8", "192.0.2.0/24", "2001:db8::/32"), Metadata: claims(t, `{"name":"nightly","n":1}`),
@@ -44,14 +46,11 @@ func TestCreate(t *testing.T) {
 		if diff := cmp.Diff(key, must(f.Describe(t.Context(), key.ID))(t), equal); diff != "" {
 			t.Errorf("Describe (-want +got):\n%s", diff)
 		}
-		if label := must(apikey.Parse(text))(t); label.String() != "acme_test_"+key.ID {
+		if label := must(apikey.Parse(string(issued.Secret.Reveal())))(t); label.String() != "acme_test_"+key.ID {
 			t.Errorf("label of the secret = %s, want acme_test_%s", label, key.ID)
 		}
-		if e := f.wantEvents(t, apikey.EventCreated)[0]; e.Credential != key.ID || e.Issuer != issuer {
-			t.Errorf("event %+v, want key %s of acme", e, key.ID)
-		}
-		if _, err := f.Describe(t.Context(), unknownID); !errors.Is(err, apikey.ErrNotFound) {
-			t.Errorf("Describe(unknown ID) error = %v, want ErrNotFound", err)
+		if e := f.wantEvents(t, apikey.EventCreated)[0]; e.Credential != key.ID || e.Issuer != issuer || e.Principal != ada {
+			t.Errorf("event %+v, want key %s of acme, by %+v", e, key.ID, ada)
 		}
 	})
 }
@@ -80,7 +79,7 @@ func TestCreateReportsEveryError(t *testing.T) {
 		r := request()
 		alter(&r)
 		issued, err := f.Create(t.Context(), r)
-		if err == nil || issued.Secret.Len() > 0 || !strings.HasPrefix(err.Error(), "apikey: Request."+want) || strings.Contains(err.Error(), "\n") {
+		if !errors.Is(err, apikey.ErrInvalid) || issued.Secret.Len() > 0 || !strings.HasPrefix(err.Error(), "apikey: Request."+want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("Create error = %v, want apikey: Request.%s", err, want)
 		}
 	}
@@ -152,17 +151,12 @@ func TestRotate(t *testing.T) {
 		_, fifth := f.rotate(t, old.ID, 0)
 		f.wantReason(t, fourth, apikey.ReasonRotated)
 		f.wantReason(t, fifth, "")
-	})
-}
 
-func TestRotateObeysNewMaxLifetime(t *testing.T) {
-	f := newKeys(t, nil)
-	old, _ := f.create(t, request())
-	strict := newKeys(t, func(c *apikey.Config) { c.Store, c.MaxLifetime = f.store, 7*day })
-	key, _ := strict.rotate(t, old.ID, 0)
-	if got := key.Expires.Sub(key.Rotated); got != 7*day {
-		t.Errorf("lifetime of the new secret = %v, want %v", got, 7*day)
-	}
+		strict := newKeys(t, func(c *apikey.Config) { c.Store, c.MaxLifetime = f.store, 7*day })
+		if key, _ = strict.rotate(t, old.ID, 0); key.Expires.Sub(key.Rotated) != 7*day {
+			t.Errorf("Rotate with a shorter MaxLifetime: Expires = %v, want %v after %v", key.Expires, 7*day, key.Rotated)
+		}
+	})
 }
 
 func TestRotateErrors(t *testing.T) {
@@ -181,15 +175,14 @@ func TestRotateErrors(t *testing.T) {
 				t.Errorf("%s: Rotate error = %v, want %v and no secret", name, err, want)
 			}
 		}
-		rotate("unknown ID", unknownID, 0, apikey.ErrNotFound)
 		rotate("later generation", key.ID, 2, apikey.ErrConflict)
 		rotate("revoked key", revoked.ID, 0, apikey.ErrConflict)
 		f.store.fail(gone, "Find")
 		rotate("store fails", key.ID, 0, gone)
 		f.store.fail(nil)
 		f.wantCalls(t, "Rotate", 2)
-		if _, err := f.Rotate(t.Context(), key.ID, -1, 0); err == nil {
-			t.Error("Rotate(grace -1) error = nil, want one")
+		if _, err := f.Rotate(t.Context(), key.ID, -1, 0); !errors.Is(err, apikey.ErrInvalid) {
+			t.Errorf("Rotate(grace -1) error = %v, want %v", err, apikey.ErrInvalid)
 		}
 		f.wantEvents(t)
 		rotate("present generation", key.ID, 1, nil)

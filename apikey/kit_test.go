@@ -45,12 +45,12 @@ type faultStore struct {
 	mu     sync.Mutex
 	calls  map[string]int
 	errs   map[string]error                            // by verb, instead of the call
-	before func(ctx context.Context, verb string)      // before a call
+	before map[string]func(ctx context.Context)        // by verb, before the call
 	found  func(ctx context.Context, r *apikey.Record) // after Find has read r
 }
 
 func newFaultStore(memory *apikey.Memory) *faultStore {
-	return &faultStore{Memory: memory, calls: make(map[string]int), errs: make(map[string]error)}
+	return &faultStore{Memory: memory, calls: make(map[string]int), errs: make(map[string]error), before: make(map[string]func(context.Context))}
 }
 
 func (f *faultStore) count(verb string) int {
@@ -74,10 +74,10 @@ func (f *faultStore) fail(err error, verbs ...string) {
 func call[T any](ctx context.Context, f *faultStore, verb string, do func() (T, error)) (T, error) {
 	f.mu.Lock()
 	f.calls[verb]++
-	before, err := f.before, f.errs[verb]
+	before, err := f.before[verb], f.errs[verb]
 	f.mu.Unlock()
 	if before != nil {
-		before(ctx, verb)
+		before(ctx)
 	}
 	if err != nil {
 		return *new(T), err
@@ -233,6 +233,13 @@ func get(text string) *http.Request {
 	return r
 }
 
+// authorization returns a request with a header Authorization.
+func authorization(value string) *http.Request {
+	r := httptest.NewRequest("GET", "/reports", nil)
+	r.Header.Set("Authorization", value)
+	return r
+}
+
 // from is get for a client address.
 func from(text, addr string) *http.Request {
 	r := get(text)
@@ -242,17 +249,7 @@ func from(text, addr string) *http.Request {
 
 // inEachPlace returns requests with a key in each place in which it can be.
 func inEachPlace(text string) map[string]*http.Request {
-	requests := make(map[string]*http.Request)
-	for name, header := range map[string][2]string{
-		"X-API-Key": {"X-API-Key", text},
-		"Bearer":    {"Authorization", "Bearer " + text},
-		"ApiKey":    {"Authorization", "ApiKey " + text},
-	} {
-		r := httptest.NewRequest("GET", "/reports", nil)
-		r.Header.Set(header[0], header[1])
-		requests[name] = r
-	}
-	return requests
+	return map[string]*http.Request{"X-API-Key": get(text), "Bearer": authorization("Bearer " + text), "ApiKey": authorization("ApiKey " + text)}
 }
 
 // response is the response of a gate to a request.

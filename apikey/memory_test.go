@@ -28,43 +28,29 @@ func TestMemoryIsBounded(t *testing.T) {
 		const full, short = 100, 30
 		m := apikey.NewMemory(full)
 		id := func(n int) string { return fmt.Sprintf("%016d", n) }
-		create := func(n int, lifetime time.Duration) error {
-			_, err := m.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id(n), Owner: "o", Lifetime: lifetime}})
-			return err
-		}
-		wantFull := func(n int) {
+		create := func(n int, lifetime time.Duration, refused bool) {
 			t.Helper()
-			if err := create(n, day); err == nil {
-				t.Fatal("Create in a full store: error = nil, want one")
+			if _, err := m.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id(n), Owner: "o", Lifetime: lifetime}}); (err != nil) != refused {
+				t.Fatalf("Create(key %d) error = %v, want one: %t", n, err, refused)
 			}
 		}
 		for n := range full {
-			lifetime := 2 * time.Hour
-			if n < short {
-				lifetime = time.Hour
-			}
-			if err := create(n, lifetime); err != nil {
-				t.Fatal(err)
-			}
+			create(n, map[bool]time.Duration{true: time.Hour, false: 2 * time.Hour}[n < short], false)
 		}
-		wantFull(full)
+		create(full, day, true)
 		advance(time.Hour - 1)
-		wantFull(full)
+		create(full, day, true)
 		advance(1)
 		for n := range short {
-			if err := create(full+n, day); err != nil {
-				t.Fatal(err)
-			}
+			create(full+n, day, false)
 		}
-		wantFull(full + short)
+		create(full+short, day, true)
 		// One owner who creates and revokes keys replaces those keys only.
 		for n := full + short; n < 3*full; n++ {
 			must(m.Revoke(t.Context(), id(n-1)))(t)
-			if err := create(n, day); err != nil {
-				t.Fatal(err)
-			}
+			create(n, day, false)
 		}
-		wantFull(3 * full)
+		create(3*full, day, true)
 		for n := range 3*full - 1 {
 			_, err := m.Find(t.Context(), id(n))
 			if gone := n < short || n >= full+short-1; errors.Is(err, apikey.ErrNotFound) != gone {
@@ -88,7 +74,7 @@ func TestMemoryObeysExpiry(t *testing.T) {
 		}
 		create("deleted")
 		create("kept")
-		due := apikey.Query{Filter: apikey.Filter{AnyTenant: true}, ExpiresWithin: day, Limit: 9}
+		due := apikey.Query{Filter: apikey.Filter{AnyTenant: true}, ExpiresWithin: time.Microsecond, Limit: 9}
 		for _, test := range []struct {
 			wait time.Duration
 			want error
@@ -123,6 +109,9 @@ func TestMemoryStoreIsReported(t *testing.T) {
 		_, got := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "acme", Issuer: issuer, Observer: events})
 		if all := events.take(); !errors.Is(got, err) || len(all) != 1 || all[0].Type != apikey.EventMemoryStore || all[0].Issuer != issuer || all[0].Level != slog.LevelWarn {
 			t.Errorf("New error = %v, events = %+v, want %v and EventMemoryStore", got, all, err)
+		}
+		if _, err := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Observer: events}); err == nil || len(events.take()) > 0 {
+			t.Errorf("New without a prefix: error = %v, want one and no event", err)
 		}
 	}
 }

@@ -110,11 +110,7 @@ func TestTouchFails(t *testing.T) {
 		f.wantUses(t, key.ID, 3, 52, time.Now())
 
 		advance(time.Minute)
-		f.store.before = func(ctx context.Context, verb string) {
-			if verb == "Touch" {
-				<-ctx.Done()
-			}
-		}
+		f.store.before["Touch"] = func(ctx context.Context) { <-ctx.Done() }
 		start := time.Now()
 		for range 2 { // the second request does not wait
 			f.wantReason(t, text, "")
@@ -125,34 +121,20 @@ func TestTouchFails(t *testing.T) {
 	})
 }
 
-// A client that hangs up does not cancel the write.
-func TestTouchOutlivesTheRequest(t *testing.T) {
-	f := newKeys(t, nil)
-	key, text := f.create(t, request())
-	ctx, hangUp := context.WithCancel(t.Context())
-	f.store.before = func(_ context.Context, verb string) {
-		if verb == "Touch" {
-			hangUp()
-		}
-	}
-	f.wantReasonOf(t, get(text).WithContext(ctx), "")
-	if got := must(f.Describe(t.Context(), key.ID))(t); got.Uses != 1 {
-		t.Errorf("Uses = %d, want 1", got.Uses)
-	}
-}
-
-// A use during a write is part of the next write.
+// A use during a write is part of the next write, and a client that hangs up does not
+// cancel the write.
 func TestUseDuringAWriteIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newKeys(t, nil)
 		key, text := f.create(t, request())
-		f.store.before = func(_ context.Context, verb string) {
-			if verb == "Touch" {
-				f.store.before = nil
-				f.wantReason(t, text, "")
-			}
+		ctx, hangUp := context.WithCancel(t.Context())
+		f.store.before["Touch"] = func(context.Context) {
+			delete(f.store.before, "Touch")
+			f.wantReason(t, text, "")
+			hangUp()
 		}
-		f.wantReason(t, text, "")
+		f.wantReasonOf(t, get(text).WithContext(ctx), "")
+		f.wantUses(t, key.ID, 1, 1, time.Now())
 		advance(time.Minute)
 		f.wantReason(t, text, "")
 		f.wantUses(t, key.ID, 2, 3, time.Now())

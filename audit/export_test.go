@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -80,6 +81,23 @@ func WriteLarge(t testing.TB, path string, signer crypto.Signer, n, number int) 
 		t.Fatal(err)
 	}
 	return offset
+}
+
+// Unsynced opens a log in which one file is a pipe, which takes what is written and cannot
+// be synced. It returns the errors of a record, of a checkpoint and of the next record.
+func Unsynced(t testing.TB, path string, signer crypto.Signer, suffix string) [3]error {
+	t.Helper()
+	key, err1 := newKey("api.example.com/audit", signer.Public(), signer)
+	w, err2 := openWriter(path, 1<<62, key)
+	reader, pipe, err3 := os.Pipe()
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	file := map[string]**os.File{"": &w.records, hashesSuffix: &w.hashes, checkpointsSuffix: &w.checkpoints}[suffix]
+	t.Cleanup(func() { _ = errors.Join(reader.Close(), w.close()) })
+	_, *file = (*file).Close(), pipe
+	record := [][]byte{[]byte(`"type":"decision"}`)}
+	return [3]error{w.append(record), w.checkpoint(), w.append(record)}
 }
 
 // BeginVerify opens the files as [Verify] does and returns the rest of it.

@@ -3,11 +3,9 @@
 package audit_test
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,9 +62,11 @@ func TestLogContinuesAfterFullDisk(t *testing.T) {
 		return
 	}
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "audit.jsonl")
 		chatty, refusal := gatehouse.Event{Type: "chatty"}, gatehouse.Event{Type: "refusal", Decision: gatehouse.Rejected}
-		l := open(t, audit.Config{
+		l, path := create(t, audit.Config{})
+		shut(t, l)
+		write(t, path, append(read(t, path), `{"seq":1,"an incomplete line":`...))
+		l = open(t, audit.Config{
 			Path: path, MaxAnonymous: 1, CheckpointInterval: time.Minute,
 			BestEffort: func(e gatehouse.Event) bool { return e.Type == chatty.Type },
 		})
@@ -86,11 +86,7 @@ func TestLogContinuesAfterFullDisk(t *testing.T) {
 			send(2, chatty, nil)
 			send(1, event(0), nil)
 			checkpoint()
-			info, err := os.Stat(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			limitFiles(t, info.Size()+10, func() {
+			limitFiles(t, must(os.Stat(path)).Size()+10, func() {
 				for range 2 { // the second failure must keep the counts of the first
 					send(3, chatty, nil)
 					send(1, event(0), syscall.EFBIG)
@@ -103,21 +99,14 @@ func TestLogContinuesAfterFullDisk(t *testing.T) {
 		shut(t, l)
 
 		got := map[string]int{}
-		all := lines(t, path)
-		for _, line := range all {
-			var record struct {
-				Type  string
-				Attrs struct{ Events, Refusals int }
-			}
-			if err := json.Unmarshal(line, &record); err != nil {
-				t.Fatalf("record %q: %v", line, err)
-			}
+		all := records(t, path)
+		for _, record := range all {
 			got[record.Type]++
 			got["events that are lost"] += record.Attrs.Events
 			got["refusals that are counted"] += record.Attrs.Refusals
 		}
 		want := map[string]int{
-			"audit_opened": 1, "decision": rounds, "chatty": 2 * rounds, "audit_lost": rounds, "audit_refusals": rounds,
+			"audit_opened": 2, "decision": rounds, "chatty": 2 * rounds, "audit_lost": rounds, "audit_refusals": rounds,
 			"events that are lost": 6 * rounds, "refusals that are counted": 8 * rounds,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -145,14 +134,10 @@ func TestPartOfHashOrCheckpointStopsTheLog(t *testing.T) {
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "audit.jsonl")
+			path := newPath(t)
 			config := prepare(t, path)
 			l := open(t, config)
-			info, err := os.Stat(path + suffix)
-			if err != nil {
-				t.Fatal(err)
-			}
-			limitFiles(t, info.Size()+10, func() {
+			limitFiles(t, must(os.Stat(path+suffix)).Size()+10, func() {
 				observe(t, l, 1) // its record fits
 				time.Sleep(time.Minute)
 				synctest.Wait()
@@ -168,5 +153,25 @@ func TestPartOfHashOrCheckpointStopsTheLog(t *testing.T) {
 				t.Errorf("%s: Verify() error = %v, want nil", suffix, err)
 			}
 		})
+	}
+}
+
+// A file that cannot be synced stops the log, and no checkpoint signs hashes that may be
+// lost.
+func TestFailedSyncStopsTheLog(t *testing.T) {
+	for suffix, want := range map[string][3]error{
+		"":             {syscall.EINVAL, syscall.EINVAL, syscall.EINVAL},
+		".hashes":      {nil, syscall.EINVAL, syscall.EINVAL},
+		".checkpoints": {nil, syscall.EINVAL, syscall.EINVAL},
+	} {
+		path := newPath(t)
+		for i, err := range audit.Unsynced(t, path, logKey, suffix) {
+			if !errors.Is(err, want[i]) {
+				t.Errorf("%q cannot be synced: error of step %d = %v, want %v", suffix, i, err, want[i])
+			}
+		}
+		if points := read(t, path+".checkpoints"); len(points) > 0 {
+			t.Errorf("%q cannot be synced: checkpoint = %s, want none", suffix, points)
+		}
 	}
 }

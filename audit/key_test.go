@@ -16,38 +16,22 @@ import (
 )
 
 func TestKeys(t *testing.T) {
-	x25519, err := ecdh.X25519().GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encode := func(key any) []byte {
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	}
-	public, err := x509.MarshalPKIXPublicKey(logKey.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
+	encode := func(kind string, der []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}) }
+	private := func(key any) []byte { return encode("PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(key))) }
+	public := must(x509.MarshalPKIXPublicKey(logKey.Public()))
 	for _, test := range []struct {
 		name         string
 		data         []byte
 		signs, reads bool
 	}{
-		{"Ed25519", encode(logKey), true, true},
-		{"P-256", encode(ecKey), true, true},
-		{"public half", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), false, true},
-		{"malformed public half", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public[:9]}), false, false},
-		{"RSA", encode(rsaKey), false, true}, // Verify refuses it
-		{"X25519", encode(x25519), false, false},
-		{"malformed", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}), false, false},
-		{"certificate", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: public}), false, false},
+		{"Ed25519", private(logKey), true, true},
+		{"P-256", private(ecKey), true, true},
+		{"public half", encode("PUBLIC KEY", public), false, true},
+		{"malformed public half", encode("PUBLIC KEY", public[:9]), false, false},
+		{"RSA", private(must(rsa.GenerateKey(rand.Reader, 2048))), false, true}, // Verify refuses it
+		{"X25519", private(must(ecdh.X25519().GenerateKey(rand.Reader))), false, false},
+		{"malformed", encode("PRIVATE KEY", []byte("x")), false, false},
+		{"certificate", encode("CERTIFICATE", public), false, false},
 		{"no PEM", []byte("secret"), false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

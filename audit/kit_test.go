@@ -4,17 +4,20 @@ package audit_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -52,13 +55,32 @@ func open(t *testing.T, c audit.Config) *audit.Log {
 	return l
 }
 
+func newPath(t *testing.T) string { return filepath.Join(t.TempDir(), "audit.jsonl") }
+
+// create opens a new log and returns its path.
+func create(t *testing.T, c audit.Config) (*audit.Log, string) {
+	t.Helper()
+	c.Path = newPath(t)
+	return open(t, c), c.Path
+}
+
 func observe(t *testing.T, l *audit.Log, n int) {
 	t.Helper()
 	for i := range n {
-		if err := l.Observe(context.Background(), event(i)); err != nil {
-			t.Fatalf("Observe(%d) error = %v, want nil", i, err)
-		}
+		send(t, l, event(i))
 	}
+}
+
+func send(t *testing.T, l *audit.Log, e gatehouse.Event) {
+	t.Helper()
+	if err := l.Observe(t.Context(), e); err != nil {
+		t.Fatalf("Observe(%s) error = %v, want nil", e.Type, err)
+	}
+}
+
+// large returns an event with an attribute of n bytes.
+func large(n int) gatehouse.Event {
+	return gatehouse.Event{Type: "large", Attrs: []slog.Attr{slog.String("a", strings.Repeat("x", n))}}
 }
 
 func event(i int) gatehouse.Event {
@@ -76,7 +98,7 @@ func shut(t *testing.T, l *audit.Log) {
 // events is signed by a checkpoint of its own. Each opening adds a record.
 func written(t *testing.T, events ...int) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	path := newPath(t)
 	for _, n := range events {
 		l := open(t, audit.Config{Path: path})
 		observe(t, l, n)
@@ -103,13 +125,33 @@ func wantFault(t *testing.T, path string, first int64, problem audit.Problem, ke
 	}
 }
 
+// record is a part of a record.
+type record struct {
+	Type  string
+	Attrs struct{ Events, Refusals int }
+}
+
+func records(t *testing.T, path string) []record {
+	t.Helper()
+	all := make([]record, len(lines(t, path)))
+	for i, line := range lines(t, path) {
+		if err := json.Unmarshal(line, &all[i]); err != nil {
+			t.Fatalf("record %q: %v", line, err)
+		}
+	}
+	return all
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 func read(t *testing.T, path string) []byte {
 	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
+	return must(os.ReadFile(path))
 }
 
 func write(t *testing.T, path string, data []byte) {
@@ -130,6 +172,13 @@ func join(lines ...[]byte) []byte {
 		out = append(append(out, bytes.TrimSuffix(line, []byte("\n"))...), '\n')
 	}
 	return out
+}
+
+// edit returns a function that changes one line.
+func edit(i int, old, text string) func([][]byte) [][]byte {
+	return func(l [][]byte) [][]byte {
+		return slices.Replace(l, i, i+1, bytes.Replace(l[i], []byte(old), []byte(text), 1))
+	}
 }
 
 // logKeyOf returns the same key in every process.

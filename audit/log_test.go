@@ -32,11 +32,8 @@ import (
 )
 
 func TestOpenRefuses(t *testing.T) {
-	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
+	path := newPath(t)
 	valid := audit.Config{Path: path, Origin: origin, Key: logKey}
 	for name, test := range map[string]struct {
 		change func(*audit.Config)
@@ -96,32 +93,21 @@ func TestOpenRefusesOtherLog(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	l := open(t, audit.Config{Path: path})
+	l, path := create(t, audit.Config{})
 	secret := gatehouse.NewSecret([]byte("hunter2"))
-	scopes, err := gatehouse.NewScopes("data:read")
-	if err != nil {
-		t.Fatal(err)
-	}
 	start := time.Now()
-	err = l.Observe(t.Context(), gatehouse.Event{
+	send(t, l, gatehouse.Event{
 		Type: gatehouse.EventDecision, Decision: gatehouse.Denied, Reason: "scopes_missing", Code: "insufficient_scope", Status: 403,
 		Principal: gatehouse.Principal{
-			Kind: gatehouse.KindUser, Subject: "alice", Issuer: "https://auth.example.com", Tenant: "acme", Method: "jwt",
-			Scopes: scopes, Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"}),
+			Kind: gatehouse.KindUser, Subject: "alice", Issuer: "https://auth.example.com", Tenant: "acme", Client: "web", Method: "jwt", Binding: "dpop",
+			Scopes: must(gatehouse.NewScopes("data:read")), Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"}),
 		},
 		Issuer: "https://auth.example.com", Credential: "jti-1", Method: "POST", Host: "api.example.com",
 		Path: "/\n\u202e\xff" + strings.Repeat("x", 2000), Route: "POST /{any}",
 		Cause: errors.New("a\nb"), Duration: 1500 * time.Microsecond, Attrs: []slog.Attr{slog.Any("secret", secret), slog.String("level", "l"), slog.String("msg", "m")},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	shut(t, l)
-	record, err := audit.Record(path, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	record := must(audit.Record(path, 1))
 	var got map[string]any
 	if err := json.Unmarshal(record, &got); err != nil {
 		t.Fatalf("Record(1) = %s: %v", record, err)
@@ -141,7 +127,7 @@ func TestRecord(t *testing.T) {
 	want := map[string]any{
 		"seq": 1.0, "type": "decision", "decision": "denied", "reason": "scopes_missing", "error": "insufficient_scope", "status": 403.0,
 		"method": "POST", "host": "api.example.com", "route": "POST /{any}", "issuer": "https://auth.example.com",
-		"subject": "alice", "tenant": "acme", "proof": "jwt", "actors": []any{"helper-1"}, "scopes": "data:read", "credential": "jti-1",
+		"subject": "alice", "tenant": "acme", "client": "web", "proof": "jwt", "binding": "dpop", "actors": []any{"helper-1"}, "scopes": "data:read", "credential": "jti-1",
 		"attrs": map[string]any{"secret": "[redacted]", "level": "l", "msg": "m"}, "cause": "a\nb", "duration_us": 1500.0,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -157,16 +143,13 @@ func TestRecord(t *testing.T) {
 
 // An event that is too large is an error, so the request is refused.
 func TestObserveRefusesLargeEvent(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	l := open(t, audit.Config{Path: path})
-	large := gatehouse.Event{Attrs: []slog.Attr{slog.String("a", strings.Repeat("x", audit.MaxRecord))}}
-	if err := l.Observe(t.Context(), large); err == nil {
+	l, path := create(t, audit.Config{})
+	if err := l.Observe(t.Context(), large(audit.MaxRecord)); err == nil {
 		t.Error("Observe(large) error = nil, want one")
 	}
 	accepted := int64(0)
 	for n := audit.MaxRecord - 200; n < audit.MaxRecord; n++ { // each is refused, or can be read
-		large.Attrs[0].Value = slog.StringValue(strings.Repeat("x", n))
-		if l.Observe(t.Context(), large) == nil {
+		if l.Observe(t.Context(), large(n)) == nil {
 			accepted++
 		}
 	}
@@ -183,8 +166,7 @@ func TestObserveRefusesLargeEvent(t *testing.T) {
 // Callers at the same time share the disk, each record is there once, and a
 // reader of the open log finds no fault.
 func TestConcurrentEvents(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	l := open(t, audit.Config{Path: path, CheckpointInterval: 100 * time.Millisecond, Key: ecKey})
+	l, path := create(t, audit.Config{CheckpointInterval: 100 * time.Millisecond, Key: ecKey})
 	var group sync.WaitGroup
 	for range 16 {
 		group.Go(func() {
@@ -220,19 +202,16 @@ func TestConcurrentEvents(t *testing.T) {
 // Verify sees the log as it was when Verify began, whatever is written meanwhile:
 // records, checkpoints and new files.
 func TestVerifyWhileWriting(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	path := newPath(t)
 	config := audit.Config{Path: path, MaxBytes: 1 << 20}
 	shut(t, open(t, config))
-	large := gatehouse.Event{Attrs: []slog.Attr{slog.String("a", strings.Repeat("x", 60_000))}}
 	for range 40 {
 		l := open(t, config)
 		finish, err := audit.BeginVerify(path, logKey.Public())
 		if err != nil {
 			t.Fatalf("BeginVerify() error = %v, want nil", err)
 		}
-		if err := l.Observe(t.Context(), large); err != nil {
-			t.Fatalf("Observe() error = %v, want nil", err)
-		}
+		send(t, l, large(60_000))
 		got, err := finish()
 		shut(t, l)
 		report, afterwards := audit.Verify(path, logKey.Public())
@@ -247,17 +226,13 @@ func TestVerifyWhileWriting(t *testing.T) {
 
 // A checkpoint has the ID of the key, and no other signature than that of the log.
 func TestCheckpointSignature(t *testing.T) {
-	der, err := x509.MarshalPKIXPublicKey(ecKey.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	id := sha256.Sum256(der)
+	id := sha256.Sum256(must(x509.MarshalPKIXPublicKey(ecKey.Public())))
 	for _, test := range []struct {
 		key crypto.Signer
 		id  []byte
 	}{{logKey, nil}, {ecKey, id[:4]}} {
-		path := filepath.Join(t.TempDir(), "audit.jsonl")
-		shut(t, open(t, audit.Config{Path: path, Key: test.key}))
+		l, path := create(t, audit.Config{Key: test.key})
+		shut(t, l)
 		text, encoded, _ := bytes.Cut(read(t, path+".checkpoints"), []byte("— "+origin+" "))
 		signature, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(encoded)))
 		if err != nil || !bytes.HasPrefix(signature, test.id) {
@@ -273,9 +248,8 @@ func TestCheckpointSignature(t *testing.T) {
 }
 
 func TestCheckpointInterval(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	synctest.Test(t, func(t *testing.T) {
-		l := open(t, audit.Config{Path: path})
+		l, path := create(t, audit.Config{})
 		observe(t, l, 3)
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
@@ -298,21 +272,22 @@ func TestCheckpointInterval(t *testing.T) {
 
 // Rotated files are one log.
 func TestRotation(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	l := open(t, audit.Config{Path: path, MaxBytes: 1 << 20})
-	large := gatehouse.Event{Type: "large", Attrs: []slog.Attr{slog.String("a", strings.Repeat("x", 60_000))}}
+	l, path := create(t, audit.Config{MaxBytes: 1 << 20})
 	for range 40 {
-		if err := l.Observe(t.Context(), large); err != nil {
-			t.Fatal(err)
-		}
+		send(t, l, large(60_000))
 	}
 	shut(t, l)
 	files, err := filepath.Glob(path + ".[0-9]*")
 	if err != nil || len(files) != 2 || !strings.HasSuffix(files[0], ".0000000000000000000") {
 		t.Fatalf("rotated files = %v, want two, the first from record 0", files)
 	}
-	write(t, path+".2", []byte("a file of another log\n"))
+	for _, other := range []string{".2", ".2026-11-29T05:20:00"} {
+		write(t, path+other, []byte("a file of another log\n"))
+	}
 	verify(t, path, 41)
+	if mode := must(os.Stat(path)).Mode().Perm(); mode != 0o600 {
+		t.Errorf("mode of a rotated log = %v, want 0600", mode)
+	}
 	for _, n := range []int64{0, 17, 18, 19, 36, 40} {
 		if _, err := audit.Record(path, n); err != nil {
 			t.Errorf("Record(%d) error = %v, want nil", n, err)
@@ -334,27 +309,15 @@ func TestRotation(t *testing.T) {
 // A best-effort event neither waits nor fails, and the number of lost ones is in
 // the log.
 func TestBestEffort(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	l := open(t, audit.Config{Path: path, BestEffort: func(e gatehouse.Event) bool { return e.Type == "chatty" }})
+	l, path := create(t, audit.Config{BestEffort: func(e gatehouse.Event) bool { return e.Type == "chatty" }})
 	for range 50_000 {
-		if err := l.Observe(t.Context(), gatehouse.Event{Type: "chatty"}); err != nil {
-			t.Fatalf("Observe(chatty) error = %v, want nil", err)
-		}
+		send(t, l, gatehouse.Event{Type: "chatty"})
 	}
 	observe(t, l, 1)
 	shut(t, l)
-	if err := l.Observe(t.Context(), gatehouse.Event{Type: "chatty"}); err != nil {
-		t.Errorf("Observe(chatty) after Close error = %v, want nil", err)
-	}
+	send(t, l, gatehouse.Event{Type: "chatty"})
 	there, lost := 0, 0
-	for _, line := range lines(t, path) {
-		var record struct {
-			Type  string
-			Attrs struct{ Events int }
-		}
-		if err := json.Unmarshal(line, &record); err != nil {
-			t.Fatal(err)
-		}
+	for _, record := range records(t, path) {
 		if record.Type == "chatty" {
 			there++
 		}
@@ -368,21 +331,12 @@ func TestBestEffort(t *testing.T) {
 // A best-effort event that is too large for a record is counted as lost, and no record
 // without content takes its place.
 func TestBestEffortOfALargeEvent(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	l := open(t, audit.Config{Path: path, BestEffort: func(gatehouse.Event) bool { return true }})
-	large := gatehouse.Event{Attrs: []slog.Attr{slog.String("a", strings.Repeat("x", audit.MaxRecord))}}
-	for _, e := range []gatehouse.Event{large, {Type: "small"}} {
-		if err := l.Observe(t.Context(), e); err != nil {
-			t.Fatalf("Observe() error = %v, want nil", err)
-		}
-	}
+	l, path := create(t, audit.Config{BestEffort: func(gatehouse.Event) bool { return true }})
+	send(t, l, large(audit.MaxRecord))
+	send(t, l, gatehouse.Event{Type: "small"})
 	shut(t, l)
 	var types []string
-	for _, line := range lines(t, path) {
-		var record struct{ Type string }
-		if err := json.Unmarshal(line, &record); err != nil {
-			t.Fatalf("record %q: %v", line, err)
-		}
+	for _, record := range records(t, path) {
 		types = append(types, record.Type)
 	}
 	if diff := cmp.Diff([]string{"audit_opened", "audit_lost", "small"}, types); diff != "" {
@@ -399,7 +353,7 @@ func TestRecovery(t *testing.T) {
 	}{{"", len(join(lines(t, whole)[:6]...)) + 1}, {".hashes", 7 * 32}, {".checkpoints", 0}} {
 		data := read(t, whole+test.suffix)
 		for size := test.least; size < len(data); size += 29 {
-			path := filepath.Join(t.TempDir(), "audit.jsonl")
+			path := newPath(t)
 			for _, suffix := range []string{"", ".hashes", ".checkpoints"} {
 				write(t, path+suffix, read(t, whole+suffix))
 			}
@@ -419,25 +373,27 @@ func TestRecovery(t *testing.T) {
 		}
 	}
 	// A long name, which makes checkpoints long.
-	long := audit.Config{Path: filepath.Join(t.TempDir(), "audit.jsonl"), Origin: strings.Repeat("a", 2000)}
+	long := audit.Config{Path: newPath(t), Origin: strings.Repeat("a", 30_000)}
 	for range 2 {
 		shut(t, open(t, long))
 	}
-	verify(t, long.Path, 2)
-	for path, second := range map[string]int64{whole: 4, long.Path: 1} { // the record of the second opening
-		record, err := audit.Record(path, second)
-		if err != nil || !strings.Contains(string(record), `"unsigned":0`) {
-			t.Errorf("Record(%d) = %s, %v, want that all records before are signed", second, record, err)
+	points := read(t, long.Path+".checkpoints")
+	write(t, long.Path+".checkpoints", points[:len(points)-9])
+	shut(t, open(t, long))
+	verify(t, long.Path, 3)
+	for _, test := range []struct {
+		path             string
+		record, unsigned int64 // the record of an opening
+	}{{whole, 4, 0}, {long.Path, 1, 0}, {long.Path, 2, 1}} {
+		if record := must(audit.Record(test.path, test.record)); !bytes.Contains(record, fmt.Appendf(nil, `"unsigned":%d}`, test.unsigned)) {
+			t.Errorf("Record(%d) = %s, want %d unsigned records before it", test.record, record, test.unsigned)
 		}
 	}
 	// A large record, and a large part of another one.
-	path, large := filepath.Join(t.TempDir(), "audit.jsonl"), strings.Repeat("x", audit.MaxRecord-1000)
-	l := open(t, audit.Config{Path: path})
-	if err := l.Observe(t.Context(), gatehouse.Event{Type: "large", Attrs: []slog.Attr{slog.String("text", large)}}); err != nil {
-		t.Fatal(err)
-	}
+	l, path := create(t, audit.Config{})
+	send(t, l, large(audit.MaxRecord-1000))
 	shut(t, l)
-	write(t, path, append(read(t, path), `{"seq":2,"text":"`+large...))
+	write(t, path, append(read(t, path), `{"seq":2,"text":"`+strings.Repeat("x", audit.MaxRecord-1000)...))
 	shut(t, open(t, audit.Config{Path: path}))
 	verify(t, path, 3)
 }
@@ -459,7 +415,7 @@ func writeUntilKilled(path string) {
 
 // Real kills: no acknowledged record is lost and the log verifies each time.
 func TestKilled(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	path := newPath(t)
 	key := logKeyOf(path)
 	acknowledged := 0
 	for range 5 {

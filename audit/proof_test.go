@@ -14,7 +14,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,10 +40,7 @@ func TestProve(t *testing.T) {
 			if err != nil {
 				t.Fatalf("Prove(%d) error = %v, want nil", n, err)
 			}
-			record, err := audit.Record(path, n)
-			if err != nil {
-				t.Fatal(err)
-			}
+			record := must(audit.Record(path, n))
 			got, gotOrigin, err := audit.CheckProof(proof, record, logKey.Public())
 			if err != nil || got != n || gotOrigin != origin {
 				t.Errorf("CheckProof(%d of %d) = %d, %q, %v, want %d, %q, nil", n, size+1, got, gotOrigin, err, n, origin)
@@ -63,14 +60,7 @@ func TestProve(t *testing.T) {
 
 func TestCheckProofRefuses(t *testing.T) {
 	path := written(t, 6)
-	proof, err := audit.Prove(path, logKey.Public(), 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	record, err := audit.Record(path, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
+	proof, record := must(audit.Prove(path, logKey.Public(), 2)), must(audit.Record(path, 2))
 	replace := func(old, new string) []byte { return bytes.Replace(proof, []byte(old), []byte(new), 1) }
 	for name, test := range map[string]struct {
 		proof []byte
@@ -95,7 +85,8 @@ func TestCheckProofRefuses(t *testing.T) {
 		"malformed hash":        {replace("index 2\n", "index 2\nAAAA\n"), logKey.Public(), false},
 		"size":                  {replace("\n7\n", "\n8\n"), logKey.Public(), false},
 		"extension line":        {replace("\n\n—", "\nextension\n\n—"), logKey.Public(), false},
-		"two megabytes":         {append(bytes.Clone(proof), make([]byte, 2<<20)...), logKey.Public(), false},
+		"64 KiB of extra data":  {replace("index", "extra "+strings.Repeat("A", 64<<10)+"\nindex"), logKey.Public(), false},
+		"a malleable signature": {slices.Concat(proof[:len(proof)-3], []byte{proof[len(proof)-3] + 1}, proof[len(proof)-2:]), logKey.Public(), false},
 	} {
 		if _, _, err := audit.CheckProof(test.proof, record, test.key); (err == nil) != test.ok {
 			t.Errorf("%s: CheckProof() error = %v, want accepted: %t", name, err, test.ok)
@@ -124,7 +115,7 @@ func TestWitness(t *testing.T) {
 	defer server.Close()
 	w := audit.Witness{URL: server.URL, Name: "witness.example.com/w1", Key: public}
 
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	path := newPath(t)
 	var cosigned [][]byte
 	for range 5 {
 		l := open(t, audit.Config{Path: path})
@@ -142,27 +133,22 @@ func TestWitness(t *testing.T) {
 	if _, err := audit.Verify(path, logKey.Public(), cosigned...); err != nil {
 		t.Errorf("Verify() with the cosigned checkpoints error = %v, want nil", err)
 	}
-	if point, err := w.Cosign(t.Context(), written(t, 60), logKey.Public()); err == nil {
-		t.Errorf("Cosign() of another log = %q, nil, want an error", point)
-	}
-	if point, err := w.Cosign(t.Context(), written(t, 0), logKey.Public()); err == nil {
-		t.Errorf("Cosign() of a shorter log = %q, nil, want an error", point)
-	}
-	other := w
-	other.Key = logKey.Public().(ed25519.PublicKey)
-	if point, err := other.Cosign(t.Context(), path, logKey.Public()); err == nil {
-		t.Errorf("Cosign() by another key = %q, nil, want an error", point)
-	}
 	moved := httptest.NewServer(http.RedirectHandler(server.URL+"/add-checkpoint", http.StatusTemporaryRedirect))
 	defer moved.Close()
-	for name, wrong := range map[string]audit.Witness{
-		"a redirect": {URL: moved.URL, Name: w.Name, Key: public},
-		"plain http": {URL: "http://witness.example.com", Name: w.Name, Key: public},
-		"no name":    {URL: server.URL, Key: public},
-		"no key":     {URL: server.URL, Name: w.Name},
+	for name, wrong := range map[string]struct {
+		witness audit.Witness
+		path    string
+	}{
+		"another log":   {w, written(t, 60)},
+		"a shorter log": {w, written(t, 0)},
+		"another key":   {audit.Witness{URL: server.URL, Name: w.Name, Key: logKey.Public().(ed25519.PublicKey)}, path},
+		"a redirect":    {audit.Witness{URL: moved.URL, Name: w.Name, Key: public}, path},
+		"plain http":    {audit.Witness{URL: "http://witness.example.com", Name: w.Name, Key: public}, path},
+		"no name":       {audit.Witness{URL: server.URL, Key: public}, path},
+		"no key":        {audit.Witness{URL: server.URL, Name: w.Name}, path},
 	} {
-		if _, err := wrong.Cosign(t.Context(), path, logKey.Public()); err == nil {
-			t.Errorf("%s: Cosign() error = nil, want one", name)
+		if point, err := wrong.witness.Cosign(t.Context(), wrong.path, logKey.Public()); err == nil {
+			t.Errorf("%s: Cosign() = %q, nil, want an error", name, point)
 		}
 	}
 }

@@ -5,7 +5,6 @@ package audit_test
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -37,11 +36,7 @@ func (a *appended) Append(ctx context.Context, record []byte) error {
 
 func recorder(t *testing.T, a audit.Appender, maxAnonymous int) *audit.Recorder {
 	t.Helper()
-	r, err := audit.NewRecorder(a, maxAnonymous)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return must(audit.NewRecorder(a, maxAnonymous))
 }
 
 func TestNewRecorderErrors(t *testing.T) {
@@ -60,13 +55,13 @@ func TestNewRecorderErrors(t *testing.T) {
 // client has disconnected.
 func TestRecorderWritesRecordsOfLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "audit.jsonl")
-		l, kept := open(t, audit.Config{Path: path}), &appended{}
+		l, path := create(t, audit.Config{})
+		kept := &appended{}
 		r := recorder(t, kept, 0)
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		var want []string
-		for i := range 4 {
+		for i := range 30 {
 			if err := errors.Join(l.Observe(gone, event(i)), r.Observe(gone, event(i))); err != nil {
 				t.Fatal(err)
 			}
@@ -88,9 +83,8 @@ func TestRecorderFailsClosed(t *testing.T) {
 	if err := r.Observe(t.Context(), event(1)); !errors.Is(err, kept.err) {
 		t.Errorf("Observe() with the store down: error = %v, want %v", err, kept.err)
 	}
-	large := gatehouse.Event{Type: "login", Attrs: bigAttrs()}
 	kept.err = nil
-	if err := r.Observe(t.Context(), large); err == nil || len(kept.records) > 0 {
+	if err := r.Observe(t.Context(), large(70_000)); err == nil || len(kept.records) > 0 {
 		t.Errorf("Observe() of a large event: error = %v and %d records, want an error and none", err, len(kept.records))
 	}
 }

@@ -5,7 +5,6 @@ package audit_test
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"testing"
@@ -24,7 +23,7 @@ func TestVerifyLargeLog(t *testing.T) {
 			t.Fatalf("GATEHOUSE_AUDIT_RECORDS = %q, want a number of at least 1,000", text)
 		}
 	}
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	path := newPath(t)
 	offset := audit.WriteLarge(t, path, logKey, n, n*3/4)
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -39,10 +38,7 @@ func TestVerifyLargeLog(t *testing.T) {
 		t.Errorf("Prove() = %d bytes, %v, want at most 1.3 KiB", len(proof), err)
 	}
 
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := must(os.OpenFile(path, os.O_RDWR, 0))
 	b := make([]byte, 1)
 	_, readErr := file.ReadAt(b, offset)
 	b[0] ^= 4

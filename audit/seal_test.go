@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,49 +17,59 @@ import (
 	"github.com/gatehouse-go/gatehouse/audit"
 )
 
-// What a caller without the key has written into a closed log is never signed by the
-// next process, also if everything beside the records is removed.
+// What a caller without the key has changed is never signed by the next process: in a log
+// that was closed, in one without anything beside the records, and in one whose process
+// was killed.
 func TestOpenRefusesForgedRecords(t *testing.T) {
 	forged := func(n int) []byte { return fmt.Appendf(nil, "{\"seq\":%d,\"type\":\"decision\"}\n", n) }
+	same := func(l [][]byte) [][]byte { return l }
+	const hashes, points = ".hashes", ".checkpoints"
+	closed, alone, killed := []string{hashes, points}, []string{}, []string{hashes}
 	for name, c := range map[string]struct {
 		change func(lines [][]byte) [][]byte
-		alone  bool // hashes and checkpoints are removed
-		want   string
+		files  []string // beside the records
+		want   string   // "" if the log opens
 	}{
-		"nothing":        {func(l [][]byte) [][]byte { return l }, false, ""},
-		"nothing, alone": {func(l [][]byte) [][]byte { return l }, true, ""},
-		"added":          {func(l [][]byte) [][]byte { return append(l, forged(6)) }, false, "record 6 was changed"},
-		"copied": {func(l [][]byte) [][]byte {
-			return append(l, bytes.Replace(l[5], []byte(`"seq":5`), []byte(`"seq":6`), 1))
-		}, false, "record 6 was changed"},
-		"changed, alone": {func(l [][]byte) [][]byte {
-			l[3] = bytes.Replace(l[3], []byte("reports"), []byte("Reports"), 1)
-			return l
-		}, true, "record 3 was changed"},
-		"removed and numbered anew, alone": {func(l [][]byte) [][]byte {
+		"closed":                {same, closed, ""},
+		"closed, record added":  {func(l [][]byte) [][]byte { return append(l, forged(6)) }, closed, "record 6 was changed"},
+		"closed, record copied": {func(l [][]byte) [][]byte { return edit(6, `"seq":5`, `"seq":6`)(append(l, l[5])) }, closed, "record 6 was changed"},
+		"alone":                 {same, alone, ""},
+		"alone, record changed": {edit(3, "reports", "Reports"), alone, "record 3 was changed"},
+		"alone, record removed and numbered anew": {func(l [][]byte) [][]byte {
 			l[4] = bytes.Replace(l[5], []byte(`"seq":5`), []byte(`"seq":4`), 1)
 			return l[:5]
-		}, true, "record 4 was changed"},
+		}, alone, "record 4 was changed"},
+		"killed":                        {same, killed, ""},
+		"killed, record changed":        {edit(3, "/reports/2", "/reports/9"), killed, "record 3 was changed"},
+		"killed, record removed":        {func(l [][]byte) [][]byte { return append(l[:2], l[3:]...) }, killed, "record 2 was changed"},
+		"killed, record inserted":       {func(l [][]byte) [][]byte { return append(l[:3:3], append([][]byte{l[3]}, l[3:]...)...) }, killed, "record 4 was changed"},
+		"killed, records swapped":       {func(l [][]byte) [][]byte { l[2], l[3] = l[3], l[2]; return l }, killed, "record 2 was changed"},
+		"killed, last record removed":   {func(l [][]byte) [][]byte { return l[:len(l)-1] }, killed, "record 5 is missing"},
+		"killed, last record torn":      {func(l [][]byte) [][]byte { l[5] = l[5][:10]; return l }, killed, ""},
+		"killed, incomplete line added": {func(l [][]byte) [][]byte { return append(l, []byte(`{"seq":6,"ti`)) }, killed, ""},
+		"killed, two records torn":      {func(l [][]byte) [][]byte { l[4] = l[4][:10]; return l[:5] }, killed, "record 4 is missing"},
 	} {
 		for kind, key := range map[string]crypto.Signer{"Ed25519": logKey, "P-256": ecKey} {
 			t.Run(name+" "+kind, func(t *testing.T) {
-				path := filepath.Join(t.TempDir(), "audit.jsonl")
-				config := audit.Config{Path: path, Key: key, Origin: origin}
-				l := open(t, config)
+				l, path := create(t, audit.Config{Key: key})
 				observe(t, l, 5)
-				shut(t, l)
-				write(t, path, bytes.Join(c.change(bytes.SplitAfter(read(t, path), []byte("\n"))[:6]), nil))
-				if c.alone {
-					if err := errors.Join(os.Remove(path+".hashes"), os.Remove(path+".checkpoints")); err != nil {
-						t.Fatal(err)
-					}
+				if len(c.files) != 1 {
+					shut(t, l)
 				}
-				l, err := audit.Open(config)
+				next := newPath(t)
+				write(t, next, bytes.Join(c.change(bytes.SplitAfter(read(t, path), []byte("\n"))[:6]), nil))
+				for _, suffix := range c.files {
+					write(t, next+suffix, read(t, path+suffix))
+				}
+				again, err := audit.Open(audit.Config{Path: next, Key: key, Origin: origin})
 				if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 					t.Fatalf("Open() error = %v, want %q", err, c.want)
 				}
 				if err == nil {
-					shut(t, l)
+					shut(t, again)
+					if _, err := audit.Verify(next, key.Public()); err != nil {
+						t.Errorf("Verify() error = %v, want nil", err)
+					}
 				}
 			})
 		}
@@ -73,7 +81,7 @@ type hardware struct{ crypto.Signer }
 
 // Without the private key in memory, records have no seal, and the log works.
 func TestSignerWithoutSeal(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	path := newPath(t)
 	for range 2 {
 		l := open(t, audit.Config{Path: path, Key: hardware{logKey}})
 		observe(t, l, 1)
@@ -104,9 +112,8 @@ func (u *unavailable) Sign(r io.Reader, text []byte, o crypto.SignerOpts) ([]byt
 // record, or by Close.
 func TestUnavailableKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "audit.jsonl")
 		key := &unavailable{Signer: logKey}
-		l := open(t, audit.Config{Path: path, Key: key})
+		l, path := create(t, audit.Config{Key: key})
 		fail := func() {
 			key.down.Store(true)
 			time.Sleep(time.Minute)

@@ -3,7 +3,6 @@
 package jwtauth_test
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,30 +26,29 @@ func counting(t *testing.T, entries int) (*jwtauth.Authenticator, *atomic.Int64)
 	})), verified
 }
 
-func TestCacheHit(t *testing.T) {
-	for entries, want := range map[int]int64{0: 1, 1: 1, -1: 2} {
+// A second use of a token has the same result. The cache keeps the tokens up to its size.
+func TestCacheEntries(t *testing.T) {
+	for entries, test := range map[int]struct{ tokens, least, most int64 }{ // verifications of each token twice
+		0: {300, 300, 300}, 1: {1, 1, 1}, -1: {3, 6, 6}, 64: {200, 336, 400},
+	} {
 		a, verified := counting(t, entries)
-		good := token(nil, nil)
-		first, err1 := a.Verify(t.Context(), good)
-		second, err2 := a.Verify(t.Context(), good)
-		if err1 != nil || err2 != nil || first != second {
-			t.Errorf("CacheEntries %d: Verify twice = %v, %v and %v, %v, want the same principal", entries, first, err1, second, err2)
-		}
-		equal(t, fmt.Sprintf("CacheEntries %d: verifications", entries), verified.Load(), want)
-	}
-}
-
-func TestCacheHoldsDefaultEntries(t *testing.T) {
-	a, verified := counting(t, 0)
-	all := tokens(300)
-	for range 2 {
-		for _, token := range all {
-			if _, err := a.Verify(t.Context(), token); err != nil {
-				t.Fatal(err)
+		all := tokens(int(test.tokens))
+		first := make([]gatehouse.Principal, len(all))
+		for round := range 2 {
+			for n, token := range all {
+				p, err := a.Verify(t.Context(), token)
+				if round == 0 {
+					first[n] = p
+				}
+				if err != nil || p != first[n] {
+					t.Errorf("CacheEntries %d: Verify = %v, %v, want %v as before", entries, p, err, first[n])
+				}
 			}
 		}
+		if got := verified.Load(); got < test.least || got > test.most {
+			t.Errorf("CacheEntries %d: %d verifications of %d tokens used twice, want %d to %d", entries, got, test.tokens, test.least, test.most)
+		}
 	}
-	equal(t, "verifications of 300 tokens", verified.Load(), 300)
 }
 
 // Covers RFC 9068 §4 (exp).
@@ -87,33 +85,6 @@ func TestCacheComparesAllBytes(t *testing.T) {
 	}
 }
 
-// The cache is bounded, and always keeps the latest token.
-func TestCacheIsBounded(t *testing.T) {
-	a, verified := counting(t, 64)
-	all := tokens(200)
-	verify := func(token string) bool {
-		before := verified.Load()
-		if _, err := a.Verify(t.Context(), token); err != nil {
-			t.Fatal(err)
-		}
-		return verified.Load() > before
-	}
-	for _, token := range all {
-		if verify(token); verify(token) {
-			t.Error("the latest token is not in the cache")
-		}
-	}
-	cached := 0
-	for _, token := range all {
-		if !verify(token) {
-			cached++
-		}
-	}
-	if cached > 64 {
-		t.Errorf("%d tokens are in the cache, want at most 64", cached)
-	}
-}
-
 func TestConcurrentUse(t *testing.T) {
 	s := &keyServer{serve: goodSet()}
 	a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) { c.CacheEntries = 64 }))
@@ -132,4 +103,43 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	work.Wait()
+}
+
+// Stats counts valid tokens and fetches. Junk counts as neither a hit nor a miss.
+func TestStats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &keyServer{serve: serverError}
+		a := newAuthenticator(t, remoteConfig(s))
+		want := func(what string, want jwtauth.Stats) {
+			t.Helper()
+			synctest.Wait()
+			want.KeySets[0].Issuer = issuerURL
+			equal(t, what+": Stats", a.Stats(), want)
+		}
+		want("new", jwtauth.Stats{KeySets: []jwtauth.KeySetStats{{}}})
+		valid := token(nil, nil)
+		check(t, a, "without keys", valid, jwtauth.ReasonKeysUnavailable)
+		want("without keys", jwtauth.Stats{KeySets: []jwtauth.KeySetStats{{Fetches: 1, Failed: 1}}})
+
+		s.set(goodSet())
+		time.Sleep(10 * time.Second)
+		fetched := time.Now()
+		for range 3 {
+			check(t, a, "valid", valid, "")
+		}
+		check(t, a, "malformed", "a.b.c", jwtauth.ReasonMalformed)
+		check(t, a, "of another key", unsigned(valid)+"AAAA", jwtauth.ReasonSignature)
+		keys := []jwtauth.KeySetStats{{Fetched: fetched, Keys: 1, Fetches: 2, Failed: 1}}
+		want("cached", jwtauth.Stats{CacheHits: 2, CacheMisses: 1, KeySets: keys})
+
+		time.Sleep(331 * time.Second)
+		check(t, a, "expired", valid, jwtauth.ReasonExpired)
+		synctest.Wait()
+		equal(t, "CacheHits after the expiry", a.Stats().CacheHits, 2)
+		equal(t, "CacheMisses after the expiry", a.Stats().CacheMisses, 1)
+	})
+	// Neither a cache nor key sets that are fetched.
+	a := newAuthenticator(t, config(func(c *jwtauth.Config) { c.CacheEntries = -1 }))
+	check(t, a, "valid", token(nil, nil), "")
+	equal(t, "Stats without a cache", a.Stats(), jwtauth.Stats{})
 }

@@ -13,9 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/authtest"
 	"github.com/gatehouse-go/gatehouse/internal/racetest"
@@ -41,23 +38,6 @@ func TestAttacks(t *testing.T) {
 				Keys: jwtauth.RemoteKeys(issuer.KeysURL),
 			}}})
 			authtest.Attack(t, serve(a), issuer)
-		})
-	}
-}
-
-// A key-set server that fails over a real connection is 503.
-func TestFaultyKeyServers(t *testing.T) {
-	for name, fault := range map[string]authtest.Fault{
-		"down": authtest.Down, "cut": authtest.Cut, "truncated": authtest.Truncated, "HTML": authtest.HTML, "huge": authtest.Huge,
-		"many keys": authtest.ManyKeys, "500": authtest.Status(500), "404": authtest.Status(404), "null": authtest.Document("null"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"ES256"}})
-			issuer.Break(fault)
-			a := newAuthenticator(t, jwtauth.Config{Issuers: []jwtauth.Issuer{{
-				URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: jwtauth.Discover(),
-			}}})
-			equal(t, "status", status(serve(a), get(issuer.Token(nil))), http.StatusServiceUnavailable)
 		})
 	}
 }
@@ -103,40 +83,30 @@ func TestAuthenticate(t *testing.T) {
 	two.Header.Add("Authorization", "Bearer d.e.f")
 	for name, test := range map[string]struct {
 		r    *http.Request
-		want any
+		want gatehouse.Reason // "" for ErrNoCredentials
 	}{
-		"no header":     {httptest.NewRequest(http.MethodGet, "/", http.NoBody), gatehouse.ErrNoCredentials},
-		"no dot":        {get("a"), gatehouse.ErrNoCredentials},
-		"one dot":       {get("a.b"), gatehouse.ErrNoCredentials},
-		"three dots":    {get("a.b.c.d"), gatehouse.ErrNoCredentials},
-		"API key":       {get("acme_live_0123"), gatehouse.ErrNoCredentials},
-		"8 KiB":         {get(strings.Repeat("a", 8<<10)), gatehouse.ErrNoCredentials},
+		"no header":     {httptest.NewRequest(http.MethodGet, "/", http.NoBody), ""},
+		"no dot":        {get("a"), ""},
+		"one dot":       {get("a.b"), ""},
+		"three dots":    {get("a.b.c.d"), ""},
+		"API key":       {get("acme_live_0123"), ""},
+		"8 KiB":         {get(strings.Repeat("a", 8<<10)), ""},
 		"8 KiB and 1 B": {get(strings.Repeat("a", 8<<10+1)), jwtauth.ReasonOversized},
 		"empty":         {get(".."), jwtauth.ReasonMalformed},
 		"two tokens":    {two, gatehouse.ReasonSeveralCredentials},
 	} {
-		_, err := a.Authenticate(test.r)
-		var got any = err
-		if e, ok := errors.AsType[*gatehouse.Error](err); ok {
-			got = e.Reason
+		if _, err := a.Authenticate(test.r); reasonOf(err) != test.want || (test.want == "") != errors.Is(err, gatehouse.ErrNoCredentials) {
+			t.Errorf("%s: Authenticate error = %v, want reason %q, or ErrNoCredentials", name, err, test.want)
 		}
-		equal(t, name+": Authenticate error", got, test.want)
 	}
 	proof, err := a.Authenticate(get(token(nil, nil)))
 	if err != nil || proof.Principal().Subject != "alice" || proof.Header != nil {
 		t.Errorf("Authenticate = %+v, %v, want alice without a header", proof, err)
 	}
-	want := gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}, Rechecks: true}
-	if diff := cmp.Diff(want, a.Reads(), cmpopts.EquateComparable(gatehouse.Code{})); diff != "" {
-		t.Errorf("Reads() (-want +got):\n%s", diff)
-	}
-}
-
-// An oversized header is rejected before it is decoded.
-func TestOversizedHeader(t *testing.T) {
-	a := newAuthenticator(t, config())
-	check(t, a, "a quarter and 1 B", strings.Repeat("*", 2<<10+1)+".e30.AA", jwtauth.ReasonOversized)
-	check(t, a, "a quarter", strings.Repeat("*", 2<<10)+".e30.AA", jwtauth.ReasonMalformed)
+	// An oversized header is rejected before it is decoded.
+	check(t, a, "header of a quarter and 1 B", strings.Repeat("*", 2<<10+1)+".e30.AA", jwtauth.ReasonOversized)
+	check(t, a, "header of a quarter", strings.Repeat("*", 2<<10)+".e30.AA", jwtauth.ReasonMalformed)
+	equal(t, "Reads", a.Reads(), gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}, Rechecks: true})
 }
 
 // No part of a token is in a response or in the log, which has the issuer and the

@@ -37,6 +37,7 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 
 const (
 	issuerURL = "https://auth.example.com"
+	otherURL  = "https://other.example.com"
 	audience  = "https://api.example.com"
 )
 
@@ -216,6 +217,14 @@ func rejected(t testing.TB, err error) *gatehouse.Error {
 	return e
 }
 
+// reasonOf returns the reason of an Error, "" if err is nil or another error.
+func reasonOf(err error) gatehouse.Reason {
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+		return e.Reason
+	}
+	return ""
+}
+
 // reason returns the reason for which Verify rejects a token, "" if it accepts it.
 func reason(t testing.TB, a *jwtauth.Authenticator, token string) gatehouse.Reason {
 	t.Helper()
@@ -242,6 +251,25 @@ func reason(t testing.TB, a *jwtauth.Authenticator, token string) gatehouse.Reas
 func check(t testing.TB, a *jwtauth.Authenticator, name any, token string, want gatehouse.Reason) {
 	t.Helper()
 	equal(t, fmt.Sprintf("%v: reason of Verify", name), reason(t, a, token), want)
+}
+
+// changes are changes of the claims of a valid token, and of its header if they have the
+// member "header", by the reason for which Verify rejects the token, "" if it accepts it.
+type changes map[gatehouse.Reason][]object
+
+// check checks them all. header has changes of the header of all tokens.
+func (c changes) check(t testing.TB, a *jwtauth.Authenticator, name string, header object) {
+	t.Helper()
+	for want, all := range c {
+		for _, claims := range all {
+			head := header
+			if own, ok := claims["header"].(object); ok {
+				head = own
+			}
+			delete(claims, "header")
+			check(t, a, fmt.Sprint(name, head, claims), token(head, claims), want)
+		}
+	}
 }
 
 // serve returns a gate around a handler that answers 200.
@@ -331,6 +359,13 @@ func remoteConfig(s *keyServer, change ...func(*jwtauth.Config)) jwtauth.Config 
 		c.Issuers[0].Keys = jwtauth.RemoteKeys(issuerURL + "/jwks.json")
 		c.Issuers[0].Algorithms = asymmetric
 	}}, change...)...)
+}
+
+// twoIssuers adds another issuer with the same keys.
+func twoIssuers(c *jwtauth.Config) {
+	c.Issuers[0].AnyTenant = true
+	c.Issuers = append(c.Issuers, c.Issuers[0])
+	c.Issuers[1].URL = otherURL
 }
 
 // respond lets a handler answer a request within the synctest bubble of the

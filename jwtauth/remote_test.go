@@ -8,16 +8,13 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -191,88 +188,55 @@ func TestWaitingRequests(t *testing.T) {
 	})
 }
 
-// A failed fetch doubles the interval to the next one, up to a minute, and a success
-// resets it. The server may ask for a longer one.
+// A failed fetch doubles the interval to the next one, up to a minute, or to Refresh if that
+// is less and to MinInterval if that is more. A success resets it. The server may ask for a
+// longer one. The interval counts from the start of the fetch.
 func TestBackoff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &keyServer{}
-		start := time.Now()
-		var fetches []int // seconds after the start
-		serve := func(answer http.HandlerFunc) {
-			s.set(func(w http.ResponseWriter, r *http.Request) {
-				fetches = append(fetches, int(time.Since(start)/time.Second))
-				answer(w, r)
-			})
+	retry := func(status int, seconds string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", seconds)
+			w.WriteHeader(status)
 		}
-		a := newAuthenticator(t, remoteConfig(s))
-		for _, phase := range []struct {
-			answer  http.HandlerFunc
-			seconds int
-			want    []int
-		}{
+	}
+	type phase struct {
+		answer http.HandlerFunc
+		until  int   // seconds after the start
+		want   []int // the seconds of the fetches
+	}
+	for name, test := range map[string]struct {
+		limits jwtauth.KeySets
+		phases []phase
+	}{
+		"defaults": {jwtauth.KeySets{}, []phase{
 			{serverError, 255, []int{0, 10, 30, 70, 130, 190, 250}},
-			{goodSet(), 65, []int{310}},
-			{down, 600, []int{610, 620, 640, 680, 740, 800, 860}}, // five minutes after the last good one
-			{goodSet(), 60, []int{920}},
-			{func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Retry-After", "45")
-				w.WriteHeader(http.StatusTooManyRequests)
-			}, 300, []int{1220, 1265}},
-		} {
-			fetches = nil
-			serve(phase.answer)
-			for range phase.seconds {
-				reason(t, a, token(nil, nil))
-				time.Sleep(time.Second)
-				synctest.Wait()
-			}
-			equal(t, "fetches until second "+strconv.Itoa(int(time.Since(start)/time.Second)), fetches, phase.want)
-		}
-	})
-}
-
-// TestBackoffCountsFromTheStart: a fetch that fails slowly does not make the pause longer.
-func TestBackoffCountsFromTheStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &keyServer{}
-		start := time.Now()
-		var fetches []int // seconds after the start
-		s.set(func(w http.ResponseWriter, r *http.Request) {
-			fetches = append(fetches, int(time.Since(start)/time.Second))
-			time.Sleep(4 * time.Second)
-			serverError(w, r)
-		})
-		a := newAuthenticator(t, remoteConfig(s))
-		for time.Since(start) < 13*time.Second {
-			reason(t, a, token(nil, nil))
-			time.Sleep(time.Second)
-		}
-		equal(t, "fetches", fetches, []int{0, 10})
-	})
-}
-
-// The longest interval after failures is Refresh if that is less than a minute, and
-// MinInterval if that is more.
-func TestBackoffLimits(t *testing.T) {
-	for limits, want := range map[jwtauth.KeySets][]int{
-		{Refresh: 25 * time.Second}:      {0, 10, 30, 55, 80},
-		{Refresh: 5 * time.Second}:       {0, 5, 10, 15},
-		{MinInterval: 110 * time.Second}: {0, 110, 220},
+			{goodSet(), 320, []int{310}},
+			{down, 920, []int{610, 620, 640, 680, 740, 800, 860}}, // five minutes after the last good one
+			{goodSet(), 980, []int{920}},
+			{retry(http.StatusTooManyRequests, "45"), 1280, []int{1220, 1265}},
+		}},
+		"slow failure": {jwtauth.KeySets{}, []phase{
+			{func(w http.ResponseWriter, r *http.Request) { time.Sleep(4 * time.Second); serverError(w, r) }, 13, []int{0, 10}},
+		}},
+		"Refresh of 25 s":      {jwtauth.KeySets{Refresh: 25 * time.Second}, []phase{{serverError, 81, []int{0, 10, 30, 55, 80}}}},
+		"Refresh of 5 s":       {jwtauth.KeySets{Refresh: 5 * time.Second}, []phase{{retry(500, "3"), 16, []int{0, 5, 10, 15}}}},
+		"MinInterval of 110 s": {jwtauth.KeySets{MinInterval: 110 * time.Second}, []phase{{retry(500, "3"), 221, []int{0, 110, 220}}}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			start := time.Now()
-			var fetches []int // seconds after the start
-			s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
-				fetches = append(fetches, int(time.Since(start)/time.Second))
-				w.Header().Set("Retry-After", "3") // shorter than MinInterval
-				serverError(w, r)
-			}}
-			a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) { c.KeySets = limits }))
-			for time.Since(start) < time.Duration(want[len(want)-1]+1)*time.Second {
-				reason(t, a, token(nil, nil))
-				time.Sleep(time.Second)
+			start, s := time.Now(), new(keyServer)
+			a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) { c.KeySets = test.limits }))
+			for _, phase := range test.phases {
+				var fetches []int
+				s.set(func(w http.ResponseWriter, r *http.Request) {
+					fetches = append(fetches, int(time.Since(start)/time.Second))
+					phase.answer(w, r)
+				})
+				for time.Since(start) < time.Duration(phase.until)*time.Second {
+					reason(t, a, token(nil, nil))
+					time.Sleep(time.Second)
+					synctest.Wait()
+				}
+				equal(t, fmt.Sprintf("%s: fetches until second %d", name, phase.until), fetches, phase.want)
 			}
-			equal(t, fmt.Sprintf("fetches with %+v", limits), fetches, want)
 		})
 	}
 }
@@ -389,7 +353,8 @@ func TestWithdrawnKey(t *testing.T) {
 	}
 }
 
-// While the issuer is unavailable the last set is used up to MaxStale.
+// While the issuer is unavailable the last set is used up to MaxStale, and not for a
+// nanosecond more.
 func TestStaleSet(t *testing.T) {
 	for name, fault := range map[string]http.HandlerFunc{
 		"down": down, "hanging": hanging, "5xx": serverError, "not a set": document(`{"keys":null}`),
@@ -397,7 +362,7 @@ func TestStaleSet(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &keyServer{serve: goodSet()}
 			a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) { c.Issuers[0].MaxLifetime = 7 * 24 * time.Hour }))
-			cached := token(nil, object{"exp": time.Now().Unix() + 7*24*3600})
+			cached, begun := token(nil, object{"exp": time.Now().Unix() + 7*24*3600}), time.Now()
 			check(t, a, name, cached, "")
 			s.set(fault)
 			for range 23 {
@@ -409,69 +374,23 @@ func TestStaleSet(t *testing.T) {
 					t.Errorf("%s: the tokens waited %v, want 0, or 5 s for the first fetch in an hour", name, took)
 				}
 			}
-			time.Sleep(time.Hour + time.Second)
+			time.Sleep(24*time.Hour - time.Since(begun))
+			if name != "hanging" {
+				check(t, a, name+", new token at MaxStale", token(nil, nil), "")
+				noError(t, a.Ready(t.Context()))
+			}
+			time.Sleep(time.Nanosecond)
 			check(t, a, name+", new token after MaxStale", token(nil, nil), jwtauth.ReasonKeysUnavailable)
 			check(t, a, name+", cached token after MaxStale", cached, jwtauth.ReasonKeysUnavailable)
+			if err := a.Ready(t.Context()); err == nil {
+				t.Errorf("%s: Ready after MaxStale = nil, want an error", name)
+			}
 			s.set(goodSet())
 			time.Sleep(time.Minute)
 			check(t, a, name+", after the return", cached, "")
 		})
 	}
 }
-
-// The last key set is used for MaxStale, and not for a nanosecond more.
-func TestMaxStaleIsExact(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &keyServer{serve: goodSet()}
-		a := newAuthenticator(t, remoteConfig(s))
-		check(t, a, "first", token(nil, nil), "")
-		s.set(down)
-		time.Sleep(24 * time.Hour)
-		check(t, a, "after 24 h", token(nil, nil), "")
-		noError(t, a.Ready(t.Context()))
-		time.Sleep(time.Nanosecond)
-		check(t, a, "after 24 h and 1 ns", token(nil, nil), jwtauth.ReasonKeysUnavailable)
-		if err := a.Ready(t.Context()); err == nil {
-			t.Error("Ready after 24 h and 1 ns = nil, want an error")
-		}
-	})
-}
-
-// Redirects are followed within the origin only: package fetch has the policy.
-func TestRedirects(t *testing.T) {
-	for to, want := range map[string]gatehouse.Reason{
-		"/moved": "", "https://evil.example.com/moved": jwtauth.ReasonKeysUnavailable, "/jwks.json": jwtauth.ReasonKeysUnavailable,
-		"http://169.254.169.254/latest/meta-data/../moved/": jwtauth.ReasonKeysUnavailable,
-	} {
-		s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/moved" {
-				goodSet()(w, r)
-				return
-			}
-			http.Redirect(w, r, to, http.StatusFound)
-		}}
-		check(t, newAuthenticator(t, remoteConfig(s)), "redirect to "+to, token(nil, nil), want)
-		if n := s.count(); n > 4 {
-			t.Errorf("redirect to %s: %d requests, want at most 4", to, n)
-		}
-	}
-}
-
-// A set whose body is cut is not used, even if the part is valid.
-func TestCutBody(t *testing.T) {
-	a := newAuthenticator(t, remoteConfig(nil, func(c *jwtauth.Config) {
-		c.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
-			response, err := respond(goodSet(), r)
-			response.Body = io.NopCloser(io.MultiReader(response.Body, iotest.ErrReader(io.ErrUnexpectedEOF)))
-			return response, err
-		})
-	}))
-	check(t, a, "cut body", token(nil, nil), jwtauth.ReasonKeysUnavailable)
-}
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // A request that ends does not cancel the fetch for the others.
 func TestFetchSurvivesItsCaller(t *testing.T) {
@@ -493,13 +412,8 @@ func TestFetchSurvivesItsCaller(t *testing.T) {
 
 func TestReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const other = "https://other.example.com"
 		s := &keyServer{serve: hanging}
-		a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
-			c.Issuers[0].AnyTenant = true
-			c.Issuers = append(c.Issuers, c.Issuers[0])
-			c.Issuers[1].URL = other
-		}))
+		a := newAuthenticator(t, remoteConfig(s, twoIssuers))
 		equal(t, "requests of New", s.count(), 0)
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -507,8 +421,8 @@ func TestReady(t *testing.T) {
 		if err := a.Ready(ctx); err == nil || time.Since(start) != 100*time.Millisecond {
 			t.Errorf("Ready with a deadline of 100 ms = %v after %v, want an error after 100 ms", err, time.Since(start))
 		}
-		if got := fmt.Sprint(a.Ready(t.Context())); !strings.Contains(got, "issuer "+issuerURL) || !strings.Contains(got, "issuer "+other) {
-			t.Errorf("Ready without keys = %s, want an error that names %s and %s", got, issuerURL, other)
+		if got := fmt.Sprint(a.Ready(t.Context())); !strings.Contains(got, "issuer "+issuerURL) || !strings.Contains(got, "issuer "+otherURL) {
+			t.Errorf("Ready without keys = %s, want an error that names %s and %s", got, issuerURL, otherURL)
 		}
 		s.set(goodSet())
 		time.Sleep(10 * time.Second)
@@ -516,8 +430,8 @@ func TestReady(t *testing.T) {
 			t.Errorf("Ready with remote and with static keys = %v, want nil", err)
 		}
 		for range 8 {
-			if sets := a.Stats().KeySets; len(sets) != 2 || sets[0].Issuer != issuerURL || sets[1].Issuer != other {
-				t.Fatalf("KeySets = %v, want those of %s and %s", sets, issuerURL, other)
+			if sets := a.Stats().KeySets; len(sets) != 2 || sets[0].Issuer != issuerURL || sets[1].Issuer != otherURL {
+				t.Fatalf("KeySets = %v, want those of %s and %s", sets, issuerURL, otherURL)
 			}
 		}
 	})
@@ -527,11 +441,7 @@ func TestReady(t *testing.T) {
 // the bubble fails the test.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := remoteConfig(&keyServer{serve: hanging}, func(c *jwtauth.Config) {
-			c.Issuers[0].AnyTenant = true
-			c.Issuers = append(c.Issuers, c.Issuers[0])
-			c.Issuers[1].URL = "https://other.example.com"
-		})
+		c := remoteConfig(&keyServer{serve: hanging}, twoIssuers)
 		for _, closed := range []interface {
 			Ready(context.Context) error
 			Close() error
@@ -571,9 +481,7 @@ func TestFetchFailure(t *testing.T) {
 			if e := rejected(t, err); e.Issuer != issuerURL || !strings.HasSuffix(e.Cause.Error(), ": "+want) || strings.Count(e.Cause.Error(), issuerURL) != 1 {
 				t.Errorf("Verify error has issuer %q, cause %v, want %q, %q at the end", e.Issuer, e.Cause, issuerURL, want)
 			}
-			if got := causes(); !slices.Equal(got, []string{want}) {
-				t.Errorf("causes of the events = %q, want %q", got, want)
-			}
+			equal(t, "causes of the events", causes(), []string{want})
 		}
 	})
 }

@@ -4,24 +4,22 @@ package jwtauth_test
 
 import (
 	"encoding/base64"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-func newVerifier(t testing.TB, keys jwtauth.Keys) *jwtauth.Verifier {
+func newVerifier(t testing.TB, keys jwtauth.Keys, change ...func(*jwtauth.VerifierConfig)) *jwtauth.Verifier {
 	t.Helper()
-	issuer := jwtauth.Issuer{URL: issuerURL, Audiences: []string{"web"}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys}
-	v := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: issuer}))
+	c := jwtauth.VerifierConfig{Issuer: jwtauth.Issuer{URL: issuerURL, Audiences: []string{"web"}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: keys}}
+	for _, f := range change {
+		f(&c)
+	}
+	v := must(jwtauth.NewVerifier(c))
 	t.Cleanup(func() { _ = v.Close() })
 	return v
 }
@@ -56,9 +54,8 @@ func TestVerifier(t *testing.T) {
 		test.want.Claims = must(gatehouse.NewClaims(payload))
 		header := object{"alg": "ES256", "kid": "k1", "typ": "JWT"}.with(test.header)
 		got, err := v.Verify(t.Context(), keyFor(jwtauth.ES256).sign(header, payload))
-		if diff := cmp.Diff(test.want, got, cmpopts.EquateComparable(gatehouse.Claims{})); err != nil || diff != "" {
-			t.Errorf("%s: Verify error %v, JWT (-want +got):\n%s", name, err, diff)
-		}
+		equal(t, name+": error of Verify", err, nil)
+		equal(t, name+": JWT", got, test.want)
 	}
 
 	valid, other := idToken(nil, nil), idToken(nil, object{"sub": "bob"})
@@ -75,10 +72,7 @@ func TestVerifier(t *testing.T) {
 		jwtauth.ReasonExpired:     {idToken(nil, object{"iat": now - 300, "exp": now - 60})},
 		jwtauth.ReasonNotYetValid: {idToken(nil, object{"iat": now + 600}), idToken(nil, object{"nbf": now + 600})},
 		jwtauth.ReasonLifetime:    {idToken(nil, object{"exp": now + 90_000}), idToken(nil, object{"exp": now, "iat": now})},
-		jwtauth.ReasonClaims: {
-			idToken(nil, object{"aud": []string{}}), idToken(nil, object{"aud": nil}), idToken(nil, object{"exp": nil}), idToken(nil, object{"iat": nil}),
-			idToken(nil, object{"sub": 1}),
-		},
+		jwtauth.ReasonClaims:      {idToken(nil, object{"aud": []string{}}), idToken(nil, object{"aud": nil}), idToken(nil, object{"sub": 1})},
 	} {
 		for _, token := range tokens {
 			_, err := v.Verify(t.Context(), token)
@@ -89,30 +83,63 @@ func TestVerifier(t *testing.T) {
 	}
 }
 
-// A JWT with invalid claims causes no fetch, and an unavailable key set is 503.
-func TestVerifierFetches(t *testing.T) {
-	fetches := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fetches++
-		w.WriteHeader(http.StatusInternalServerError)
-	}))
-	t.Cleanup(server.Close)
-	v := newVerifier(t, jwtauth.RemoteKeys(server.URL))
-	_, err := v.Verify(t.Context(), idToken(nil, object{"exp": 1, "iat": 0}))
-	if e := rejected(t, err); e.Reason != jwtauth.ReasonExpired || fetches != 0 {
-		t.Errorf("expired: Verify = %v after %d fetches, want reason %s after 0", err, fetches, jwtauth.ReasonExpired)
-	}
-	_, err = v.Verify(t.Context(), idToken(nil, nil))
-	if e := rejected(t, err); e.Code != gatehouse.CodeTemporarilyUnavailable || fetches != 1 {
-		t.Errorf("no keys: Verify = %v after %d fetches, want temporarily_unavailable after 1", err, fetches)
+// The times that each kind of JWT requires: an ID token has both, MaxAge replaces a missing
+// exp, and the JWT of a response needs none, but those that it has are valid.
+func TestVerifierTimes(t *testing.T) {
+	keys, now := config().Issuers[0].Keys, time.Now().Unix()
+	plain, aged := newVerifier(t, keys), newVerifier(t, keys, func(c *jwtauth.VerifierConfig) { c.MaxAge = time.Minute })
+	const claims, expired, future = jwtauth.ReasonClaims, jwtauth.ReasonExpired, jwtauth.ReasonNotYetValid
+	for name, test := range map[string]struct {
+		claims                object
+		plain, aged, response gatehouse.Reason // "" if it is valid
+	}{
+		"both":           {nil, "", "", ""},
+		"no exp":         {object{"exp": nil}, claims, "", ""},
+		"no exp, old":    {object{"exp": nil, "iat": now - 120}, claims, expired, ""},
+		"no iat":         {object{"iat": nil}, claims, claims, ""},
+		"no times":       {object{"exp": nil, "iat": nil}, claims, claims, ""},
+		"expired":        {object{"exp": now - 60, "iat": now - 70}, expired, expired, expired},
+		"clock ahead":    {object{"exp": nil, "iat": now + 5}, claims, "", ""},
+		"future iat":     {object{"exp": nil, "iat": now + 600}, claims, future, future},
+		"no aud":         {object{"exp": nil, "iat": nil, "aud": nil}, claims, claims, claims},
+		"another aud":    {object{"exp": nil, "iat": nil, "aud": "other"}, claims, claims, jwtauth.ReasonAudience},
+		"another issuer": {object{"iss": "https://evil.example"}, jwtauth.ReasonIssuer, jwtauth.ReasonIssuer, jwtauth.ReasonIssuer},
+	} {
+		text := idToken(nil, test.claims)
+		_, err1 := plain.Verify(t.Context(), text)
+		_, err2 := aged.Verify(t.Context(), text)
+		_, err3 := plain.VerifyResponse(t.Context(), text)
+		for n, want := range []gatehouse.Reason{test.plain, test.aged, test.response} {
+			if err := []error{err1, err2, err3}[n]; reasonOf(err) != want || (err == nil) != (want == "") {
+				t.Errorf("%s: %s error = %v, want %q", name, []string{"Verify", "Verify with MaxAge", "VerifyResponse"}[n], err, want)
+			}
+		}
 	}
 }
 
+// A JWT with invalid claims causes no fetch, and an unavailable key set is 503.
+func TestVerifierFetches(t *testing.T) {
+	s := &keyServer{serve: serverError}
+	v := newVerifier(t, jwtauth.RemoteKeys(issuerURL+"/jwks.json"), func(c *jwtauth.VerifierConfig) { c.Transport = s })
+	_, err := v.Verify(t.Context(), idToken(nil, object{"exp": 1, "iat": 0}))
+	equal(t, "reason of an expired JWT", rejected(t, err).Reason, jwtauth.ReasonExpired)
+	equal(t, "fetches", s.count(), 0)
+	_, err = v.Verify(t.Context(), idToken(nil, nil))
+	equal(t, "code without keys", rejected(t, err).Code, gatehouse.CodeTemporarilyUnavailable)
+	equal(t, "fetches", s.count(), 1)
+}
+
 func TestVerifierConfig(t *testing.T) {
-	_, err := jwtauth.NewVerifier(jwtauth.VerifierConfig{Skew: -1})
-	for _, want := range []string{"Skew", "Issuer.URL", "Issuer.Audiences", "Issuer.Algorithms", "Issuer.Keys"} {
-		if want = "jwtauth: VerifierConfig." + want + ":"; err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("NewVerifier = %v, want %s in it", err, want)
+	for config, fields := range map[*jwtauth.VerifierConfig][]string{
+		{Skew: -1}:                   {"Skew", "Issuer.URL", "Issuer.Audiences", "Issuer.Algorithms", "Issuer.Keys"},
+		{MaxAge: -1}:                 {"MaxAge"},
+		{MaxAge: 8 * 24 * time.Hour}: {"MaxAge"},
+	} {
+		_, err := jwtauth.NewVerifier(*config)
+		for _, want := range fields {
+			if want = "jwtauth: VerifierConfig." + want + ":"; err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("NewVerifier = %v, want %s in it", err, want)
+			}
 		}
 	}
 }
@@ -147,60 +174,6 @@ func TestSignDetached(t *testing.T) {
 	for _, typ := range []string{"", "JWT", "at+jwt"} {
 		if _, _, err := ring.SignDetached(typ, payload); err == nil {
 			t.Errorf("SignDetached(%q) = nil, want an error", typ)
-		}
-	}
-}
-
-// A JWT without exp is valid for MaxAge, if there is one.
-func TestVerifierMaxAge(t *testing.T) {
-	issuer := jwtauth.Issuer{URL: issuerURL, Audiences: []string{"web"}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: config().Issuers[0].Keys}
-	v := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: issuer, MaxAge: time.Minute}))
-	t.Cleanup(func() { _ = v.Close() })
-	now := time.Now().Unix()
-	for name, test := range map[string]struct {
-		claims object
-		want   gatehouse.Reason // "" if it is valid
-	}{
-		"new":     {object{"exp": nil}, ""},
-		"old":     {object{"exp": nil, "iat": now - 120}, jwtauth.ReasonExpired},
-		"no iat":  {object{"exp": nil, "iat": nil}, jwtauth.ReasonClaims},
-		"expired": {object{"exp": now - 60, "iat": now - 70}, jwtauth.ReasonExpired},
-	} {
-		_, err := v.Verify(t.Context(), idToken(nil, test.claims))
-		if test.want == "" && err != nil || test.want != "" && rejected(t, err).Reason != test.want {
-			t.Errorf("%s: Verify error = %v, want %q", name, err, test.want)
-		}
-	}
-	for _, age := range []time.Duration{-1, 8 * 24 * time.Hour} {
-		if _, err := jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: issuer, MaxAge: age}); err == nil || !strings.Contains(err.Error(), "VerifierConfig.MaxAge: got") {
-			t.Errorf("NewVerifier with MaxAge %v: error = %v", age, err)
-		}
-	}
-}
-
-// The JWT of a response needs no times, but it has those of a valid one.
-func TestVerifyResponse(t *testing.T) {
-	issuer := jwtauth.Issuer{URL: issuerURL, Audiences: []string{"web"}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: config().Issuers[0].Keys}
-	v := must(jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: issuer}))
-	t.Cleanup(func() { _ = v.Close() })
-	now := time.Now().Unix()
-	for name, test := range map[string]struct {
-		claims object
-		want   gatehouse.Reason // "" if it is valid
-	}{
-		"no times":       {object{"exp": nil, "iat": nil}, ""},
-		"no exp":         {object{"exp": nil}, ""},
-		"no iat":         {object{"iat": nil}, ""},
-		"expired":        {object{"exp": now - 60, "iat": now - 70}, jwtauth.ReasonExpired},
-		"clock ahead":    {object{"exp": nil, "iat": now + 5}, ""},
-		"future iat":     {object{"exp": nil, "iat": now + 600}, jwtauth.ReasonNotYetValid},
-		"no aud":         {object{"exp": nil, "iat": nil, "aud": nil}, jwtauth.ReasonClaims},
-		"another aud":    {object{"exp": nil, "iat": nil, "aud": "other"}, jwtauth.ReasonAudience},
-		"another issuer": {object{"iss": "https://evil.example"}, jwtauth.ReasonIssuer},
-	} {
-		_, err := v.VerifyResponse(t.Context(), idToken(nil, test.claims))
-		if test.want == "" && err != nil || test.want != "" && rejected(t, err).Reason != test.want {
-			t.Errorf("%s: VerifyResponse error = %v, want %q", name, err, test.want)
 		}
 	}
 }

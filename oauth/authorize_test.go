@@ -20,9 +20,7 @@ import (
 func TestCheckReportsInvalidFields(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
-	keyless := s.Client(func(c *oauth.Config) {
-		c.Provider = oauth.Provider{Issuer: issuer, TokenEndpoint: issuer + "/token"}
-	})
+	unverified := s.Client(keyless)
 	for name, test := range map[string]struct {
 		client *oauth.Client
 		change func(*oauth.AuthorizationRequest)
@@ -34,7 +32,7 @@ func TestCheckReportsInvalidFields(t *testing.T) {
 		// Covers RFC 6749 §3.1.2.
 		"redirect fragment":   {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI += "#x" }, "RedirectURI: has a fragment"},
 		"redirect two slashs": {client, func(r *oauth.AuthorizationRequest) { r.RedirectURI = "https://app.example.com//callback" }, "RedirectURI: empty path segment"},
-		"no ID token keys":    {keyless, func(*oauth.AuthorizationRequest) {}, "Scopes: oauth: issuer keys: not configured"},
+		"no ID token keys":    {unverified, func(*oauth.AuthorizationRequest) {}, "Scopes: oauth: issuer keys: not configured"},
 		// Covers RFC 8707 §2.
 		"relative resource": {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"/api"} }, "Resources: not an absolute URI"},
 		// Covers RFC 8707 §2.
@@ -139,21 +137,19 @@ func TestAuthorizeChecksAlgorithms(t *testing.T) {
 
 // TestReady: what would fail at the first login is found at the start.
 func TestReady(t *testing.T) {
+	plain := oauth.AuthorizationRequest{RedirectURI: redirect}
+	openid := oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")}
 	for name, test := range map[string]struct {
 		change  func(*providertest.Server)
 		request oauth.AuthorizationRequest
 		want    error
 	}{
-		"ready":          {func(*providertest.Server) {}, oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")}, nil},
-		"without openid": {func(s *providertest.Server) { s.Routes["/jwks"] = down }, oauth.AuthorizationRequest{RedirectURI: redirect}, nil},
-		"no discovery":   {func(s *providertest.Server) { s.Routes[wellKnown] = down }, oauth.AuthorizationRequest{RedirectURI: redirect}, oauth.ErrUnavailable},
-		"no keys":        {func(s *providertest.Server) { s.Routes["/jwks"] = down }, oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")}, oauth.ErrUnavailable},
-		"no login":       {func(s *providertest.Server) { delete(s.Metadata, "authorization_endpoint") }, oauth.AuthorizationRequest{RedirectURI: redirect}, oauth.ErrNotOffered},
-		"no such algorithm": {
-			func(s *providertest.Server) { s.Metadata["id_token_signing_alg_values_supported"] = []string{"HS256"} },
-			oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")},
-			oauth.ErrUnsupported,
-		},
+		"ready":             {func(*providertest.Server) {}, openid, nil},
+		"without openid":    {func(s *providertest.Server) { s.Routes["/jwks"] = down }, plain, nil},
+		"no discovery":      {func(s *providertest.Server) { s.Routes[wellKnown] = down }, plain, oauth.ErrUnavailable},
+		"no keys":           {func(s *providertest.Server) { s.Routes["/jwks"] = down }, openid, oauth.ErrUnavailable},
+		"no login":          {func(s *providertest.Server) { delete(s.Metadata, "authorization_endpoint") }, plain, oauth.ErrNotOffered},
+		"no such algorithm": {func(s *providertest.Server) { s.Metadata["id_token_signing_alg_values_supported"] = []string{"HS256"} }, openid, oauth.ErrUnsupported},
 	} {
 		s := providertest.New(t)
 		test.change(s)

@@ -3,12 +3,10 @@
 package oauth_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,31 +119,6 @@ func TestClientCredentialsAfterSlowDiscovery(t *testing.T) {
 			answer(w, 200, s.Metadata)
 		}
 		expect(t, source, "t1")
-	})
-}
-
-// TestClientCredentialsShared: concurrent calls share one request, which a caller that
-// goes away does not cancel.
-func TestClientCredentialsShared(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		source, s := machine(t, 300)
-		ctx, cancel := context.WithCancel(t.Context())
-		var group sync.WaitGroup
-		group.Go(func() {
-			if _, err := source.Token(ctx); !errors.Is(err, context.Canceled) {
-				t.Errorf("Token(canceled) error = %v, want %v", err, context.Canceled)
-			}
-		})
-		synctest.Wait()
-		for range 50 {
-			group.Go(func() { expect(t, source, "t1") })
-		}
-		synctest.Wait()
-		cancel()
-		group.Wait()
-		if got := s.Count("/token"); got != 1 {
-			t.Errorf("%d requests, want 1", got)
-		}
 	})
 }
 

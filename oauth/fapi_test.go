@@ -16,29 +16,17 @@ import (
 )
 
 // fapi is a client of the profile: private_key_jwt and DPoP.
-func fapi(t *testing.T) func(*oauth.Config) {
-	key, err := dpop.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+func fapi() func(*oauth.Config) {
+	key := must(dpop.GenerateKey())
 	return func(c *oauth.Config) {
 		c.Profile, c.Auth, c.Secret, c.Keys, c.DPoP, c.Algorithms = oauth.FAPI2, oauth.PrivateKeyJWT, secret(""), providertest.Keys(), key, nil
 	}
 }
 
 func TestFAPIRefusesConfig(t *testing.T) {
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rs256, err := jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "k1", Algorithm: jwtauth.RS256, Private: private})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rsaProofs, err := dpop.NewKey(dpop.RS256, private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	private := must(rsa.GenerateKey(rand.Reader, 2048))
+	rs256 := must(jwtauth.NewKeyRing(jwtauth.SigningKey{ID: "k1", Algorithm: jwtauth.RS256, Private: private}))
+	rsaProofs := must(dpop.NewKey(dpop.RS256, private))
 	for name, test := range map[string]struct {
 		change func(*oauth.Config)
 		want   string
@@ -56,7 +44,7 @@ func TestFAPIRefusesConfig(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := providertest.New(t).Config()
-			fapi(t)(&config)
+			fapi()(&config)
 			test.change(&config)
 			if _, err := oauth.New(config); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("New() error = %v, want %q", err, test.want)
@@ -87,7 +75,7 @@ func TestFAPIDemandsMetadata(t *testing.T) {
 			s.Metadata["tls_client_certificate_bound_access_tokens"] = true
 			delete(s.Metadata, test.remove)
 			config := s.Config()
-			fapi(t)(&config)
+			fapi()(&config)
 			if test.mutual {
 				config.Auth, config.Keys, config.DPoP, config.Transport = oauth.TLSClient, nil, nil, nil
 				config.TLS = &tls.Config{Certificates: make([]tls.Certificate, 1)}

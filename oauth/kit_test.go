@@ -43,6 +43,14 @@ func secret(text string) gatehouse.Secret { return gatehouse.NewSecret([]byte(te
 // reveal returns a token, which prints redacted otherwise.
 func reveal(s gatehouse.Secret) string { return string(s.Reveal()) }
 
+// statusOf returns the status of the response to an error, 0 if it is no Error.
+func statusOf(err error) int {
+	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
+		return e.Code.Status()
+	}
+	return 0
+}
+
 func reasonOf(err error) gatehouse.Reason {
 	if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 		return e.Reason
@@ -91,6 +99,14 @@ func (l *login) redeem() (oauth.Result, error) {
 
 // down is an endpoint that answers with 503.
 func down(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
+
+// keyless is a client without keys for ID tokens.
+func keyless(c *oauth.Config) {
+	c.Provider = oauth.Provider{Issuer: issuer, TokenEndpoint: issuer + "/token"}
+}
+
+// hanging is an endpoint that does not answer.
+func hanging(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 func claim(name string, value any) func(*login) {
 	return func(l *login) { l.Claims = func(claims object) { claims[name] = value } }

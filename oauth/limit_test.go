@@ -45,6 +45,55 @@ func newLimited(t testing.TB) (*providertest.Server, *oauth.Client) {
 	return s, s.Client()
 }
 
+// TestCallsAreShared: concurrent calls share one request, which a caller that goes away
+// does not cancel.
+func TestCallsAreShared(t *testing.T) {
+	for path, body := range map[string]string{wellKnown: "", "/token": `{"access_token":"a","token_type":"Bearer"}`, "/introspect": `{"active":true,"sub":"alice","aud":"` + api + `"}`} {
+		synctest.Test(t, func(t *testing.T) {
+			s, client := newLimited(t)
+			source := must(client.ClientCredentials(oauth.CredentialsRequest{}))
+			introspector := newIntrospector(t, nil, oauth.IntrospectionEndpoint{Client: client, Audiences: []string{api}})
+			call := map[string]func(context.Context) error{
+				wellKnown: func(ctx context.Context) error { _, err := client.Provider(ctx); return err },
+				"/token":  func(ctx context.Context) error { _, err := source.Token(ctx); return err },
+				"/introspect": func(ctx context.Context) error {
+					_, err := introspector.Authenticate(opaque("o").WithContext(ctx))
+					return err
+				},
+			}[path]
+			s.Routes[path] = func(w http.ResponseWriter, r *http.Request) {
+				time.Sleep(time.Second)
+				if body == "" {
+					answer(w, 200, s.Metadata)
+					return
+				}
+				raw(200, body)(w, r)
+			}
+			var group sync.WaitGroup
+			ctx, cancel := context.WithCancel(t.Context())
+			group.Go(func() {
+				if err := call(ctx); !errors.Is(err, context.Canceled) {
+					t.Errorf("%s: error of the canceled call = %v, want %v", path, err, context.Canceled)
+				}
+			})
+			synctest.Wait()
+			for range 50 {
+				group.Go(func() {
+					if err := call(t.Context()); err != nil {
+						t.Errorf("%s: error = %v", path, err)
+					}
+				})
+			}
+			synctest.Wait()
+			cancel()
+			group.Wait()
+			if got := s.Count(path); got != 1 {
+				t.Errorf("%s: %d requests, want 1", path, got)
+			}
+		})
+	}
+}
+
 // TestFailuresBackOff: after a failure no request is sent for a second, and for
 // twice as long after each further one, up to a minute. A success resets it.
 func TestFailuresBackOff(t *testing.T) {
@@ -102,7 +151,8 @@ func TestBackOffAsTheServerAsks(t *testing.T) {
 }
 
 // TestWhatBacksOff: a caller cannot stop the requests of others with a forged code or
-// token, with acr_values that the server cannot digest, or by hanging up.
+// token, with acr_values that the server cannot digest, or by hanging up. A server that does
+// not answer in time is down, also if the caller has set the time.
 func TestWhatBacksOff(t *testing.T) {
 	canceled := func(*http.Request) {}
 	for name, test := range map[string]struct {
@@ -119,14 +169,19 @@ func TestWhatBacksOff(t *testing.T) {
 		"other mistake": {raw(400, `{"error":"invalid_request"}`), false},
 		"forged":        {raw(400, `{"error":"invalid_grant"}`), false},
 		"caller went":   {func(_ http.ResponseWriter, r *http.Request) { canceled(r) }, false},
-		"no answer":     {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, true},
+		"no answer":     {hanging, true},
+		"deadline":      {hanging, true},
 		"too large":     {raw(200, string(make([]byte, 300<<10))), true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			for _, path := range []string{"/par", "/token", "/introspect"} {
 				s, client := newLimited(t)
 				s.Routes[path] = test.route
-				ctx, cancel := context.WithCancel(t.Context())
+				limit := time.Hour
+				if name == "deadline" {
+					limit = 3 * time.Second
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), limit)
 				canceled = func(*http.Request) { cancel() }
 				if err := calls[path](ctx, client); err == nil {
 					t.Errorf("%s: %s: no error", name, path)
@@ -253,7 +308,7 @@ func TestWaitersAreBounded(t *testing.T) {
 	for _, path := range []string{wellKnown, "/token"} {
 		synctest.Test(t, func(t *testing.T) {
 			s := providertest.New(t)
-			s.Routes[path] = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+			s.Routes[path] = hanging
 			source := must(s.Client().ClientCredentials(oauth.CredentialsRequest{}))
 			start := time.Now()
 			var atOnce atomic.Int64
@@ -300,7 +355,7 @@ func TestOldMetadataServeMeanwhile(t *testing.T) {
 		s, client := newLimited(t)
 		_, _ = client.Provider(t.Context())
 		time.Sleep(2 * time.Hour)
-		s.Routes[wellKnown] = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+		s.Routes[wellKnown] = hanging
 		go func() { _, _ = client.Provider(t.Context()) }()
 		synctest.Wait()
 		begun := time.Now()
@@ -354,21 +409,6 @@ func TestWaitingCallerGoes(t *testing.T) {
 		}
 		if err := calls["/introspect"](t.Context(), client); err != nil {
 			t.Errorf("error after calls of callers that went = %v", err)
-		}
-	})
-}
-
-// TestDeadlineOfTheCallerBacksOff: a server that does not answer in time is down, also if
-// the caller has set the time.
-func TestDeadlineOfTheCallerBacksOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, client := newLimited(t)
-		s.Routes["/introspect"] = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-		defer cancel()
-		_ = calls["/introspect"](ctx, client)
-		if err := calls["/introspect"](t.Context(), client); oauth.RetryAfter(err) != time.Second || s.Count("/introspect") != 1 {
-			t.Errorf("next call: error = %v after %d requests, want a pause of 1 s", err, s.Count("/introspect"))
 		}
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,40 +158,6 @@ func TestMetadataAreCached(t *testing.T) {
 	})
 }
 
-// TestDiscoveryIsShared: concurrent calls share one request, which a caller that goes
-// away does not cancel.
-func TestDiscoveryIsShared(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := providertest.New(t)
-		s.Routes[wellKnown] = func(w http.ResponseWriter, _ *http.Request) {
-			time.Sleep(time.Second)
-			answer(w, 200, s.Metadata)
-		}
-		client := s.Client()
-		var group sync.WaitGroup
-		ctx, cancel := context.WithCancel(t.Context())
-		group.Go(func() {
-			if _, err := client.Provider(ctx); !errors.Is(err, context.Canceled) {
-				t.Errorf("Provider(canceled) error = %v, want %v", err, context.Canceled)
-			}
-		})
-		synctest.Wait()
-		for range 20 {
-			group.Go(func() {
-				if _, err := client.Provider(t.Context()); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		synctest.Wait()
-		cancel()
-		group.Wait()
-		if got := s.Count(wellKnown); got != 1 {
-			t.Errorf("%d requests, want 1", got)
-		}
-	})
-}
-
 // TestClose: it cancels running requests, and later calls fail.
 func TestClose(t *testing.T) {
 	stopped := make(chan struct{})
@@ -245,7 +210,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := providertest.New(t)
-		s.Routes["/token"] = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+		s.Routes["/token"] = hanging
 		s.Metadata["dpop_signing_alg_values_supported"] = []string{"ES256"}
 		for _, key := range []*dpop.Key{nil, must(dpop.GenerateKey())} {
 			client := s.Client(func(c *oauth.Config) { c.DPoP = key })

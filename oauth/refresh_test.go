@@ -53,10 +53,9 @@ func TestRefresh(t *testing.T) {
 		t.Error("Refresh without a refresh token: error = nil")
 	}
 	// Without configured keys, the ID token cannot be verified and the old one stays.
-	keyless := s.Client(func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer, TokenEndpoint: issuer + "/token"} })
 	s.Reply = object{"id_token": s.IDToken("")}
 	first := oauth.Tokens{Refresh: secret("refresh-1"), ID: secret("old")}
-	if got, err := keyless.Refresh(t.Context(), first); err != nil || !got.ID.Equal(first.ID) {
+	if got, err := s.Client(keyless).Refresh(t.Context(), first); err != nil || !got.ID.Equal(first.ID) {
 		t.Errorf("Refresh without configured keys = %+v, %v, want the old ID token", got, err)
 	}
 	// An ID token that was refreshed without a nonce can be refreshed again.

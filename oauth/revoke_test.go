@@ -78,7 +78,7 @@ func TestRejectedTokensAreRevoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // a revocation without an answer does not last
 		slow := newLogin(t)
 		wrongNonce(slow.Server)
-		slow.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+		slow.Routes["/revoke"] = hanging
 		start := time.Now()
 		if _, err := slow.redeem(); err == nil || time.Since(start) != 3*time.Second {
 			t.Errorf("Redeem error = %v after %v, want one after 3s", err, time.Since(start))

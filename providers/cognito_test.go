@@ -12,10 +12,7 @@ import (
 func cognitoProviders() []provider {
 	const url = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab12Cd"
 	const client, machine = "4p26exampleclient", "7machineclient"
-	published := discovered(url, url+"/.well-known/jwks.json", keySet(
-		rsaKey().jwk(object{"kid": "k1", "use": "sig", "alg": "RS256"}),
-		otherKey().jwk(object{"kid": "k2", "use": "sig", "alg": "RS256"}), // of ID tokens
-	))
+	published := discovered(url, url+"/.well-known/jwks.json", published()) // k2 is the key of ID tokens
 	claims := object{
 		"sub": oid, "iss": url, "client_id": client, "token_use": "access", "scope": "openid https://api.acme.example/read", "username": "ann",
 		"origin_jti": "o1", "event_id": "e1", "jti": "j1", "device_key": "d1", "auth_time": in(0), "exp": in(24 * time.Hour), "iat": in(0), "version": 2,

@@ -135,7 +135,7 @@ func testSessionCookie(t *testing.T) {
 		t.Fatal(err)
 	}
 	login := httptest.NewRecorder()
-	if err := session.Set(login, httptest.NewRequest(http.MethodPost, "https://acme.example/login", http.NoBody), p.key.sign(p.header, p.claims)); err != nil {
+	if err := session.Set(login, httptest.NewRequest(http.MethodPost, "https://acme.example/login", http.NoBody), p.sign(p.key, nil, nil)); err != nil {
 		t.Fatal(err)
 	}
 	h := gate.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

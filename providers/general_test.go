@@ -65,11 +65,10 @@ func workOS() jwtauth.Issuer {
 func generalProviders() []provider {
 	const gitlab, ping, workos = "https://gitlab.com", "https://auth.pingone.com/" + tenantID + "/as", "https://api.workos.com/user_management/client_123456789"
 	published := keySet(rsaKey().jwk(object{"kid": "k1", "use": "sig", "alg": "RS256"}))
-	header := object{"alg": "RS256", "typ": "JWT", "kid": "k1"}
 	const job = "project_path:acme/shop:ref_type:branch:ref:main"
 	return []provider{
 		{
-			name: "GitLab CI", issuer: gitLab, key: rsaKey(), header: header, documents: discovered(gitlab, gitlab+"/oauth/discovery/keys", published),
+			name: "GitLab CI", issuer: gitLab, key: rsaKey(), documents: discovered(gitlab, gitlab+"/oauth/discovery/keys", published),
 			claims: object{
 				"iss": gitlab, "sub": job, "aud": "https://api.acme.example", "iat": in(0), "nbf": in(-5 * time.Second), "exp": in(time.Hour), "jti": "j1",
 				"namespace_id": "12885807", "namespace_path": "acme", "project_id": "53804090", "project_path": "acme/shop", "project_visibility": "private",
@@ -101,7 +100,7 @@ func generalProviders() []provider {
 			},
 		},
 		{
-			name: "WorkOS", issuer: workOS, key: rsaKey(), header: header, documents: documents{"https://api.workos.com/sso/jwks/client_123456789": published},
+			name: "WorkOS", issuer: workOS, key: rsaKey(), documents: documents{"https://api.workos.com/sso/jwks/client_123456789": published},
 			claims: object{
 				"iss": workos, "sub": "user_01", "org_id": "org_01", "role": "member", "roles": []string{"member"}, "permissions": []string{"posts:read", "posts:write"},
 				"entitlements": []string{"audit-logs"}, "sid": "session_01", "jti": "01HQ", "exp": in(5 * time.Minute), "iat": in(0),

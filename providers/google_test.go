@@ -12,10 +12,6 @@ import (
 
 func googleProviders() []provider {
 	const certs = "https://www.googleapis.com/oauth2/v3/certs"
-	published := keySet(
-		rsaKey().jwk(object{"kid": "k1", "use": "sig", "alg": "RS256"}),
-		otherKey().jwk(object{"kid": "k2", "use": "sig", "alg": "RS256"}),
-	)
 	claims := object{
 		"iss": "https://accounts.google.com", "aud": "https://api.acme.example", "azp": "1137", "sub": "1137", "email": "sa@p.iam.gserviceaccount.com",
 		"email_verified": true, "iat": in(0), "exp": in(time.Hour),
@@ -28,10 +24,13 @@ func googleProviders() []provider {
 		"iss": "https://cloud.google.com/iap", "aud": "/projects/123/global/backendServices/456", "sub": "accounts.google.com:118", "email": "ann@acme.example",
 		"hd": "acme.example", "iat": in(0), "exp": in(10 * time.Minute), "google": object{"access_levels": []string{"accessPolicies/1/accessLevels/office"}},
 	}
+	account := func(name string, kind gatehouse.Kind, sub, email string) token { // of IAP, without a domain
+		return token{name: name, claims: object{"sub": sub, "email": email, "hd": nil, "google": nil}, want: caller{kind, sub, "", "", "", "", ""}}
+	}
 	return []provider{
 		{
 			name: "GoogleServiceAccount", issuer: googleServiceAccount, key: rsaKey(), claims: claims, header: header,
-			documents: discovered("https://accounts.google.com", certs, published),
+			documents: discovered("https://accounts.google.com", certs, published()),
 			want:      caller{gatehouse.KindService, "1137", "", "1137", "", "", ""},
 			tokens: []token{
 				{name: "ID token of a person", claims: person, reason: jwtauth.ReasonType, cause: "azp"},
@@ -44,29 +43,13 @@ func googleProviders() []provider {
 		},
 		{
 			name: "IAP", issuer: iap, key: ecKey(), claims: iapClaims, header: object{"alg": "ES256", "typ": "JWT", "kid": "e1"},
-			documents: documents{"https://www.gstatic.com/iap/verify/public_key-jwk": keySet(ecKey().jwk(object{"kid": "e1", "use": "sig", "alg": "ES256"})), certs: published},
+			documents: documents{"https://www.gstatic.com/iap/verify/public_key-jwk": keySet(ecKey().jwk(object{"kid": "e1", "use": "sig", "alg": "ES256"})), certs: published()},
 			want:      caller{gatehouse.KindUser, "accounts.google.com:118", "acme.example", "", "", "", "accessPolicies/1/accessLevels/office"},
 			tokens: []token{
-				{
-					name:   "service account",
-					claims: object{"sub": "accounts.google.com:119", "email": "sa@p.iam.gserviceaccount.com", "hd": nil, "google": nil},
-					want:   caller{gatehouse.KindService, "accounts.google.com:119", "", "", "", "", ""},
-				},
-				{
-					name:   "external identity with the email of a service account",
-					claims: object{"sub": "securetoken.google.com/p/t:u1", "email": "sa@p.iam.gserviceaccount.com", "hd": nil, "google": nil},
-					want:   caller{gatehouse.KindUser, "securetoken.google.com/p/t:u1", "", "", "", "", ""},
-				},
-				{
-					name:   "person whose domain only looks like that of service accounts",
-					claims: object{"sub": "accounts.google.com:119", "email": "a@p.iam.gserviceaccount.com.example", "hd": nil, "google": nil},
-					want:   caller{gatehouse.KindUser, "accounts.google.com:119", "", "", "", "", ""},
-				},
-				{
-					name:   "person whose domain ends like that of service accounts",
-					claims: object{"sub": "accounts.google.com:119", "email": "a@xgserviceaccount.com", "hd": nil, "google": nil},
-					want:   caller{gatehouse.KindUser, "accounts.google.com:119", "", "", "", "", ""},
-				},
+				account("service account", gatehouse.KindService, "accounts.google.com:119", "sa@p.iam.gserviceaccount.com"),
+				account("external identity with the email of a service account", gatehouse.KindUser, "securetoken.google.com/p/t:u1", "sa@p.iam.gserviceaccount.com"),
+				account("domain that only looks like that of service accounts", gatehouse.KindUser, "accounts.google.com:119", "a@p.iam.gserviceaccount.com.example"),
+				account("domain that ends like that of service accounts", gatehouse.KindUser, "accounts.google.com:119", "a@xgserviceaccount.com"),
 				{name: "ID token of Google", header: header, key: new(rsaKey()), claims: claims, reason: jwtauth.ReasonIssuer},
 				{name: "keys of oauth2/v3", header: object{"kid": "k1"}, reason: jwtauth.ReasonKey},
 				{
@@ -83,10 +66,6 @@ func googleProviders() []provider {
 func firebaseProviders() []provider {
 	const project = "acme-1a2b3"
 	const url, cookie = "https://securetoken.google.com/" + project, "https://session.firebase.google.com/" + project
-	published := keySet(
-		rsaKey().jwk(object{"kid": "k1", "use": "sig", "alg": "RS256"}),
-		otherKey().jwk(object{"kid": "k2", "use": "sig", "alg": "RS256"}),
-	)
 	claims := object{
 		"iss": url, "aud": project, "sub": "Uid1", "user_id": "Uid1", "auth_time": in(-time.Hour), "iat": in(0), "exp": in(time.Hour),
 		"email": "ann@acme.example", "email_verified": true, "name": "Ann", "picture": "https://p.example/1",
@@ -98,11 +77,10 @@ func firebaseProviders() []provider {
 		"iss": "sa@acme-1a2b3.iam.gserviceaccount.com", "sub": "sa@acme-1a2b3.iam.gserviceaccount.com", "uid": "Uid1",
 		"aud": "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit", "user_id": nil, "firebase": nil, "auth_time": nil,
 	}
-	header := object{"alg": "RS256", "typ": "JWT", "kid": "k1"}
 	return []provider{
 		{
-			name: "Firebase", issuer: firebase, key: rsaKey(), claims: claims, header: header, want: want,
-			documents: documents{"https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com": published},
+			name: "Firebase", issuer: firebase, key: rsaKey(), claims: claims, want: want,
+			documents: documents{"https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com": published()},
 			tokens: []token{
 				{name: "anonymous user", claims: anonymous, reason: jwtauth.ReasonType, cause: "sign_in_provider"},
 				{name: "token without sign_in_provider", claims: object{"firebase": nil}, reason: jwtauth.ReasonType, cause: "sign_in_provider"},
@@ -115,8 +93,8 @@ func firebaseProviders() []provider {
 			},
 		},
 		{
-			name: "FirebaseCookie", issuer: firebaseCookie, key: rsaKey(), claims: claims.with(object{"iss": cookie, "exp": in(7 * 24 * time.Hour)}), header: header, want: want,
-			documents: documents{"https://identitytoolkit.googleapis.com/v1/sessionCookiePublicKeys": published},
+			name: "FirebaseCookie", issuer: firebaseCookie, key: rsaKey(), claims: claims.with(object{"iss": cookie, "exp": in(7 * 24 * time.Hour)}), want: want,
+			documents: documents{"https://identitytoolkit.googleapis.com/v1/sessionCookiePublicKeys": published()},
 			tokens: []token{
 				{name: "anonymous user", claims: anonymous, reason: jwtauth.ReasonType, cause: "sign_in_provider"},
 				{name: "token without sign_in_provider", claims: object{"firebase": nil}, reason: jwtauth.ReasonType, cause: "sign_in_provider"},

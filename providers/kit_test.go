@@ -117,6 +117,11 @@ func (k key) jwk(members object) object {
 // keySet returns a JWK Set.
 func keySet(keys ...object) object { return object{"keys": keys} }
 
+// published returns the set of a provider that publishes its next key too.
+func published() object {
+	return keySet(rsaKey().jwk(object{"kid": "k1", "use": "sig", "alg": "RS256"}), otherKey().jwk(object{"kid": "k2", "use": "sig", "alg": "RS256"}))
+}
+
 // metadata returns the address and the metadata of an issuer.
 func metadata(issuer, keys string) (address string, document object) {
 	return strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration", object{
@@ -170,13 +175,14 @@ type token struct {
 
 // provider is a provider with its access token and its other tokens.
 type provider struct {
-	name           string
-	issuer         func() jwtauth.Issuer // the line of docs/providers.md
-	documents      documents
-	key            key
-	header, claims object // of the access token
-	want           caller // of the access token
-	tokens         []token
+	name      string
+	issuer    func() jwtauth.Issuer // the line of docs/providers.md
+	documents documents
+	key       key
+	header    object // of the access token, by default of an RS256 token with typ JWT
+	claims    object // of the access token
+	want      caller // of the access token
+	tokens    []token
 }
 
 // all returns the access token, also with the longest lifetime and a longer one, and
@@ -193,6 +199,14 @@ func (p provider) all() []token {
 		{name: "longest lifetime", claims: lives(longest), want: p.want},
 		{name: "longer lifetime", claims: lives(longest + time.Minute), reason: jwtauth.ReasonLifetime, cause: "MaxLifetime " + longest.String()},
 	}, p.tokens...)
+}
+
+// sign returns a token like the access token, with changes.
+func (p provider) sign(k key, header, claims object) string {
+	if p.header == nil {
+		p.header = object{"alg": "RS256", "typ": "JWT", "kid": "k1"}
+	}
+	return k.sign(p.header.with(header), p.claims.with(claims))
 }
 
 // outcome is what the gate makes of a token.
@@ -247,7 +261,7 @@ func (p provider) try(t *testing.T, issuer jwtauth.Issuer, sent token) (outcome,
 		if sent.key != nil {
 			k = *sent.key
 		}
-		compact = k.sign(p.header.with(sent.header), p.claims.with(sent.claims))
+		compact = p.sign(k, sent.header, sent.claims)
 	}
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 	if header := p.issuer().Header; header != "" {

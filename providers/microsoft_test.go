@@ -50,7 +50,6 @@ func entraProviders() []provider {
 		{
 			name: "EntraV2", issuer: entraV2, key: rsaKey(), claims: claims, want: user,
 			documents: discovered(v2, "https://login.microsoftonline.com/"+tenantID+"/discovery/v2.0/keys", published),
-			header:    object{"alg": "RS256", "typ": "JWT", "kid": "k1"},
 			tokens: []token{
 				{name: "application", claims: app, want: service},
 				{name: "application without a role", claims: app.and(object{"roles": nil}), want: caller{gatehouse.KindService, oid, tenantID, webID, "", "", ""}},
@@ -82,7 +81,6 @@ func entraProviders() []provider {
 			name: "EntraExternal", issuer: entraExternal, key: rsaKey(), want: user,
 			claims:    claims.with(object{"iss": external + "/v2.0"}),
 			documents: documents{external + "/discovery/v2.0/keys": published},
-			header:    object{"alg": "RS256", "typ": "JWT", "kid": "k1"},
 			tokens: []token{
 				{name: "application", claims: app, want: service},
 				{name: "ID token of the same application", claims: idToken, reason: jwtauth.ReasonType, cause: "azp"},
@@ -94,7 +92,6 @@ func entraProviders() []provider {
 		{
 			name: "EntraB2C", issuer: entraB2C, key: rsaKey(),
 			documents: documents{"https://acme.b2clogin.com/acme.onmicrosoft.com/b2c_1_in/discovery/v2.0/keys": published},
-			header:    object{"alg": "RS256", "typ": "JWT", "kid": "k1"},
 			claims: object{
 				"iss": "https://acme.b2clogin.com/" + tenantID + "/v2.0/", "aud": apiID, "iat": in(0), "nbf": in(0), "exp": in(24 * time.Hour),
 				"sub": oid, "azp": webID, "scp": "read write", "auth_time": in(0), "tfp": "b2c_1_in", "ver": "1.0",

@@ -76,11 +76,9 @@ func cloudflareProviders() []provider {
 		"exp": in(24 * time.Hour), "iat": in(0), "nbf": in(0),
 	}
 	return []provider{{
-		name: "CloudflareAccess", issuer: cloudflareAccess, key: rsaKey(), claims: claims, header: object{"alg": "RS256", "typ": "JWT", "kid": "k1"},
-		documents: documents{url + "/cdn-cgi/access/certs": keySet(
-			rsaKey().jwk(object{"kid": "k1", "use": "sig", "alg": "RS256"}), otherKey().jwk(object{"kid": "k2", "use": "sig", "alg": "RS256"}),
-		).with(object{"public_cert": object{"kid": "k1", "cert": "c"}, "public_certs": []object{{"kid": "k1", "cert": "c"}}})},
-		want: caller{gatehouse.KindUser, oid, "", "", "", "", ""},
+		name: "CloudflareAccess", issuer: cloudflareAccess, key: rsaKey(), claims: claims,
+		documents: documents{url + "/cdn-cgi/access/certs": published().with(object{"public_cert": object{"kid": "k1", "cert": "c"}, "public_certs": []object{{"kid": "k1", "cert": "c"}}})},
+		want:      caller{gatehouse.KindUser, oid, "", "", "", "", ""},
 		tokens: []token{
 			{
 				name: "service token", claims: object{"sub": "", "common_name": "e3.access", "email": nil, "country": nil, "identity_nonce": nil, "nbf": nil},

@@ -244,8 +244,8 @@ func TestEndpointRejections(t *testing.T) {
 			}
 		}
 	}
-	// Unknown parameters are ignored, those in the URL too, and resource may be repeated (RFC 8707).
-	valid := request("POST", "/token?x=z&scope=reports%3Aread&client_id=tv", urlencoded, refreshForm(good.Token, "x", "y", "resource", "a", "resource", "b"))
+	// Unknown parameters are ignored, those in the URL too, and a secret without a value. resource may be repeated (RFC 8707).
+	valid := request("POST", "/token?x=z&scope=reports%3Aread&client_id=tv", urlencoded, refreshForm(good.Token, "x", "y", "resource", "a", "resource", "b", "client_secret", ""))
 	if w := serve(e.token, valid); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "reports:write") {
 		t.Errorf("valid request: status = %d, body = %s", w.Code, w.Body)
 	}
@@ -353,19 +353,8 @@ func TestEndpointClientAuthentication(t *testing.T) {
 
 // Covers RFC 7009 §2.2.1 (503).
 func TestEndpointUnavailable(t *testing.T) {
-	var b *brokenStore
-	fails := false
-	s := newServer(t, func(c *refresh.Config) {
-		b = &brokenStore{Store: c.Store}
-		inner := c.Observer
-		c.Store = b
-		c.Observer = gatehouse.ObserverFunc(func(ctx context.Context, e gatehouse.Event) error {
-			if fails {
-				return errDown
-			}
-			return inner.Observe(ctx, e)
-		})
-	})
+	b := &brokenStore{Store: refresh.NewMemory(0)}
+	s := newServer(t, func(c *refresh.Config) { c.Store = b })
 	signer := newAuthorizationServer(t).signer
 	var hook error
 	e := must(s.TokenEndpoint(refresh.TokenEndpointConfig{Signer: signer, Audience: audience, AccessToken: func(context.Context, *jwtauth.AccessToken) error { return hook }}))
@@ -386,9 +375,9 @@ func TestEndpointUnavailable(t *testing.T) {
 		{"revocation, observer", "", nil, true, s.RevocationEndpoint(nil), ""},
 	} {
 		token := string(s.begin().Token.Reveal())
-		b.broken, hook, fails = test.broken, test.hook, test.observer
+		b.broken, hook, s.fails = test.broken, test.hook, test.observer
 		w := serve(test.endpoint, post(form("grant_type", "refresh_token", "refresh_token", token, "token", token, "client_id", "web")))
-		b.broken, hook, fails = "", nil, false
+		b.broken, hook, s.fails = "", nil, false
 		checkError(t, test.name, w, 503, "temporarily_unavailable")
 		if strings.Contains(w.Body.String(), errDown.Error()) {
 			t.Errorf("%s: the body contains the cause: %s", test.name, w.Body)
@@ -402,19 +391,30 @@ func TestEndpointUnavailable(t *testing.T) {
 	if w := serve(e, post(refreshForm(s.begin().Token))); w.Code != http.StatusOK {
 		t.Errorf("token without Find: status = %d, body = %s, want 200", w.Code, w.Body)
 	}
-	fails = true
+	s.fails = true
 	checkError(t, "malformed request, observer", serve(e, post("")), 503, "temporarily_unavailable")
 }
 
 // A client without a grace period can repeat a request that failed before the token
 // was used up.
 func TestNoGraceRetryAfterFailedAccessToken(t *testing.T) {
-	for name, lifetime := range map[string]time.Duration{"hook": time.Hour, "longer than revocations are kept": 14 * time.Minute} {
+	for _, test := range []struct {
+		name     string
+		lifetime time.Duration // for which revocations are kept, 0 without revocations
+		hook     error
+		scope    string
+		retried  int
+	}{
+		{"hook", 0, errDown, "reports:read", http.StatusOK},
+		{"longer than revocations are kept", 14 * time.Minute, nil, "reports:read reports:write", http.StatusServiceUnavailable},
+	} {
 		s := newServer(t, func(c *refresh.Config) {
-			c.NoGrace, c.Issuer = true, issuer
-			c.Revocations = must(revocation.New(revocation.Config{Store: revocation.NewMemory(0), Issuers: []string{issuer}, MaxLifetime: lifetime}))
+			if c.NoGrace = true; test.lifetime > 0 {
+				c.Revocations = must(revocation.New(revocation.Config{Store: revocation.NewMemory(0), Issuers: []string{issuer}, MaxLifetime: test.lifetime}))
+				c.Issuer = issuer
+			}
 		})
-		var hook error
+		hook := test.hook
 		var signed []string // the scopes of the tokens
 		e := must(s.TokenEndpoint(refresh.TokenEndpointConfig{
 			Signer: newAuthorizationServer(t).signer, Audience: audience, AccessToken: func(_ context.Context, token *jwtauth.AccessToken) error {
@@ -422,45 +422,41 @@ func TestNoGraceRetryAfterFailedAccessToken(t *testing.T) {
 				return hook
 			},
 		}))
-		if lifetime == time.Hour {
-			hook = errDown
-		}
-		token, scope := string(s.begin().Token.Reveal()), ""
-		if lifetime == time.Hour {
-			scope = "reports:read"
-		}
-		send := func() *httptest.ResponseRecorder {
-			return serve(e, post(form("grant_type", "refresh_token", "refresh_token", token, "client_id", "web", "scope", scope)))
+		request := refreshForm(s.begin().Token)
+		if test.hook != nil { // without a scope, the token has all
+			request += "&" + form("scope", test.scope)
 		}
 		for range 2 {
-			checkError(t, name, send(), 503, "temporarily_unavailable")
+			checkError(t, test.name, serve(e, post(request)), 503, "temporarily_unavailable")
 			if got := s.recorded(); got != "unavailable "+string(refresh.ReasonAccessToken) {
-				t.Errorf("%s: events = %q, want unavailable %s", name, got, refresh.ReasonAccessToken)
+				t.Errorf("%s: events = %q, want unavailable %s", test.name, got, refresh.ReasonAccessToken)
 			}
 		}
-		if hook = nil; lifetime < time.Hour {
-			if want := slices.Repeat([]string{"reports:read reports:write"}, 2); !slices.Equal(signed, want) {
-				t.Errorf("%s: access tokens with the scopes %q, want %q", name, signed, want)
-			}
-			continue
+		hook = nil
+		if w := serve(e, post(request)); w.Code != test.retried || w.Code == http.StatusOK && !strings.Contains(w.Body.String(), `"scope":"reports:read"`) {
+			t.Errorf("%s: retry = %d %s, want %d with the scope", test.name, w.Code, w.Body, test.retried)
 		}
-		if w := send(); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"scope":"reports:read"`) {
-			t.Errorf("%s: retry = %d %s, want 200 with the scope", name, w.Code, w.Body)
+		if want := slices.Repeat([]string{test.scope}, 3); !slices.Equal(signed, want) {
+			t.Errorf("%s: access tokens with the scopes %q, want %q", test.name, signed, want)
 		}
-		if want := slices.Repeat([]string{"reports:read"}, 3); !slices.Equal(signed, want) {
-			t.Errorf("%s: access tokens with the scopes %q, want %q", name, signed, want)
+		if test.retried == http.StatusOK {
+			checkError(t, "reuse", serve(e, post(request)), 400, "invalid_grant")
 		}
-		checkError(t, "reuse", send(), 400, "invalid_grant")
 	}
 }
 
 func TestTokenEndpointChecksConfig(t *testing.T) {
 	a := newAuthorizationServer(t)
-	for name, c := range map[string]refresh.TokenEndpointConfig{
-		"Signer": {Audience: audience}, "Audience": {Signer: a.signer},
+	for _, test := range []struct {
+		name   string
+		config refresh.TokenEndpointConfig
+	}{
+		{"Signer", refresh.TokenEndpointConfig{Audience: audience}},
+		{"Audience", refresh.TokenEndpointConfig{Signer: a.signer}},
+		{"Audience", refresh.TokenEndpointConfig{Signer: a.signer, Audience: "a\nb"}},
 	} {
-		if _, err := a.TokenEndpoint(c); err == nil || !strings.Contains(err.Error(), "refresh: TokenEndpointConfig."+name+":") {
-			t.Errorf("TokenEndpoint without %s: error = %v", name, err)
+		if _, err := a.TokenEndpoint(test.config); err == nil || !strings.Contains(err.Error(), "refresh: TokenEndpointConfig."+test.name+":") {
+			t.Errorf("TokenEndpoint(%+v) error = %v, want one of %s", test.config, err, test.name)
 		}
 	}
 }

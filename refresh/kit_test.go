@@ -30,6 +30,7 @@ type server struct {
 
 	mu     sync.Mutex
 	events []gatehouse.Event
+	fails  bool // the observer rejects all events
 }
 
 func newServer(t testing.TB, change ...func(*refresh.Config)) *server {
@@ -47,6 +48,9 @@ func newServer(t testing.TB, change ...func(*refresh.Config)) *server {
 func (s *server) observe(_ context.Context, e gatehouse.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.fails {
+		return errDown
+	}
 	if e.Duration < 0 || e.Duration > time.Hour {
 		s.t.Errorf("event %+v took %v", e, e.Duration)
 	}
@@ -75,6 +79,14 @@ func grant() refresh.Grant {
 	return refresh.Grant{
 		Subject: "alice", Client: "web", Tenant: "acme", Scopes: must(gatehouse.ParseScopes("reports:read reports:write")),
 		AuthTime: time.UnixMicro(1_700_000_000_000_000).UTC(),
+	}
+}
+
+// principal returns the principal that an event has for a token of grant().
+func principal(i refresh.Issued, issuer string) gatehouse.Principal {
+	return gatehouse.Principal{
+		Kind: gatehouse.KindUser, Subject: "alice", Issuer: issuer, Tenant: "acme", Client: "web", Method: refresh.Method, Credential: i.Family.ID,
+		Scopes: i.Scopes, AuthTime: i.Family.AuthTime, Expires: i.Family.Expires,
 	}
 }
 

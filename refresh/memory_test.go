@@ -3,7 +3,6 @@
 package refresh_test
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,32 +21,23 @@ func TestMemoryContract(t *testing.T) {
 func TestMemoryFullEvictsEndedOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := refresh.NewMemory(3)
-		create := func(id string, lifetime time.Duration) error {
-			_, err := m.Create(t.Context(), refresh.Record{Family: refresh.Family{ID: id}}, lifetime)
-			return err
-		}
-		if err := errors.Join(create("a", time.Hour), create("b", 2*time.Hour), create("c", 2*time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-		for _, wait := range []time.Duration{0, time.Hour - 1} {
-			pass(wait)
-			if err := create("d", time.Hour); err == nil {
-				t.Error("Create in a full store: got no error")
+		create := func(id string, lifetime time.Duration, full bool) {
+			t.Helper()
+			if _, err := m.Create(t.Context(), refresh.Record{Family: refresh.Family{ID: id}}, lifetime); (err != nil) != full {
+				t.Errorf("Create(%s) error = %v, want one of a full store: %t", id, err, full)
 			}
 		}
-		pass(1)
-		if err := create("d", time.Hour); err != nil {
-			t.Errorf("Create after a family expired: error = %v", err)
-		}
-		if _, err := m.Revoke(t.Context(), "c"); err != nil {
-			t.Error(err)
-		}
-		if err := create("e", time.Hour); err != nil {
-			t.Errorf("Create after a family was revoked: error = %v", err)
-		}
-		if err := create("f", time.Hour); err == nil {
-			t.Error("Create in a full store: got no error")
-		}
+		create("a", time.Hour, false)
+		create("b", 2*time.Hour, false)
+		create("c", 2*time.Hour, false)
+		create("d", time.Hour, true)
+		pass(time.Hour - 1)
+		create("d", time.Hour, true)
+		pass(1) // a has expired
+		create("d", time.Hour, false)
+		must(m.Revoke(t.Context(), "c"))
+		create("e", time.Hour, false)
+		create("f", time.Hour, true)
 		for id, want := range map[string]error{"a": refresh.ErrNotFound, "b": nil, "c": refresh.ErrNotFound, "d": nil, "e": nil} {
 			if _, err := m.Find(t.Context(), id); err != want {
 				t.Errorf("Find(%s) error = %v, want %v", id, err, want)
@@ -62,35 +52,28 @@ func TestMemoryBoundsFamiliesOfSubject(t *testing.T) { synctest.Test(t, testMemo
 
 func testMemoryBoundsFamilies(t *testing.T) {
 	m := refresh.NewMemory(0)
-	create := func(id, subject string) error {
-		_, err := m.Create(t.Context(), refresh.Record{Family: refresh.Family{ID: id, Grant: refresh.Grant{Subject: subject}}}, time.Hour)
-		return err
+	create := func(id, subject string, full bool) {
+		t.Helper()
+		r := refresh.Record{Family: refresh.Family{ID: id, Grant: refresh.Grant{Subject: subject}}}
+		if _, err := m.Create(t.Context(), r, time.Hour); (err != nil) != full {
+			t.Fatalf("Create(%s of %s) error = %v, want one of too many: %t", id, subject, err, full)
+		}
 	}
 	for n := range 1000 {
-		if err := create(fmt.Sprint(n), "alice"); err != nil {
-			t.Fatal(err)
-		}
+		create(fmt.Sprint(n), "alice", false)
 	}
-	if err := create("1000", "alice"); err == nil {
-		t.Error("Create(family 1001 of alice): got no error")
-	}
-	if err := create("b", "bob"); err != nil {
-		t.Errorf("Create(family of bob) error = %v", err)
-	}
+	create("1000", "alice", true)
+	create("b", "bob", false)
 	for n := range 3 {
 		must(m.Revoke(t.Context(), fmt.Sprint(n)))
-		if err := create(fmt.Sprint("new", n), "alice"); err != nil {
-			t.Errorf("Create after a revocation: error = %v", err)
-		}
+		create(fmt.Sprint("new", n), "alice", false)
 		if _, err := m.Find(t.Context(), fmt.Sprint(n)); err != refresh.ErrNotFound {
 			t.Errorf("Find(revoked family) error = %v, want %v", err, refresh.ErrNotFound)
 		}
 	}
 	must(m.Revoke(t.Context(), "998"))
 	must(m.Revoke(t.Context(), "999"))
-	if err := create("new3", "alice"); err != nil {
-		t.Errorf("Create after two revocations: error = %v", err)
-	}
+	create("new3", "alice", false)
 	_, err1 := m.Find(t.Context(), "998")
 	_, err2 := m.Find(t.Context(), "999")
 	if (err1 == nil) == (err2 == nil) {
@@ -106,9 +89,7 @@ func testMemoryBoundsFamilies(t *testing.T) {
 	}
 	must(m.Revoke(t.Context(), "b"))
 	pass(time.Hour)
-	if err := create("1001", "alice"); err != nil {
-		t.Errorf("Create when the others expire: error = %v", err)
-	}
+	create("1001", "alice", false)
 	if _, outcome, err := m.Rotate(t.Context(), "b", refresh.Presentation{}); outcome != refresh.Revoked || err != nil {
 		t.Errorf("Rotate of a family that is revoked and has expired = %s, %v, want %s", outcome, err, refresh.Revoked)
 	}

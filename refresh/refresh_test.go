@@ -69,12 +69,12 @@ func TestMemoryStoreIsReported(t *testing.T) {
 		if !errors.Is(err, fails) || len(events) != 1 || events[0].Type != refresh.EventMemoryStore || events[0].Level != slog.LevelWarn {
 			t.Errorf("New error = %v, events = %+v, want %v and EventMemoryStore", err, events, fails)
 		}
-		for _, c := range []refresh.Config{{Store: refresh.NewMemory(0), Lifetime: -1}, {Store: &brokenStore{}}} {
-			s := &server{t: t}
-			c.Observer = gatehouse.ObserverFunc(s.observe)
-			if _, err := refresh.New(c); (err == nil) != (c.Lifetime == 0) || len(s.events) != 0 {
-				t.Errorf("New(%+v) error = %v, events = %+v, want none of a memory store", c, err, s.events)
-			}
+	}
+	for _, c := range []refresh.Config{{Store: refresh.NewMemory(0), Lifetime: -1}, {Store: &brokenStore{}}} {
+		s := &server{t: t}
+		c.Observer = gatehouse.ObserverFunc(s.observe)
+		if _, err := refresh.New(c); (err == nil) != (c.Lifetime == 0) || len(s.events) != 0 {
+			t.Errorf("New(%+v) error = %v, events = %+v, want none of a memory store", c, err, s.events)
 		}
 	}
 }
@@ -97,9 +97,8 @@ func TestBegin(t *testing.T) {
 	if err != nil || issued.Family.Grant != g || issued.Family.Generation != 1 || issued.Family.ID == "" {
 		t.Errorf("Begin = %+v, %v", issued, err)
 	}
-	text := string(issued.Token.Reveal())
-	if len(text) != 125 || !strings.HasPrefix(text, prefix+issued.Family.ID[:21]) {
-		t.Errorf("token has %d characters, want 125 that begin with %s and the family ID", len(text), prefix)
+	if text := string(issued.Token.Reveal()); !strings.HasPrefix(text, prefix+issued.Family.ID[:21]) {
+		t.Errorf("token does not begin with %s and the family ID", prefix)
 	}
 }
 
@@ -165,18 +164,9 @@ func TestStoreFailureIsUnavailable(t *testing.T) {
 }
 
 func TestObserverFailureFailsRotate(t *testing.T) {
-	fails := false
-	s := newServer(t, func(c *refresh.Config) {
-		inner := c.Observer
-		c.Observer = gatehouse.ObserverFunc(func(ctx context.Context, e gatehouse.Event) error {
-			if fails {
-				return errDown
-			}
-			return inner.Observe(ctx, e)
-		})
-	})
+	s := newServer(t)
 	first := s.begin()
-	fails = true
+	s.fails = true
 	if _, err := s.Begin(t.Context(), grant()); !errors.Is(err, errDown) {
 		t.Errorf("Begin error = %v, want the error of the observer", err)
 	}
@@ -185,9 +175,9 @@ func TestObserverFailureFailsRotate(t *testing.T) {
 			t.Errorf("Rotate(%s) = %+v, %v, want the error of the observer", name, got, err)
 		}
 	}
-	fails = false
+	s.fails = false
 	second := s.accepted("first token again", first.Token)
-	fails = true
+	s.fails = true
 	for _, client := range []string{"web", "other"} {
 		if err := s.Revoke(t.Context(), second.Token, client); !errors.Is(err, errDown) {
 			t.Errorf("Revoke by client %s: error = %v, want the error of the observer", client, err)
@@ -208,12 +198,7 @@ func TestEvents(t *testing.T) {
 	})
 	first := s.begin()
 	other := s.begin()
-	family := func(i refresh.Issued) gatehouse.Principal {
-		return gatehouse.Principal{
-			Kind: gatehouse.KindUser, Subject: "alice", Issuer: issuer, Tenant: "acme", Client: "web", Method: refresh.Method, Credential: i.Family.ID,
-			Scopes: i.Scopes, AuthTime: i.Family.AuthTime, Expires: i.Family.Expires,
-		}
-	}
+	family := func(i refresh.Issued) gatehouse.Principal { return principal(i, issuer) }
 	for _, test := range []struct {
 		name    string
 		request refresh.Request
@@ -258,12 +243,6 @@ func TestChangeEvents(t *testing.T) {
 	first := must(s.Begin(ctx, grant()))
 	second := s.begin()
 	s.begin()
-	family := func(i refresh.Issued) gatehouse.Principal {
-		return gatehouse.Principal{
-			Kind: gatehouse.KindUser, Subject: "alice", Tenant: "acme", Client: "web", Method: refresh.Method, Credential: i.Family.ID,
-			Scopes: i.Scopes, AuthTime: i.Family.AuthTime, Expires: i.Family.Expires,
-		}
-	}
 	attrs := func(client string, count int) []slog.Attr {
 		return []slog.Attr{slog.String(refresh.AttrSubject, "alice"), slog.String(refresh.AttrClient, client), slog.Int(refresh.AttrCount, count)}
 	}
@@ -275,7 +254,7 @@ func TestChangeEvents(t *testing.T) {
 		{"Begin", func() (err error) { _, err = s.Begin(ctx, grant()); return err }, gatehouse.Event{Type: refresh.EventBegun}},
 		{
 			"Revoke", func() error { return s.Revoke(ctx, first.Token, "web") },
-			gatehouse.Event{Type: refresh.EventRevocation, Principal: family(first), Credential: first.Family.ID, Attrs: attrs("web", 1)},
+			gatehouse.Event{Type: refresh.EventRevocation, Principal: principal(first, ""), Credential: first.Family.ID, Attrs: attrs("web", 1)},
 		},
 		{
 			"RevokeFamily", func() error { return s.RevokeFamily(ctx, "alice", second.Family.ID) },

@@ -109,7 +109,7 @@ func (q request) authenticate(authenticate ClientAuthenticator) (string, bool) {
 
 // publicClient accepts public clients only.
 func publicClient(r *http.Request) (string, error) {
-	if r.Header.Get("Authorization") != "" || r.PostForm.Has("client_secret") || r.PostForm.Has("client_assertion") {
+	if r.Header.Get("Authorization") != "" || r.PostForm.Get("client_secret") != "" || r.PostForm.Get("client_assertion") != "" {
 		return "", fmt.Errorf("%w: client credentials cannot be verified without a ClientAuthenticator", ErrInvalidClient)
 	}
 	return r.PostForm.Get("client_id"), nil

@@ -71,14 +71,8 @@ func TestRevokeFamily(t *testing.T) {
 	s.recorded()
 	s.rejected("revoked", issued.Token, refresh.ReasonRevoked)
 	for _, call := range [][2]string{
-		{"bob", other.Family.ID},
-		{"", other.Family.ID},
-		{"Alice", other.Family.ID},
-		{"web", other.Family.ID}, // the client
-		{"alice", ""},
-		{"alice", "x"},
-		{"alice", other.Family.ID + " "},
-		{"alice", string(other.Token.Reveal())},
+		{"bob", other.Family.ID}, {"", other.Family.ID}, {"Alice", other.Family.ID}, {"web", other.Family.ID}, // the client
+		{"alice", ""}, {"alice", "x"}, {"alice", other.Family.ID + " "}, {"alice", string(other.Token.Reveal())},
 	} {
 		err := s.RevokeFamily(t.Context(), call[0], call[1])
 		if _, unavailable := errors.AsType[*gatehouse.Error](err); unavailable || !errors.Is(err, refresh.ErrNotFound) {
@@ -102,10 +96,8 @@ func TestRevokeAll(t *testing.T) {
 	for n := range 1201 { // more than two batches
 		begin([]string{"alice", "carol"}[n%2], "app")
 	}
-	begin("alice", "phone")
 	begin("alice", "tv")
 	own := begin("bob", "web")
-	begin("bob", "phone")
 	begin("bob", "web")
 	for _, test := range []struct {
 		filter refresh.Filter
@@ -113,10 +105,8 @@ func TestRevokeAll(t *testing.T) {
 	}{
 		{refresh.Filter{Client: "app"}, 1201},
 		{refresh.Filter{Client: "app"}, 0},
-		{refresh.Filter{Client: "phone"}, 2},
 		{refresh.Filter{Subject: "alice"}, 1},
 		{refresh.Filter{Subject: "bob", Except: own}, 1},
-		{refresh.Filter{Subject: "bob"}, 1},
 	} {
 		if n, err := s.RevokeAll(t.Context(), test.filter); n != test.want || err != nil {
 			t.Errorf("RevokeAll(%+v) = %d, %v, want %d", test.filter, n, err, test.want)
@@ -141,20 +131,15 @@ func TestList(t *testing.T) {
 			}
 		}
 		list(refresh.Filter{Subject: "alice"}, issued[0].Family, issued[3].Family, issued[1].Family)
-		list(refresh.Filter{Subject: "alice", Client: "web"}, issued[0].Family, issued[3].Family)
-		list(refresh.Filter{Subject: "alice", Except: issued[3].Family.ID}, issued[0].Family, issued[1].Family)
+		list(refresh.Filter{Subject: "alice", Client: "web", Except: issued[3].Family.ID}, issued[0].Family)
 		list(refresh.Filter{Subject: "carol"})
 		for _, f := range []refresh.Filter{{}, {Client: "web"}, {Except: "x"}} {
 			if got, err := s.List(t.Context(), f); err == nil || got != nil {
 				t.Errorf("List(%+v) = %v, %v, want an error", f, got, err)
 			}
 		}
-		if err := s.RevokeFamily(t.Context(), "alice", issued[3].Family.ID); err != nil {
-			t.Fatal(err)
-		}
-		list(refresh.Filter{Subject: "alice"}, issued[0].Family, issued[1].Family)
 		pass(time.Hour - 4*time.Second) // the first family has expired
-		list(refresh.Filter{Subject: "alice"}, issued[1].Family)
+		list(refresh.Filter{Subject: "alice"}, issued[3].Family, issued[1].Family)
 	})
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,21 +120,17 @@ func TestUsedSuccessorEndsGracePeriod(t *testing.T) {
 
 // Covers RFC 6749 §5.2; RFC 9700 §4.14.2, §4.14.2 (rotation); ASVS 5.0 §10.4.5.
 func TestReuseRevokesFamily(t *testing.T) {
-	for _, order := range [][2]string{{"attacker", "user"}, {"user", "attacker"}} {
-		t.Run(order[0]+" first", func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newServer(t)
-				stolen := s.begin().Token
-				one := s.accepted(order[0], stolen)
-				pass(time.Hour)
-				one = s.accepted(order[0]+" again", one.Token)
-				pass(time.Hour)
-				s.rejected(order[1], stolen, refresh.ReasonReused)
-				s.rejected(order[0], one.Token, refresh.ReasonRevoked)
-				s.accepted("token of another family", s.begin().Token)
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) { // one of the two is the attacker
+		s := newServer(t)
+		stolen := s.begin().Token
+		one := s.accepted("first party", stolen)
+		pass(time.Hour)
+		one = s.accepted("first party, again", one.Token)
+		pass(time.Hour)
+		s.rejected("second party", stolen, refresh.ReasonReused)
+		s.rejected("first party", one.Token, refresh.ReasonRevoked)
+		s.accepted("token of another family", s.begin().Token)
+	})
 }
 
 // Covers RFC 6749 §10.4 (guess).
@@ -259,62 +254,6 @@ func TestConcurrentUseYieldsOneSuccessor(t *testing.T) {
 		}
 		s.recorded()
 		s.accepted("successor", results[0].Token)
-	}
-}
-
-func TestConcurrentUseWithoutGraceRevokesFamily(t *testing.T) {
-	for range 20 {
-		s := newServer(t, func(c *refresh.Config) { c.NoGrace = true })
-		first := s.begin()
-		var mu sync.Mutex
-		var successors []gatehouse.Secret
-		contract.Together(64, func(int) {
-			issued, err := s.rotate(first.Token)
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				successors = append(successors, issued.Token)
-			} else if err != refresh.ErrInvalidGrant {
-				t.Errorf("Rotate error = %v", err)
-			}
-		})
-		if len(successors) != 1 {
-			t.Fatalf("%d calls of Rotate succeeded, want 1", len(successors))
-		}
-		if got := s.recorded(); strings.Count(got, string(refresh.ReasonReused)) != 1 || strings.Count(got, string(refresh.ReasonRevoked)) != 62 {
-			t.Errorf("events = %q, want 1 of reuse and 62 of a revoked family", got)
-		}
-		s.rejected("successor", successors[0], refresh.ReasonRevoked)
-	}
-}
-
-func TestNoRotationAfterRevocation(t *testing.T) {
-	for range 20 {
-		s := newServer(t)
-		issued := s.begin()
-		revoked := make(chan struct{})
-		contract.Together(8, func(i int) {
-			if i == 0 {
-				if err := s.RevokeFamily(t.Context(), "alice", issued.Family.ID); err != nil {
-					t.Errorf("RevokeFamily error = %v", err)
-				}
-				close(revoked)
-				return
-			}
-			for after := 0; after < 3; {
-				late := false
-				select {
-				case <-revoked:
-					late = true
-					after++
-				default:
-				}
-				if _, err := s.rotate(issued.Token); late && err != refresh.ErrInvalidGrant || err != nil && err != refresh.ErrInvalidGrant {
-					t.Errorf("Rotate, after the revocation = %v: error = %v", late, err)
-					return
-				}
-			}
-		})
 	}
 }
 

@@ -12,23 +12,9 @@ import (
 
 const malformed = " is not one scope of RFC 6749, section 3.3"
 
-func catalogue(t *testing.T) *scopes.Catalogue {
-	t.Helper()
-	c, err := scopes.NewCatalogue(map[string]string{
-		"reports:write": "Write reports", "reports:read": "Read reports", "users:read": "List users",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 func TestCatalogue(t *testing.T) {
 	descriptions := map[string]string{"b": "B", "a": "A", "c": "C"}
-	c, err := scopes.NewCatalogue(descriptions)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := must(scopes.NewCatalogue(descriptions))
 	descriptions["d"], descriptions["a"] = "D", "changed" // the catalogue has a copy
 	c.Names()[0] = "x"                                    // the caller has a copy too
 	if got, want := c.Names(), []string{"a", "b", "c"}; !slices.Equal(got, want) {
@@ -70,7 +56,7 @@ func TestNewCatalogueErrors(t *testing.T) {
 }
 
 func TestCatalogueParse(t *testing.T) {
-	c := catalogue(t)
+	c := must(scopes.NewCatalogue(map[string]string{"reports:write": "Write reports", "reports:read": "Read reports", "users:read": "List users"}))
 	for _, test := range []struct{ s, want, err string }{
 		{"", "", ""},
 		{"reports:read", "reports:read", ""},

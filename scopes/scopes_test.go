@@ -17,43 +17,23 @@ import (
 	"github.com/gatehouse-go/gatehouse/scopes"
 )
 
-func set(t testing.TB, s string) gatehouse.Scopes {
-	t.Helper()
-	parsed, err := gatehouse.ParseScopes(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return parsed
-}
-
-func implications(t testing.TB, implied map[string][]string) scopes.Implications {
-	t.Helper()
-	i, err := scopes.NewImplications(implied)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return i
-}
+func set(s string) gatehouse.Scopes { return must(gatehouse.ParseScopes(s)) }
 
 // authorize calls a policy for a caller with scopes and roles.
-func authorize(t testing.TB, policy gatehouse.Policy, held string, roles ...string) error {
-	t.Helper()
-	r, err := gatehouse.NewRoles(roles...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return policy.Authorize(httptest.NewRequest("GET", "/", nil), gatehouse.Principal{Method: "jwt", Scopes: set(t, held), Roles: r})
+func authorize(policy gatehouse.Policy, held string, roles ...string) error {
+	p := gatehouse.Principal{Method: "jwt", Scopes: set(held), Roles: must(gatehouse.NewRoles(roles...))}
+	return policy.Authorize(httptest.NewRequest("GET", "/", nil), p)
 }
 
 // wantDecision checks that a policy allows a caller, or that its refusal and its
 // Scopes name exactly the needed scopes.
 func wantDecision(t testing.TB, name string, policy gatehouse.Policy, needed, held string, allowed bool) {
 	t.Helper()
-	want := set(t, needed)
+	want := set(needed)
 	if got := policy.(interface{ Scopes() gatehouse.Scopes }).Scopes(); got != want {
 		t.Errorf("%s(%q).Scopes = %q, want %q", name, needed, got, want)
 	}
-	err := authorize(t, policy, held)
+	err := authorize(policy, held)
 	if allowed {
 		if err != nil {
 			t.Errorf("%s(%q) for a caller with %q error = %v, want nil", name, needed, held, err)
@@ -62,7 +42,7 @@ func wantDecision(t testing.TB, name string, policy gatehouse.Policy, needed, he
 	}
 	e, ok := errors.AsType[*gatehouse.Error](err)
 	if !ok || e.Code != gatehouse.CodeInsufficientScope || e.Reason != scopes.ReasonMissing || e.Scopes != want ||
-		fmt.Sprint(e.Cause) != fmt.Sprintf("scopes: needs %q, has %q", want, set(t, held)) {
+		fmt.Sprint(e.Cause) != fmt.Sprintf("scopes: needs %q, has %q", want, set(held)) {
 		t.Errorf("%s(%q) for a caller with %q error = %v (%v), want insufficient_scope with %q", name, needed, held, err, errors.Unwrap(err), want)
 	}
 }
@@ -118,7 +98,7 @@ func TestHasRole(t *testing.T) {
 		names := append([]string(nil), test.names...)
 		policy := scopes.HasRole(names...)
 		names[0] = "viewer" // the policy has a copy
-		err := authorize(t, policy, "editor owner", test.held...)
+		err := authorize(policy, "editor owner", test.held...)
 		if test.allowed {
 			if err != nil {
 				t.Errorf("HasRole(%q) for a caller with %q error = %v, want nil", test.names, test.held, err)
@@ -134,7 +114,7 @@ func TestHasRole(t *testing.T) {
 }
 
 func TestPoliciesPanic(t *testing.T) {
-	i := implications(t, map[string][]string{"a": {"b"}})
+	i := must(scopes.NewImplications(map[string][]string{"a": {"b"}}))
 	for name, policy := range map[string]func(...string) gatehouse.Policy{
 		"All": scopes.All, "Any": scopes.Any, "implied All": i.All, "implied Any": i.Any,
 	} {
@@ -172,7 +152,7 @@ func TestImplications(t *testing.T) {
 		"audit:read": {"data:read"},
 		"idle":       {},
 	}
-	i := implications(t, implied)
+	i := must(scopes.NewImplications(implied))
 	implied["data:read"] = []string{"data:admin"} // i has a copy
 	implied["data:write"][0] = "everything"
 
@@ -200,13 +180,13 @@ func TestImplications(t *testing.T) {
 		wantDecision(t, "implied All", i.All(needed...), test.needed, test.held, test.all) // which names no implying scope
 		wantDecision(t, "implied Any", i.Any(needed...), test.needed, test.held, test.some)
 		for _, scope := range needed {
-			if got, want := i.Grants(set(t, test.held), scope), authorize(t, i.All(scope), test.held) == nil; got != want {
+			if got, want := i.Grants(set(test.held), scope), authorize(i.All(scope), test.held) == nil; got != want {
 				t.Errorf("Grants(%q, %q) = %t, want %t as All", test.held, scope, got, want)
 			}
 		}
 	}
 	wantDecision(t, "All", scopes.All("data:read"), "data:read", "data:write data:admin", false)
-	if (scopes.Implications{}).Grants(set(t, "data:write"), "data:read") || i.Grants(set(t, "a"), "") {
+	if (scopes.Implications{}).Grants(set("data:write"), "data:read") || i.Grants(set("a"), "") {
 		t.Error("Grants without an implication = true, want false")
 	}
 }
@@ -232,7 +212,7 @@ func TestNewImplicationsErrors(t *testing.T) {
 		}
 	}
 	for _, none := range []map[string][]string{nil, {}, {"a": nil}} {
-		if i, err := scopes.NewImplications(none); err != nil || i.Grants(set(t, "a"), "b") {
+		if i, err := scopes.NewImplications(none); err != nil || i.Grants(set("a"), "b") {
 			t.Errorf("NewImplications(%v) error = %v, want nil and no implication", none, err)
 		}
 	}
@@ -272,7 +252,7 @@ func TestImplicationsAreTransitive(t *testing.T) {
 		}
 		for i := range n {
 			for j := range n {
-				if want := i == j || implies[i][j]; !cyclic && got.Grants(set(t, name(i)), name(j)) != want {
+				if want := i == j || implies[i][j]; !cyclic && got.Grants(set(name(i)), name(j)) != want {
 					t.Fatalf("%v: Grants(%s, %s) = %t, want %t", implied, name(i), name(j), !want, want)
 				}
 			}
@@ -281,12 +261,9 @@ func TestImplicationsAreTransitive(t *testing.T) {
 }
 
 func TestPoliciesDoNotAllocate(t *testing.T) {
-	i := implications(t, map[string][]string{"data:write": {"data:read"}, "data:admin": {"data:write"}})
-	roles, err := gatehouse.NewRoles("editor", "owner", "viewer")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := gatehouse.Principal{Method: "jwt", Scopes: set(t, "a b c d data:write"), Roles: roles}
+	i := must(scopes.NewImplications(map[string][]string{"data:write": {"data:read"}, "data:admin": {"data:write"}}))
+	roles := must(gatehouse.NewRoles("editor", "owner", "viewer"))
+	p := gatehouse.Principal{Method: "jwt", Scopes: set("a b c d data:write"), Roles: roles}
 	r := httptest.NewRequest("GET", "/", nil)
 	for name, policy := range map[string]gatehouse.Policy{
 		"All": scopes.All("a", "d", "data:write"), "Any": scopes.Any("x", "y", "d"), "HasRole": scopes.HasRole("admin", "viewer"),
@@ -303,4 +280,11 @@ func TestPoliciesDoNotAllocate(t *testing.T) {
 	alloctest.AtMost(t, 0, func() { i.Grants(p.Scopes, "data:read") })
 	denied := scopes.All("x")
 	alloctest.AtMost(t, 2, func() { _ = denied.Authorize(r, p) })
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

@@ -19,13 +19,8 @@ import (
 	"github.com/gatehouse-go/gatehouse/stepup"
 )
 
-func caller(t *testing.T, authTime time.Time, claims string) gatehouse.Principal {
-	t.Helper()
-	c, err := gatehouse.NewClaims(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return gatehouse.Principal{Method: "jwt", Subject: "ada", AuthTime: authTime, Claims: c}
+func caller(authTime time.Time, claims string) gatehouse.Principal {
+	return gatehouse.Principal{Method: "jwt", Subject: "ada", AuthTime: authTime, Claims: must(gatehouse.NewClaims(claims))}
 }
 
 // Covers RFC 9470 §3 (code, max_age, acr_values, both), §6.1; ASVS 5.0 §10.3.4.
@@ -65,7 +60,7 @@ func TestRequire(t *testing.T) {
 			{"recent", both, ago(time.Minute), "{}", stepup.ReasonACR, `stepup: acr is ""`},
 			{"strong", both, ago(time.Hour), phr, stepup.ReasonAuthTime, "stepup: the login is 1h0m0s old"},
 		} {
-			err := stepup.Require(test.requirement).Authorize(nil, caller(t, test.authTime, test.claims))
+			err := stepup.Require(test.requirement).Authorize(nil, caller(test.authTime, test.claims))
 			if test.reason == "" {
 				if err != nil {
 					t.Errorf("%s: Authorize error = %v, want nil", test.name, err)
@@ -94,7 +89,7 @@ func TestRequireClonesValues(t *testing.T) {
 	values := []string{"phr"}
 	policy := stepup.Require(stepup.Requirement{ACRValues: values})
 	values[0] = "pwd"
-	if err := policy.Authorize(nil, caller(t, time.Time{}, `{"acr":"pwd"}`)); err == nil {
+	if err := policy.Authorize(nil, caller(time.Time{}, `{"acr":"pwd"}`)); err == nil {
 		t.Error("Authorize with a value that was set after Require = nil, want an error")
 	}
 }
@@ -135,10 +130,7 @@ func TestRequirePanics(t *testing.T) {
 //
 // Covers RFC 9470 §3 (code, both).
 func TestResponses(t *testing.T) {
-	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{session{}, tokens{}}, Realm: "acme", LoginURL: "/login"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{session{}, tokens{}}, Realm: "acme", LoginURL: "/login"}))
 	policy := stepup.Require(stepup.Requirement{MaxAge: 5 * time.Minute, ACRValues: []string{"phrh", "phr"}})
 	handler := gate.Handler(gatehouse.Require(policy)(http.NotFoundHandler()))
 	for _, test := range []struct {
@@ -188,10 +180,17 @@ func (tokens) Authenticate(*http.Request) (gatehouse.Proof, error) {
 
 func TestMaxAgeDoesNotAllocate(t *testing.T) {
 	policy := stepup.Require(stepup.Requirement{MaxAge: time.Hour})
-	p := caller(t, time.Now(), "{}")
+	p := caller(time.Now(), "{}")
 	alloctest.AtMost(t, 0, func() {
 		if err := policy.Authorize(nil, p); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

@@ -19,14 +19,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/tenant"
 )
 
-func space(t *testing.T, name string) tenant.Namespace {
-	t.Helper()
-	n, err := tenant.New(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
+func space(name string) tenant.Namespace { return must(tenant.New(name)) }
 
 // as returns the context of a caller.
 func as(t *testing.T, name string) context.Context {
@@ -34,12 +27,7 @@ func as(t *testing.T, name string) context.Context {
 }
 
 func jobOf(t *testing.T, name string) context.Context {
-	t.Helper()
-	ctx, err := tenant.Job(t.Context(), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ctx
+	return must(tenant.Job(t.Context(), name))
 }
 
 func TestNewRejectsNames(t *testing.T) {
@@ -66,11 +54,11 @@ func TestKey(t *testing.T) {
 		{"caf\u00e9", []string{"*\xff\x00"}, "t:caf%C3%A9:%2A%FF%00"},
 		{"..", []string{"."}, "t:%2E%2E:%2E"},
 	} {
-		if got := space(t, test.tenant).Key(test.parts...); got != test.want {
+		if got := space(test.tenant).Key(test.parts...); got != test.want {
 			t.Errorf("Key(%q, %q) = %s, want %s", test.tenant, test.parts, got, test.want)
 		}
 	}
-	wantPanic(t, "tenant: Namespace.Key: at least one part is required", func() { space(t, "a").Key() })
+	wantPanic(t, "tenant: Namespace.Key: at least one part is required", func() { space("a").Key() })
 	for _, f := range []func(){
 		func() { tenant.Namespace{}.Key("x") }, func() { tenant.Namespace{}.Owns("t::x") }, func() { _, _ = tenant.Namespace{}.Blob("x") },
 		func() { tenant.Namespace{}.Tenant() }, func() { tenant.Namespace{}.Index("x") },
@@ -101,7 +89,7 @@ func FuzzKey(f *testing.F) {
 }
 
 func TestBlobStaysInItsDirectory(t *testing.T) {
-	n := space(t, "a/..")
+	n := space("a/..")
 	for name, want := range map[string]string{
 		"x": "tenants/a%2F../x", "models/tuned.bin": "tenants/a%2F../models/tuned.bin",
 		"": "", ".": "", "..": "", "../b/x": "", "a/../../b": "", "/x": "", "x/": "", "a//b": "", `..\b`: "", "a\x00": "", strings.Repeat("x", 513): "",
@@ -110,20 +98,20 @@ func TestBlobStaysInItsDirectory(t *testing.T) {
 			t.Errorf("Blob(%q) = %q, %v, want %q", name, got, err, want)
 		}
 	}
-	if got, _ := space(t, "..").Blob("x"); got != "tenants/%2E%2E/x" {
+	if got, _ := space("..").Blob("x"); got != "tenants/%2E%2E/x" {
 		t.Errorf("Blob of the tenant .. = %s", got)
 	}
 }
 
 func TestIndexNamesAreDistinct(t *testing.T) {
-	if got := space(t, "acme").Index("docs"); got != "t-x2kpoqyerrsnvbd6c6iwx7m6y23yv75akfydgyyfkpk" { // products keep it
+	if got := space("acme").Index("docs"); got != "t-x2kpoqyerrsnvbd6c6iwx7m6y23yv75akfydgyyfkpk" { // products keep it
 		t.Errorf("Index = %s, want the name of before", got)
 	}
 	form, seen := regexp.MustCompile(`^t-[a-z2-7]{43}$`), make(map[string]bool)
 	for _, name := range []string{"acme", "ACME", "Acme", "ac", "globex"} {
 		for _, index := range []string{"docs", "Docs", "me:docs", ""} {
-			got := space(t, name).Index(index)
-			if !form.MatchString(got) || seen[got] || got != space(t, name).Index(index) {
+			got := space(name).Index(index)
+			if !form.MatchString(got) || seen[got] || got != space(name).Index(index) {
 				t.Errorf("Index(%q, %q) = %s", name, index, got)
 			}
 			seen[got] = true
@@ -268,29 +256,27 @@ func TestSeparatedStores(t *testing.T) {
 	}
 	for _, name := range []string{"acme", "globex"} {
 		ctx := jobOf(t, name)
-		value, err := values.Get(ctx, "k")
-		if err != nil || string(value) != name {
-			t.Errorf("Get as %s = %s, %v", name, value, err)
+		if value := must(values.Get(ctx, "k")); string(value) != name {
+			t.Errorf("Get as %s = %s", name, value)
 		}
-		r, err := blobs.Open(ctx, "b")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if text, _ := io.ReadAll(r); string(text) != name {
+		r := must(blobs.Open(ctx, "b"))
+		if text := must(io.ReadAll(r)); string(text) != name {
 			t.Errorf("Open as %s = %s", name, text)
 		}
 	}
-	for name, ctx := range map[string]context.Context{"no tenant": as(t, ""), "nothing": t.Context()} {
+	allFail := func(name string, ctx context.Context, want error) {
 		_, err1 := values.Get(ctx, "k")
 		_, err2 := blobs.Open(ctx, "b")
 		for _, err := range []error{
 			err1, err2, values.Set(ctx, "k", nil), values.Delete(ctx, "k"), blobs.Write(ctx, "b", strings.NewReader("")), blobs.Remove(ctx, "b"),
 		} {
-			if !errors.Is(err, tenant.ErrNone) {
-				t.Errorf("%s: error = %v, want ErrNone", name, err)
+			if !errors.Is(err, want) {
+				t.Errorf("%s: error = %v, want %v", name, err, want)
 			}
 		}
 	}
+	allFail("no tenant", as(t, ""), tenant.ErrNone)
+	allFail("nothing", t.Context(), tenant.ErrNone)
 	if _, err := blobs.Open(as(t, "acme"), "../globex/b"); err == nil {
 		t.Error("Open of another directory: no error")
 	}
@@ -300,15 +286,7 @@ func TestSeparatedStores(t *testing.T) {
 	}
 	m = nil // which fails
 	values, blobs = tenant.Separated(m), tenant.SeparatedBlobs(m)
-	_, err1 := values.Get(ctx, "k")
-	_, err2 := blobs.Open(ctx, "b")
-	for _, err := range []error{
-		err1, err2, values.Set(ctx, "k", nil), values.Delete(ctx, "k"), blobs.Write(ctx, "b", strings.NewReader("")), blobs.Remove(ctx, "b"),
-	} {
-		if !errors.Is(err, errDown) {
-			t.Errorf("with a store that fails: error = %v, want %v", err, errDown)
-		}
-	}
+	allFail("a store that fails", ctx, errDown)
 }
 
 func TestProtectQuotes(t *testing.T) {
@@ -319,4 +297,11 @@ func TestProtectQuotes(t *testing.T) {
 	for _, name := range []string{"", "a.", "\x00"} {
 		wantPanic(t, "is not a name", func() { tenant.Protect(name, "tenant") })
 	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

@@ -77,10 +77,7 @@ func (a *answer) Next(row []driver.Value) error {
 }
 
 func TestTxFails(t *testing.T) {
-	job, err := tenant.Job(t.Context(), "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
+	job := jobOf(t, "acme")
 	for answer, want := range map[string]string{"": "tenant: begin: ", "globex": "has changed the name of the tenant", "acme": "failed"} {
 		db := sql.OpenDB(database{answer: answer})
 		ran := false
@@ -100,7 +97,7 @@ func TestTxFails(t *testing.T) {
 	if err := tenant.Tx(t.Context(), sql.OpenDB(database{}), nil, func(*sql.Tx) error { return nil }); err == nil {
 		t.Error("Tx() without a tenant: error = nil, want one")
 	}
-	err = tenant.Tx(job, sql.OpenDB(database{answer: "acme", full: true}), nil, func(*sql.Tx) error { return nil })
+	err := tenant.Tx(job, sql.OpenDB(database{answer: "acme", full: true}), nil, func(*sql.Tx) error { return nil })
 	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != tenant.ReasonDatabaseUnavailable || !errors.Is(err, errDown) {
 		t.Errorf("Tx() that cannot be committed: error = %v, want a 503 for %v", err, errDown)
 	}

@@ -18,26 +18,17 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/tool"
 )
 
-func table(t *testing.T) *tool.Table {
-	t.Helper()
-	table, err := tool.New(tool.Config{
+func table() *tool.Table {
+	return must(tool.New(tool.Config{
 		Classes: map[string]tool.Class{"read": {Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes("data:read"), AllowUnrecorded: true}},
 		Tools:   []tool.Tool{{Name: "read", Class: "read", Arguments: tool.Args[readArguments]()}},
 		Facts:   agentkit.Facts,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return table
-}
-
-func newServer() *sdk.Server {
-	return sdk.NewServer(&sdk.Implementation{Name: "test", Version: "1"}, nil)
+	}))
 }
 
 func TestNewRefuses(t *testing.T) {
 	valid := func() mcp.Config {
-		return mcp.Config{Server: newServer(), Table: table(t), Origin: "https://tools.example.com"}
+		return mcp.Config{Server: newServer(), Table: table(), Origin: "https://tools.example.com"}
 	}
 	if _, err := mcp.New(valid()); err != nil {
 		t.Fatalf("New(valid) error = %v, want nil", err)
@@ -71,21 +62,13 @@ func TestMiswired(t *testing.T) {
 		return "", nil
 	}
 	mcp.AddTool(server, &sdk.Tool{Name: "read"}, run)
-	handler, err := mcp.New(mcp.Config{Server: server, Table: table(t), Origin: "https://tools.example.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	handler := must(mcp.New(mcp.Config{Server: server, Table: table(), Origin: "https://tools.example.com"}))
 	post := func(h http.Handler) int {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/mcp", strings.NewReader(callOf("read", `{"topic":"a"}`)))
-		r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer agent"}}
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
+		h.ServeHTTP(w, request(t.Context(), "", "agent", callOf("read", `{"topic":"a"}`)))
 		return w.Code
 	}
-	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{callers}, Realm: "tools"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	gate := newGate(gatehouse.Config{})
 	for name, h := range map[string]http.Handler{
 		"no gate": handler, "no gate behind Front": handler.Front(handler), "no Front": gate.Handler(handler),
 		"optional": handler.Front(gate.Optional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -106,8 +89,7 @@ func TestMiswired(t *testing.T) {
 	}
 	// The server behind Front, but not behind the handler.
 	w := httptest.NewRecorder()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":7,"method":"prompts/list"}`))
-	r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
+	r := request(t.Context(), "", "", `{"jsonrpc":"2.0","id":7,"method":"prompts/list"}`)
 	options := &sdk.StreamableHTTPOptions{Stateless: true, DisableLocalhostProtection: true}
 	handler.Front(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, options)).ServeHTTP(w, r)
 	if !strings.Contains(w.Body.String(), "not behind a gate") {
@@ -118,9 +100,7 @@ func TestMiswired(t *testing.T) {
 	mcp.AddTool(free, &sdk.Tool{Name: "read"}, run)
 	for want, server := range map[string]*sdk.Server{"not behind a gate": server, "not authorized": free} {
 		client, transport := sdk.NewInMemoryTransports()
-		if _, err := server.Connect(t.Context(), transport, nil); err != nil {
-			t.Fatal(err)
-		}
+		must(server.Connect(t.Context(), transport, nil))
 		session, err := sdk.NewClient(&sdk.Implementation{Name: "t", Version: "1"}, nil).Connect(t.Context(), client, nil)
 		if err == nil {
 			_, err = session.CallTool(t.Context(), &sdk.CallToolParams{Name: "read", Arguments: map[string]any{"topic": "a"}})
@@ -153,20 +133,16 @@ func TestOtherArguments(t *testing.T) {
 			return next(ctx, method, r)
 		}
 	})
-	handler, err := mcp.New(mcp.Config{Server: server, Table: table(t), Origin: "https://tools.example.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{callers}, Realm: "tools", ErrorBody: mcp.ErrorBody})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &service{Server: httptest.NewServer(handler.Front(gate.Handler(handler)))}
+	handler := must(mcp.New(mcp.Config{Server: server, Table: table(), Origin: "https://tools.example.com"}))
+	s := &service{Server: httptest.NewServer(handler.Front(newGate(gatehouse.Config{}).Handler(handler)))}
 	defer s.Close()
 	for _, renames = range []bool{false, true} {
 		if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`)); !strings.Contains(a.rpc.Error.Message, "other arguments") {
 			t.Errorf("POST: %s, want an error", a.body)
 		}
+	}
+	if a := s.post(t, "agent", callOf("read", `{"topic":"`+strings.Repeat("a", 4<<20)+`"}`)); a.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("POST of more than the default of MaxBody: %d %s, want 413", a.StatusCode, a.body)
 	}
 	if _, ok := mcp.CallFrom(t.Context()); ok {
 		t.Error("CallFrom(no call) = true, want false")

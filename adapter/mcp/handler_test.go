@@ -166,9 +166,7 @@ func TestApproval(t *testing.T) {
 	if again := s.post(t, "agent", callOf("run", `{"source":"x"}`)); again.rpc.Result.StructuredContent["approval"] != id {
 		t.Errorf("the same call again: %s, want the same approval", again.body)
 	}
-	if _, err := s.approvals.Decide(t.Context(), agentkit.Admin(), id, true, ""); err != nil {
-		t.Fatal(err)
-	}
+	must(s.approvals.Decide(t.Context(), agentkit.Admin(), id, true, ""))
 	if other := s.post(t, "agent", callOf("run", `{"source":"y"}`)); other.rpc.Result.StructuredContent["approval"] == nil {
 		t.Errorf("other arguments: %s, want another approval", other.body)
 	}
@@ -246,19 +244,9 @@ func TestStreamEndsWithCredential(t *testing.T) {
 	defer cancel()
 	text := ""
 	for lifetime := time.Second; !strings.Contains(text, "acknowledged"); lifetime *= 2 { // the credential can expire before the stream begins
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/mcp", strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header = http.Header{
-			"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer " + lifetime.String() + ":agent"},
-			"Mcp-Protocol-Version": {version}, "Mcp-Method": {"subscriptions/listen"},
-		}
+		r := request(ctx, s.URL, lifetime.String()+":agent", body, "Mcp-Protocol-Version", version, "Mcp-Method", "subscriptions/listen")
 		start := time.Now()
-		response, err := s.Client().Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+		response := must(s.Client().Do(r))
 		read, err := io.ReadAll(response.Body)
 		_ = response.Body.Close()
 		if text = string(read); err != nil || response.StatusCode != 200 {
@@ -284,17 +272,9 @@ func TestOtherRequests(t *testing.T) {
 		{http.MethodGet, "/mcp", "", 401, `{"error":"missing_credentials"`},
 		{http.MethodPost, "/other", "", 401, `{"error":"missing_credentials"`},
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), test.method, s.URL+test.path, http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if test.caller != "" {
-			r.Header.Set("Authorization", "Bearer "+test.caller)
-		}
-		response, err := s.Client().Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := request(t.Context(), s.URL, test.caller, "")
+		r.Method, r.URL.Path = test.method, test.path
+		response := must(s.Client().Do(r))
 		line, _ := bufio.NewReader(response.Body).ReadString('\n')
 		_ = response.Body.Close()
 		if response.StatusCode != test.want || !strings.HasPrefix(line, test.body) || test.want == 405 && response.Header.Get("Allow") != "POST" {
@@ -314,11 +294,10 @@ func TestNotifications(t *testing.T) {
 func TestErrorsOfTools(t *testing.T) {
 	s := start(t)
 	s.fail = func(context.Context) error { return errors.New("no such topic") }
-	if a := s.post(t, "agent", callOf("read", `{"topic":"a"}`)); a.StatusCode != 200 || !a.rpc.Result.IsError || !strings.Contains(a.body, "no such topic") {
-		t.Errorf("POST: %d %s, want a tool result with the error", a.StatusCode, a.body)
-	}
-	if a := s.post(t, "agent", callOf("read", `{"topic":"NaN"}`)); a.StatusCode != 200 || !a.rpc.Result.IsError || !strings.Contains(a.body, "cannot be encoded") {
-		t.Errorf("POST: %d %s, want a tool result with the error", a.StatusCode, a.body)
+	for topic, want := range map[string]string{"a": "no such topic", "NaN": "cannot be encoded"} {
+		if a := s.post(t, "agent", callOf("read", `{"topic":"`+topic+`"}`)); a.StatusCode != 200 || !a.rpc.Result.IsError || !strings.Contains(a.body, want) {
+			t.Errorf("POST: %d %s, want a tool result with %q", a.StatusCode, a.body, want)
+		}
 	}
 	denied := &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: gatehouse.ReasonPolicyRefused, Params: []gatehouse.Param{{Name: "why", Value: "late"}}}
 	s.fail = func(context.Context) error { return denied }
@@ -359,11 +338,7 @@ func TestCallEndsWithRequest(t *testing.T) {
 		close(ended)
 		return ctx.Err()
 	}
-	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/mcp", strings.NewReader(callOf("read", `{"topic":"a"},"_meta":`+meta)))
-	r.Header = http.Header{
-		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer agent"},
-		"Mcp-Protocol-Version": {version}, "Mcp-Method": {"tools/call"}, "Mcp-Name": {"read"},
-	}
+	r := request(ctx, "", "agent", callOf("read", `{"topic":"a"},"_meta":`+meta), "Mcp-Protocol-Version", version, "Mcp-Method", "tools/call", "Mcp-Name", "read")
 	w := httptest.NewRecorder()
 	s.Config.Handler.ServeHTTP(w, r)
 	select {
@@ -377,8 +352,7 @@ func TestCallEndsWithRequest(t *testing.T) {
 func TestWriteDeadline(t *testing.T) {
 	s := start(t)
 	for method, want := range map[string]bool{"subscriptions/listen": true, "tools/list": false} {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"`+method+`"}`))
-		r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Bearer agent"}}
+		r := request(t.Context(), "", "agent", `{"jsonrpc":"2.0","id":1,"method":"`+method+`"}`)
 		if got := agentkit.RemovesWriteDeadline(s.Config.Handler, r); got != want {
 			t.Errorf("%s removed the write deadline: %t, want %t", method, got, want)
 		}

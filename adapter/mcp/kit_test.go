@@ -33,6 +33,8 @@ var callers = agentkit.With(agentkit.Callers{
 	"narrow": agentkit.Caller("narrow", "data:read"),
 })
 
+func must[T any](value T, err error) T { return agentkit.Must(value, err) }
+
 func scopes(names ...string) gatehouse.Scopes { return agentkit.Scopes(names...) }
 
 // service is an MCP server behind a gate.
@@ -73,7 +75,7 @@ var readSchema = json.RawMessage(`{"type":"object","title":"Reading"}`)
 func start(t *testing.T) *service {
 	t.Helper()
 	s := &service{approvals: agentkit.Approvals("https://tools.example.com/approvals")}
-	table, err := tool.New(tool.Config{
+	table := must(tool.New(tool.Config{
 		Classes: map[string]tool.Class{
 			"read": {Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes("data:read")},
 			"run":  {Proof: tool.Proof{Kind: tool.OwnToken, Attested: true}, Scopes: scopes("data:read", "exec:run"), Approval: approval.Rule{Roles: agentkit.Roles("admin")}},
@@ -83,11 +85,8 @@ func start(t *testing.T) *service {
 			{Name: "run", Class: "run", Arguments: tool.Args[runArguments]()},
 		},
 		Approvals: s.approvals, Facts: agentkit.Facts, Observer: s,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := sdk.NewServer(&sdk.Implementation{Name: "test", Version: "1"}, nil)
+	}))
+	server := newServer()
 	mcp.AddTool(server, &sdk.Tool{Name: "read", Description: "reads", InputSchema: readSchema}, func(ctx context.Context, _ *tool.Call, in readArguments) (map[string]any, error) {
 		if in.Topic == "NaN" {
 			return map[string]any{"topic": math.NaN()}, nil
@@ -125,21 +124,12 @@ func start(t *testing.T) *service {
 	})
 	listener := httptest.NewUnstartedServer(nil)
 	origin := "http://" + listener.Listener.Addr().String()
-	handler, err := mcp.New(mcp.Config{Server: server, Table: table, Origin: origin, Origins: []string{"https://console.example.com", "https://Mixed.Example.com/", "HTTPS://ascii.example.com"}, MaxBody: 1 << 20, Observer: s})
-	if err != nil {
-		t.Fatal(err)
-	}
-	metadata, err := gatehouse.NewMetadata(gatehouse.ProtectedResource{Resource: origin + "/mcp", AuthorizationServers: []string{agentIssuer}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	gate, err := gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{callers}, Realm: "tools", Metadata: metadata, ErrorBody: mcp.ErrorBody, Observer: s,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := gate.Mux()
+	handler := must(mcp.New(mcp.Config{
+		Server: server, Table: table, Origin: origin, MaxBody: 1 << 20, Observer: s,
+		Origins: []string{"https://console.example.com", "https://Mixed.Example.com/", "HTTPS://ascii.example.com"},
+	}))
+	metadata := must(gatehouse.NewMetadata(gatehouse.ProtectedResource{Resource: origin + "/mcp", AuthorizationServers: []string{agentIssuer}}))
+	mux := newGate(gatehouse.Config{Metadata: metadata, Observer: s}).Mux()
 	mux.Handle("/mcp", handler, gatehouse.Authenticated)
 	mux.HandleFunc("/other", func(http.ResponseWriter, *http.Request) {}, gatehouse.Authenticated)
 	root := http.NewServeMux()
@@ -150,6 +140,16 @@ func start(t *testing.T) *service {
 	t.Cleanup(listener.Close)
 	s.Server = listener
 	return s
+}
+
+func newServer() *sdk.Server {
+	return sdk.NewServer(&sdk.Implementation{Name: "test", Version: "1"}, nil)
+}
+
+// newGate returns a gate for callers.
+func newGate(c gatehouse.Config) *gatehouse.Gate {
+	c.Authenticators, c.Realm, c.ErrorBody = []gatehouse.Authenticator{callers}, "tools", mcp.ErrorBody
+	return must(gatehouse.New(c))
 }
 
 // answer is the response to a POST.
@@ -178,13 +178,9 @@ type answer struct {
 	}
 }
 
-// send sends a message as a caller, with more headers in pairs.
-func (s *service) send(t *testing.T, caller, body string, headers ...string) *http.Response {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/mcp", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+// request returns a request with a message as a caller, with more headers in pairs.
+func request(ctx context.Context, url, caller, body string, headers ...string) *http.Request {
+	r := must(http.NewRequestWithContext(ctx, http.MethodPost, url+"/mcp", strings.NewReader(body)))
 	r.Host = "tools.example.com" // as of a reverse proxy on this machine
 	r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
 	if caller != "" {
@@ -193,10 +189,12 @@ func (s *service) send(t *testing.T, caller, body string, headers ...string) *ht
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
-	response, err := s.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return r
+}
+
+func (s *service) send(t *testing.T, caller, body string, headers ...string) *http.Response {
+	t.Helper()
+	response := must(s.Client().Do(request(t.Context(), s.URL, caller, body, headers...)))
 	t.Cleanup(func() { _ = response.Body.Close() })
 	return response
 }
@@ -205,11 +203,7 @@ func (s *service) send(t *testing.T, caller, body string, headers ...string) *ht
 func (s *service) post(t *testing.T, caller, body string, headers ...string) *answer {
 	t.Helper()
 	response := s.send(t, caller, body, headers...)
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &answer{Response: response, body: string(text)}
+	a := &answer{Response: response, body: string(must(io.ReadAll(response.Body)))}
 	message := a.body
 	if _, data, ok := strings.Cut(message, "data: "); ok {
 		message, _, _ = strings.Cut(data, "\n")
@@ -230,10 +224,7 @@ func (s *service) connect(t *testing.T, caller string) *sdk.ClientSession {
 	transport := &sdk.StreamableClientTransport{
 		Endpoint: s.URL + "/mcp", MaxRetries: -1, HTTPClient: &http.Client{Transport: agentkit.Bearer{Base: s.Client().Transport, Caller: caller}},
 	}
-	session, err := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil).Connect(t.Context(), transport, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	session := must(sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil).Connect(t.Context(), transport, nil))
 	t.Cleanup(func() { _ = session.Close() })
 	return session
 }

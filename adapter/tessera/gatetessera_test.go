@@ -36,14 +36,8 @@ func TestDecisionsAreEntries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signer, err := note.NewSigner(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	driver, err := posix.New(t.Context(), posix.Config{Path: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	signer := must(note.NewSigner(secret))
+	driver := must(posix.New(t.Context(), posix.Config{Path: t.TempDir()}))
 	options := tessera.NewAppendOptions().WithCheckpointSigner(signer).
 		WithBatching(256, 10*time.Millisecond).WithCheckpointInterval(100 * time.Millisecond)
 	appender, shutdown, reader, err := tessera.NewAppender(t.Context(), driver, options)
@@ -63,23 +57,11 @@ func TestDecisionsAreEntries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	recorder, err := audit.NewRecorder(trail, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "acme", Scopes: []string{"reports:read"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	issued, err := keys.Create(t.Context(), apikey.Request{Owner: "alice", Scopes: []string{"reports:read"}, Lifetime: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
+	recorder := must(audit.NewRecorder(trail, 0))
+	keys := must(apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "acme", Scopes: []string{"reports:read"}}))
+	issued := must(keys.Create(t.Context(), apikey.Request{Owner: "alice", Scopes: []string{"reports:read"}, Lifetime: time.Hour}))
 	key := string(issued.Secret.Reveal())
-	gate, err := gatehouse.New(gatehouse.Config{Observer: recorder, Authenticators: []gatehouse.Authenticator{keys}, Realm: "acme"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	gate := must(gatehouse.New(gatehouse.Config{Observer: recorder, Authenticators: []gatehouse.Authenticator{keys}, Realm: "acme"}))
 	api := gate.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	for _, credential := range []string{key[:len(key)-1], key, key} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
@@ -87,10 +69,7 @@ func TestDecisionsAreEntries(t *testing.T) {
 		api.ServeHTTP(httptest.NewRecorder(), r)
 	}
 
-	text, err := reader.ReadCheckpoint(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must(reader.ReadCheckpoint(t.Context()))
 	size, root := openCheckpoint(t, text, public)
 	if size != 3 {
 		t.Fatalf("the checkpoint signs %d entries, want 3", size)
@@ -99,14 +78,8 @@ func TestDecisionsAreEntries(t *testing.T) {
 	if len(entries) != 3 || !strings.Contains(entries[1], `"subject":"alice"`) || strings.Contains(strings.Join(entries, ""), key[:len(key)-1]) {
 		t.Errorf("entries = %q, want three, the second of alice, without credentials", entries)
 	}
-	builder, err := client.NewProofBuilder(t.Context(), uint64(size), reader.ReadTile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path, err := builder.InclusionProof(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	builder := must(client.NewProofBuilder(t.Context(), uint64(size), reader.ReadTile))
+	path := must(builder.InclusionProof(t.Context(), 1))
 	var proof tlog.RecordProof
 	for _, hash := range path {
 		proof = append(proof, tlog.Hash(hash))
@@ -123,10 +96,7 @@ func TestDecisionsAreEntries(t *testing.T) {
 // openCheckpoint opens a C2SP tlog-checkpoint.
 func openCheckpoint(t *testing.T, text []byte, key string) (size int64, root tlog.Hash) {
 	t.Helper()
-	verifier, err := note.NewVerifier(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	verifier := must(note.NewVerifier(key))
 	n, err := note.Open(text, note.VerifierList(verifier))
 	if err != nil {
 		t.Fatalf("note.Open(%s) error = %v", text, err)
@@ -135,22 +105,12 @@ func openCheckpoint(t *testing.T, text []byte, key string) (size int64, root tlo
 	if len(lines) != 4 || lines[0] != "api.example.com/audit" {
 		t.Fatalf("checkpoint = %q, want origin, size and root", n.Text)
 	}
-	size, err = strconv.ParseInt(lines[1], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if root, err = tlog.ParseHash(lines[2]); err != nil {
-		t.Fatal(err)
-	}
-	return size, root
+	return must(strconv.ParseInt(lines[1], 10, 64)), must(tlog.ParseHash(lines[2]))
 }
 
 func entriesOf(t *testing.T, reader tessera.LogReader, size int64) (entries []string) {
 	t.Helper()
-	data, err := reader.ReadEntryBundle(t.Context(), 0, layout.PartialTileSize(0, 0, uint64(size)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := must(reader.ReadEntryBundle(t.Context(), 0, layout.PartialTileSize(0, 0, uint64(size))))
 	var bundle api.EntryBundle
 	if err := bundle.UnmarshalText(data); err != nil {
 		t.Fatal(err)
@@ -189,10 +149,7 @@ func TestAppendFailsClosed(t *testing.T) {
 				}
 				return c.future
 			}
-			appender, err := gatetessera.New(gatetessera.Config{Add: add, Timeout: c.timeout})
-			if err != nil {
-				t.Fatal(err)
-			}
+			appender := must(gatetessera.New(gatetessera.Config{Add: add, Timeout: c.timeout}))
 			start := time.Now()
 			if err := appender.Append(c.ctx, []byte("{}")); !errors.Is(err, c.want) || time.Since(start) != c.after {
 				t.Errorf("%s: Append() error = %v after %v, want %v after %v", name, err, time.Since(start), c.want, c.after)
@@ -209,4 +166,11 @@ func TestNewReportsAllErrors(t *testing.T) {
 			t.Errorf("New() error = %v, want %q", err, want)
 		}
 	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

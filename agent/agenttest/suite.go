@@ -241,6 +241,11 @@ var rules = []rule{
 		}),
 	newRule("copies", "Records are copied in and out.",
 		func(s suite) {
+			unchanged := func() {
+				if got := s.find("a"); string(got.Details) != "x" {
+					s.Failf("Details = %q after changes of the caller, want x", got.Details)
+				}
+			}
 			details := []byte("x")
 			r, err := s.store.Register(s.Context(), "a", "acme", details)
 			s.NoError(err)
@@ -249,10 +254,10 @@ var rules = []rule{
 			records, err := s.store.List(s.Context(), "acme", "", 1)
 			s.NoError(err)
 			records[0].Details[0] = 'z'
+			unchanged()
+			s.register("a", "acme", "x").Details[0] = 'z'
 			s.decommission("acme", "a").Details[0] = 'z'
-			if got := s.find("a"); string(got.Details) != "x" {
-				s.Failf("Details = %q after changes of the caller, want x", got.Details)
-			}
+			unchanged()
 		}),
 	newRule("canceled context", "If the context is already done, a method changes nothing and returns an error.",
 		func(s suite) {

@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -60,12 +62,8 @@ func TestNewReportsAllErrors(t *testing.T) {
 
 // TestOnlyPersonsOfTheRuleDecide has each way to decide without being entitled.
 func TestOnlyPersonsOfTheRuleDecide(t *testing.T) {
-	operators := approval.Rule{Roles: roles(t, "operator", "admin")}
+	operators := approval.Rule{Roles: roles("operator", "admin")}
 	consent := approval.Rule{Consent: true}
-	with := func(p gatehouse.Principal, change func(p *gatehouse.Principal)) gatehouse.Principal {
-		change(&p)
-		return p
-	}
 	for _, test := range []struct {
 		name    string
 		call    approval.Call
@@ -73,28 +71,28 @@ func TestOnlyPersonsOfTheRuleDecide(t *testing.T) {
 		decider gatehouse.Principal
 		want    string
 	}{
-		{"operator", pay(`{}`), operators, person(t, "oscar", "operator"), ""},
-		{"admin", pay(`{}`), operators, person(t, "ada", "admin", "other"), ""},
-		{"no role", pay(`{}`), operators, person(t, "alice", "Operator", "oper"), "access_denied"},
+		{"operator", pay(`{}`), operators, person("oscar", "operator"), ""},
+		{"admin", pay(`{}`), operators, person("ada", "admin", "other"), ""},
+		{"no role", pay(`{}`), operators, person("alice", "Operator", "oper"), "access_denied"},
 		{"no caller", pay(`{}`), operators, gatehouse.Principal{}, "access_denied"},
-		{"the actor itself", pay(`{}`), operators, with(agent(), func(p *gatehouse.Principal) { p.Roles = roles(t, "operator") }), "access_denied"},
-		{"another agent", pay(`{}`), operators, with(agent(), func(p *gatehouse.Principal) { p.Subject, p.Roles = "helper-2", roles(t, "operator") }), "access_denied"},
-		{"the actor as a user", pay(`{}`), operators, with(person(t, "helper-1", "operator"), func(p *gatehouse.Principal) { p.Issuer = server }), "access_denied"},
-		{"a service", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Kind = gatehouse.KindService }), "access_denied"},
-		{"a delegated token", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) {
+		{"the actor itself", pay(`{}`), operators, with(agent(), func(p *gatehouse.Principal) { p.Roles = roles("operator") }), "access_denied"},
+		{"another agent", pay(`{}`), operators, with(agent(), func(p *gatehouse.Principal) { p.Subject, p.Roles = "helper-2", roles("operator") }), "access_denied"},
+		{"the actor as a user", pay(`{}`), operators, with(person("helper-1", "operator"), func(p *gatehouse.Principal) { p.Issuer = server }), "access_denied"},
+		{"a service", pay(`{}`), operators, with(person("oscar", "operator"), func(p *gatehouse.Principal) { p.Kind = gatehouse.KindService }), "access_denied"},
+		{"a delegated token", pay(`{}`), operators, with(person("oscar", "operator"), func(p *gatehouse.Principal) {
 			p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"})
 		}), "access_denied"},
-		{"another tenant", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Tenant = "umbrella" }), "not_found"},
-		{"no tenant", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Tenant = "" }), "access_denied"},
-		{"the subject of the call", profile(), operators, person(t, "alice", "operator"), "access_denied"},
-		{"the subject at another issuer", profile(), operators, with(person(t, "alice", "operator"), func(p *gatehouse.Principal) { p.Issuer = "https://b.example" }), ""},
-		{"no subject", pay(`{}`), operators, person(t, "", "operator"), "access_denied"},
-		{"no proof", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Method = "" }), "access_denied"},
-		{"no issuer", pay(`{}`), operators, with(person(t, "oscar", "operator"), func(p *gatehouse.Principal) { p.Issuer = "" }), ""},
-		{"consent", profile(), consent, person(t, "alice"), ""},
-		{"consent of another person", profile(), consent, person(t, "bob", "admin", "operator"), "access_denied"},
-		{"consent of another issuer", profile(), consent, with(person(t, "alice"), func(p *gatehouse.Principal) { p.Issuer = "https://b.example" }), "access_denied"},
-		{"consent by a delegated token", profile(), consent, with(person(t, "alice"), func(p *gatehouse.Principal) {
+		{"another tenant", pay(`{}`), operators, with(person("oscar", "operator"), func(p *gatehouse.Principal) { p.Tenant = "umbrella" }), "not_found"},
+		{"no tenant", pay(`{}`), operators, with(person("oscar", "operator"), func(p *gatehouse.Principal) { p.Tenant = "" }), "access_denied"},
+		{"the subject of the call", profile(), operators, person("alice", "operator"), "access_denied"},
+		{"the subject at another issuer", profile(), operators, with(person("alice", "operator"), func(p *gatehouse.Principal) { p.Issuer = "https://b.example" }), ""},
+		{"no subject", pay(`{}`), operators, person("", "operator"), "access_denied"},
+		{"no proof", pay(`{}`), operators, with(person("oscar", "operator"), func(p *gatehouse.Principal) { p.Method = "" }), "access_denied"},
+		{"no issuer", pay(`{}`), operators, with(person("oscar", "operator"), func(p *gatehouse.Principal) { p.Issuer = "" }), ""},
+		{"consent", profile(), consent, person("alice"), ""},
+		{"consent of another person", profile(), consent, person("bob", "admin", "operator"), "access_denied"},
+		{"consent of another issuer", profile(), consent, with(person("alice"), func(p *gatehouse.Principal) { p.Issuer = "https://b.example" }), "access_denied"},
+		{"consent by a delegated token", profile(), consent, with(person("alice"), func(p *gatehouse.Principal) {
 			p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"})
 		}), "access_denied"},
 		{"consent of an agent to itself", pay(`{}`), consent, agent(), "access_denied"},
@@ -132,36 +130,33 @@ func TestSeveralAdmins(t *testing.T) {
 		c.Observer = &seen
 		c.Decided = func(_ context.Context, a approval.Approval) error { decided = append(decided, a.Status()); return nil }
 	})
-	rule := approval.Rule{Roles: roles(t, "admin"), Count: 2}
+	rule := approval.Rule{Roles: roles("admin"), Count: 2}
 	asked := request(t, a, pay(`{"n":1}`), rule)
-	decide := func(name string, approve bool) (approval.Status, error) {
-		got, err := a.Decide(t.Context(), person(t, name, "admin"), asked.ID, approve, "")
-		return got.Status(), err
-	}
+	denied := request(t, a, pay(`{"n":2}`), rule)
 	for _, step := range []struct {
-		name              string
-		approve           bool
-		want, code, cause string
+		name        string
+		of          approval.Approval
+		approve     bool
+		want        approval.Status // of the zero approval: expired
+		code, cause string
 	}{
-		{"ada", true, "pending", "", "<nil>"},
-		{"ada", true, "expired", "approval_ended", "approval: the person has already decided"}, // the zero approval
-		{"ada", false, "expired", "approval_ended", "approval: the person has already decided"},
-		{"bea", true, "approved", "", "<nil>"},
-		{"cora", false, "expired", "approval_ended", "approval: decided, used or expired"},
+		{"ada", asked, true, approval.Pending, "", "<nil>"},
+		{"ada", asked, true, approval.Expired, "approval_ended", "approval: the person has already decided"},
+		{"ada", asked, false, approval.Expired, "approval_ended", "approval: the person has already decided"},
+		{"bea", asked, true, approval.Approved, "", "<nil>"},
+		{"cora", asked, false, approval.Expired, "approval_ended", "approval: decided, used or expired"},
+		{"ada", denied, true, approval.Pending, "", "<nil>"},
+		{"bea", denied, false, approval.Denied, "", "<nil>"},
 	} {
-		got, err := decide(step.name, step.approve)
-		if cause := fmt.Sprint(errors.Unwrap(err)); string(got) != step.want || codeOf(err) != step.code || cause != step.cause {
-			t.Errorf("Decide(%s, %v) = %s, %v with the cause %s, want %s, %q with %q", step.name, step.approve, got, err, cause, step.want, step.code, step.cause)
+		got, err := a.Decide(t.Context(), person(step.name, "admin"), step.of.ID, step.approve, "")
+		if cause := fmt.Sprint(errors.Unwrap(err)); got.Status() != step.want || codeOf(err) != step.code || cause != step.cause {
+			t.Errorf("Decide(%s, %v) = %s, %v with the cause %s, want %s, %q with %q", step.name, step.approve, got.Status(), err, cause, step.want, step.code, step.cause)
+		}
+		if _, approve := seen.last("approve"); approve != strconv.FormatBool(step.approve) {
+			t.Errorf("the event of Decide(%s, %v) has approve %s", step.name, step.approve, approve)
 		}
 	}
-	asked = request(t, a, pay(`{"n":2}`), rule)
-	if got, _ := decide("ada", true); got != approval.Pending {
-		t.Errorf("first approval: status = %s, want pending", got)
-	}
-	if got, _ := decide("bea", false); got != approval.Denied {
-		t.Errorf("one denial: status = %s, want denied", got)
-	}
-	if _, err := a.Claim(t.Context(), pay(`{"n":2}`), rule); !errors.Is(err, approval.ErrNotFound) {
+	if _, err := a.Claim(t.Context(), denied.Call, rule); !errors.Is(err, approval.ErrNotFound) {
 		t.Errorf("Claim after a denial error = %v, want %v", err, approval.ErrNotFound)
 	}
 	if diff := cmp.Diff([]approval.Status{approval.Approved, approval.Denied}, decided); diff != "" {
@@ -169,50 +164,16 @@ func TestSeveralAdmins(t *testing.T) {
 	}
 }
 
-// An approval is bound to the call and the rule, each part of them.
-func TestApprovalOfAnotherCallIsNoApproval(t *testing.T) {
-	a := newApprovals(t, nil)
-	rule := approval.Rule{Roles: roles(t, "operator")}
-	asked := request(t, a, pay(`{"n":1}`), rule)
-	if _, err := a.Decide(t.Context(), person(t, "oscar", "operator"), asked.ID, true, ""); err != nil {
-		t.Fatal(err)
-	}
-	for name, change := range map[string]func(c *approval.Call, r *approval.Rule){
-		"tenant":    func(c *approval.Call, _ *approval.Rule) { c.Tenant = "umbrella" },
-		"subject":   func(c *approval.Call, _ *approval.Rule) { c.Subject.Subject = "helper-2" },
-		"actor":     func(c *approval.Call, _ *approval.Rule) { c.Actor.Issuer = people },
-		"tool":      func(c *approval.Call, _ *approval.Rule) { c.Tool = "pay2" },
-		"version":   func(c *approval.Call, _ *approval.Rule) { c.Version = "2" },
-		"arguments": func(c *approval.Call, _ *approval.Rule) { c.Arguments = `{"n":2}` },
-		"spelling":  func(c *approval.Call, _ *approval.Rule) { c.Arguments = `{"n": 1}` },
-		"roles":     func(_ *approval.Call, r *approval.Rule) { r.Roles = roles(t, "admin") },
-		"count":     func(_ *approval.Call, r *approval.Rule) { r.Count = 2 },
-		"consent":   func(_ *approval.Call, r *approval.Rule) { *r = approval.Rule{Consent: true} },
-	} {
-		call, other := pay(`{"n":1}`), rule
-		change(&call, &other)
-		if got, err := a.Claim(t.Context(), call, other); !errors.Is(err, approval.ErrNotFound) {
-			t.Errorf("Claim with another %s = %+v, %v, want %v", name, got, err, approval.ErrNotFound)
-		}
-	}
-	if _, err := a.Claim(t.Context(), pay(`{"n":1}`), rule); err != nil {
-		t.Errorf("Claim error = %v, want nil", err)
-	}
-}
-
 // The digest is that of the canonical JSON of all fields.
 func TestDigest(t *testing.T) {
 	for _, a := range []approval.Approval{
 		{Call: profile(), Rule: approval.Rule{Consent: true}},
-		{Call: pay(`{"n":1}`), Rule: approval.Rule{Roles: roles(t, "admin", "operator", "\"x\""), Count: 3}},
+		{Call: pay(`{"n":1}`), Rule: approval.Rule{Roles: roles("admin", "operator", "\"x\""), Count: 3}},
 	} {
-		text, err := json.Marshal(map[string]any{
+		text := must(json.Marshal(map[string]any{
 			"tenant": a.Tenant, "subject": a.Subject.String(), "actor": a.Actor.String(), "tool": a.Tool, "version": a.Version, "arguments": json.RawMessage(a.Arguments),
 			"rule": map[string]any{"consent": a.Consent, "count": max(a.Count, 1), "roles": append([]string{}, slices.Collect(a.Roles.All())...)},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		}))
 		canonical, err := approval.Canonical(text)
 		if want := sha256.Sum256([]byte(canonical)); err != nil || a.Digest() != want {
 			t.Errorf("Digest() = %x, want %x, of %s, %v", a.Digest(), want, canonical, err)
@@ -269,10 +230,10 @@ func TestRequestRefusesMalformedCalls(t *testing.T) {
 	if got := a.MaxArguments(); got != 16 {
 		t.Errorf("MaxArguments() = %d, want 16", got)
 	}
-	request(t, a, pay(`{"a":"12345678"}`), approval.Rule{Roles: roles(t, "admin"), Count: 16}) // the largest
+	request(t, a, pay(`{"a":"12345678"}`), approval.Rule{Roles: roles("admin"), Count: 16}) // the largest
 	request(t, a, pay(`{}`), approval.Rule{Consent: true, Count: 1})
 	for _, wrong := range []approval.Rule{
-		{}, {Consent: true, Count: 2}, {Consent: true, Roles: roles(t, "admin")}, {Roles: roles(t, "admin"), Count: 17}, {Roles: roles(t, "admin"), Count: -1},
+		{}, {Consent: true, Count: 2}, {Consent: true, Roles: roles("admin")}, {Roles: roles("admin"), Count: 17}, {Roles: roles("admin"), Count: -1},
 	} {
 		if _, err := a.Request(t.Context(), pay(`{}`), wrong); codeOf(err) != "temporarily_unavailable" {
 			t.Errorf("Request with the rule %+v error = %v, want temporarily_unavailable", wrong, err)
@@ -282,18 +243,24 @@ func TestRequestRefusesMalformedCalls(t *testing.T) {
 
 // Neither many approvals nor large ones of one actor fill the store or a list.
 func TestOneActorCannotFlood(t *testing.T) {
-	for name, change := range map[string]func(*approval.Config){
-		"number": func(c *approval.Config) { c.MaxPending = 2 },
-		"size":   func(c *approval.Config) { c.MaxArguments, c.MaxPendingBytes = 15, 15 },
+	for name, test := range map[string]struct {
+		change func(*approval.Config)
+		fill   int // bytes of the arguments, with 14 others
+	}{
+		"number":          {func(c *approval.Config) { c.MaxPending = 2 }, 0},
+		"size":            {func(c *approval.Config) { c.MaxArguments, c.MaxPendingBytes = 29, 29 }, 0},
+		"size by default": {func(c *approval.Config) { c.MaxArguments = 16 << 20 }, 6 << 20},
 	} {
-		a := newApprovals(t, change)
-		rule := approval.Rule{Consent: true}
-		request(t, a, pay(`{"n":1}`), rule)
-		request(t, a, pay(`{"n":2}`), rule)
-		if _, err := a.Request(t.Context(), pay(`{"n":3}`), rule); codeOf(err) != "too_many_approvals" {
+		a, rule := newApprovals(t, test.change), approval.Rule{Consent: true}
+		call := func(n int) approval.Call {
+			return pay(fmt.Sprintf(`{"n":%d,"x":"%s"}`, n, strings.Repeat("a", test.fill)))
+		}
+		request(t, a, call(1), rule)
+		request(t, a, call(2), rule)
+		if _, err := a.Request(t.Context(), call(3), rule); codeOf(err) != "too_many_approvals" {
 			t.Errorf("%s: third Request error = %v, want too_many_approvals", name, err)
 		}
-		other := pay(`{"n":3}`)
+		other := call(3)
 		other.Actor.Subject = "helper-2"
 		request(t, a, other, rule)
 	}
@@ -302,14 +269,18 @@ func TestOneActorCannotFlood(t *testing.T) {
 // The approvals of an actor at its limit do not hide those of another from the list.
 func TestOneActorHidesNoOther(t *testing.T) {
 	a := newApprovals(t, nil)
-	rule := approval.Rule{Roles: roles(t, "operator")}
+	rule := approval.Rule{Roles: roles("operator")}
 	quiet := pay(`{}`)
 	quiet.Actor.Subject = "helper-2"
 	first := request(t, a, quiet, rule)
 	for n := range 100 {
 		request(t, a, pay(fmt.Sprintf(`{"n":%d}`, n)), rule)
 	}
-	listed, err := a.List(t.Context(), person(t, "oscar", "operator"))
+	_, err := a.Request(t.Context(), pay(`{"n":100}`), rule)
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != approval.CodeTooMany || e.RetryAfter != time.Minute {
+		t.Errorf("Request of one above the default of MaxPending error = %v, want %v after a minute", err, approval.CodeTooMany)
+	}
+	listed, err := a.List(t.Context(), person("oscar", "operator"))
 	if err != nil || len(listed) != 100 || !slices.ContainsFunc(listed, func(a approval.Approval) bool { return a.ID == first.ID }) {
 		t.Errorf("List() has %d approvals, %v, want 100 with that of the other actor", len(listed), err)
 	}
@@ -321,16 +292,16 @@ func TestListIsBounded(t *testing.T) {
 	call := pay(`{"a":"` + strings.Repeat("a", 128<<10) + `"}`)
 	for _, actor := range []string{"helper-1", "helper-2"} {
 		call.Actor.Subject = actor
-		request(t, a, call, approval.Rule{Roles: roles(t, "operator")})
+		request(t, a, call, approval.Rule{Roles: roles("operator")})
 	}
-	listed, err := a.List(t.Context(), person(t, "oscar", "operator"))
+	listed, err := a.List(t.Context(), person("oscar", "operator"))
 	if err != nil || len(listed) != 2 || listed[0].Arguments != "" || listed[1].Arguments != "" {
 		t.Fatalf("List() has %d approvals, %v, want both without their arguments", len(listed), err)
 	}
 	if text, err := json.Marshal(listed[0]); err != nil || !strings.Contains(string(text), `"arguments":null`) {
 		t.Errorf("Marshal of a listed approval = %s, %v, want the arguments null", text, err)
 	}
-	page := exchange{method: "GET", path: "/approvals", caller: person(t, "oscar", "operator")}.do(a).Body.String()
+	page := exchange{method: "GET", path: "/approvals", caller: person("oscar", "operator")}.do(a).Body.String()
 	if strings.Count(page, "The arguments are long.") != 2 {
 		t.Errorf("the page does not say that the arguments are long:\n%.2000s", page)
 	}
@@ -340,17 +311,18 @@ func TestAskingAgainAfterDenial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, again := range []bool{false, true} {
 			a := newApprovals(t, func(c *approval.Config) { c.AllowAskingAgain = again })
-			rule := approval.Rule{Roles: roles(t, "operator")}
+			rule := approval.Rule{Roles: roles("operator")}
 			first := request(t, a, pay(`{}`), rule)
-			if _, err := a.Decide(t.Context(), person(t, "oscar", "operator"), first.ID, false, ""); err != nil {
-				t.Fatal(err)
-			}
+			decide(a, person("oscar", "operator"), first.ID, false)
 			second := request(t, a, pay(`{}`), rule)
 			if (second.ID != first.ID) != again || (second.Status() == approval.Pending) != again {
 				t.Errorf("AllowAskingAgain = %v: second Request = %s, %s", again, second.ID, second.Status())
 			}
-			if e := a.Required(second); (e.Reason == approval.ReasonRequired) != again {
-				t.Errorf("AllowAskingAgain = %v: reason = %s", again, e.Reason)
+			want := []gatehouse.Param{
+				{Name: "approval", Value: second.ID}, {Name: "url", Value: server + "/approvals/" + second.ID}, {Name: "expires", Value: second.Expires.Format(time.RFC3339)},
+			}
+			if e := a.Required(second); (e.Reason == approval.ReasonRequired) != again || !slices.Equal(e.Params, want) || e.Level != slog.LevelInfo {
+				t.Errorf("AllowAskingAgain = %v: Required = %s, %v at the level %v, want %v", again, e.Reason, e.Params, e.Level, want)
 			}
 			time.Sleep(10 * time.Minute)
 			if third := request(t, a, pay(`{}`), rule); third.Status() != approval.Pending || third.ID == second.ID {
@@ -364,11 +336,7 @@ func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newApprovals(t, nil)
 		asked := request(t, a, profile(), approval.Rule{Consent: true})
-		time.AfterFunc(90*time.Second, func() {
-			if _, err := a.Decide(context.Background(), person(t, "alice"), asked.ID, true, ""); err != nil {
-				t.Error(err)
-			}
-		})
+		time.AfterFunc(90*time.Second, func() { decide(a, person("alice"), asked.ID, true) })
 		short, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if _, err := a.Wait(short, "acme", asked.ID); !errors.Is(err, context.DeadlineExceeded) {
@@ -416,23 +384,21 @@ func TestHooksAndFailures(t *testing.T) {
 	if e, hook := seen.last("hook"); e.Type != approval.EventHookFailed || hook != "requested" || !errors.Is(e.Cause, failing) {
 		t.Errorf("event = %+v, want %q", e, approval.EventHookFailed)
 	}
-	if _, err := a.Decide(t.Context(), person(t, "alice"), first.ID, true, strings.Repeat("x", 2001)); codeOf(err) != "invalid_request" {
-		t.Errorf("Decide with a long reason error = %v, want invalid_request", err)
-	}
-	if _, err := a.Decide(t.Context(), person(t, "alice"), first.ID, true, "\xff"); codeOf(err) != "invalid_request" {
-		t.Errorf("Decide with a malformed reason error = %v, want invalid_request", err)
+	for _, reason := range []string{strings.Repeat("x", 2001), "\xff"} {
+		if _, err := a.Decide(t.Context(), person("alice"), first.ID, true, reason); codeOf(err) != "invalid_request" {
+			t.Errorf("Decide with the reason %.10q error = %v, want invalid_request", reason, err)
+		}
 	}
 
 	// What the observer cannot record is refused.
 	seen.fail = errors.New("full")
-	if _, err := a.Decide(t.Context(), person(t, "alice"), first.ID, true, ""); codeOf(err) != "temporarily_unavailable" {
-		t.Errorf("Decide with an observer that fails error = %v, want temporarily_unavailable", err)
-	}
-	if _, err := a.Claim(t.Context(), profile(), rule); codeOf(err) != "temporarily_unavailable" {
-		t.Errorf("Claim with an observer that fails error = %v, want temporarily_unavailable", err)
-	}
-	if _, err := a.Request(t.Context(), pay(`{}`), rule); codeOf(err) != "temporarily_unavailable" {
-		t.Errorf("Request with an observer that fails error = %v, want temporarily_unavailable", err)
+	_, decideErr := a.Decide(t.Context(), person("alice"), first.ID, true, "")
+	_, claimErr := a.Claim(t.Context(), profile(), rule)
+	_, requestErr := a.Request(t.Context(), pay(`{}`), rule)
+	for name, err := range map[string]error{"Decide": decideErr, "Claim": claimErr, "Request": requestErr} {
+		if codeOf(err) != "temporarily_unavailable" {
+			t.Errorf("%s with an observer that fails error = %v, want temporarily_unavailable", name, err)
+		}
 	}
 	seen.fail = nil
 	if _, err := a.Claim(t.Context(), profile(), rule); !errors.Is(err, approval.ErrNotFound) {
@@ -448,24 +414,17 @@ func TestHooksAndFailures(t *testing.T) {
 }
 
 func TestStoreFailureIsUnavailable(t *testing.T) {
-	a := newApprovals(t, func(c *approval.Config) { c.Store = failing{} })
+	a := newApprovals(t, func(c *approval.Config) { c.Store = &store{err: errDown} })
 	if _, err := a.Find(t.Context(), "", "a"); !errors.Is(err, approval.ErrNotFound) {
 		t.Errorf("Find without a tenant error = %v, want %v without a call of the store", err, approval.ErrNotFound)
 	}
-	for name, err := range map[string]error{
-		"Request": func() error {
-			_, err := a.Request(t.Context(), pay(`{"n":1}`), approval.Rule{Consent: true})
-			return err
-		}(),
-		"Decide": func() error { _, err := a.Decide(t.Context(), person(t, "alice"), "a", true, ""); return err }(),
-		"Claim": func() error {
-			_, err := a.Claim(t.Context(), profile(), approval.Rule{Consent: true})
-			return err
-		}(),
-		"Find": func() error { _, err := a.Find(t.Context(), "acme", "a"); return err }(),
-		"Wait": func() error { _, err := a.Wait(t.Context(), "acme", "a"); return err }(),
-		"List": func() error { _, err := a.List(t.Context(), person(t, "alice")); return err }(),
-	} {
+	_, requestErr := a.Request(t.Context(), profile(), approval.Rule{Consent: true})
+	_, decideErr := a.Decide(t.Context(), person("alice"), "a", true, "")
+	_, claimErr := a.Claim(t.Context(), profile(), approval.Rule{Consent: true})
+	_, findErr := a.Find(t.Context(), "acme", "a")
+	_, waitErr := a.Wait(t.Context(), "acme", "a")
+	_, listErr := a.List(t.Context(), person("alice"))
+	for name, err := range map[string]error{"Request": requestErr, "Decide": decideErr, "Claim": claimErr, "Find": findErr, "Wait": waitErr, "List": listErr} {
 		e, ok := errors.AsType[*gatehouse.Error](err)
 		if !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || e.Reason != approval.ReasonUnavailable || !errors.Is(err, errDown) {
 			t.Errorf("%s with a store that fails error = %v, want a 503 with the cause", name, err)
@@ -478,22 +437,17 @@ func TestWrongClaimIsUnavailable(t *testing.T) {
 	rule := approval.Rule{Consent: true}
 	a := newApprovals(t, nil)
 	asked := request(t, a, profile(), rule)
-	if _, err := a.Decide(t.Context(), person(t, "alice"), asked.ID, true, ""); err != nil {
-		t.Fatal(err)
-	}
-	right, err := a.Claim(t.Context(), profile(), rule)
-	if err != nil {
-		t.Fatal(err)
-	}
+	decide(a, person("alice"), asked.ID, true)
+	right := must(a.Claim(t.Context(), profile(), rule))
 	for name, change := range map[string]func(*approval.Approval){
 		"right":        func(*approval.Approval) {},
 		"another call": func(a *approval.Approval) { a.Call.Arguments = `{"display_name":"B"}` },
-		"another rule": func(a *approval.Approval) { a.Rule.Roles, a.Rule.Consent = roles(t, "operator"), false },
+		"another rule": func(a *approval.Approval) { a.Rule.Roles, a.Rule.Consent = roles("operator"), false },
 		"not claimed":  func(a *approval.Approval) { a.Used = time.Time{} },
 	} {
 		claimed := right
 		change(&claimed)
-		a := newApprovals(t, func(c *approval.Config) { c.Store = wrong{claimed: claimed} })
+		a := newApprovals(t, func(c *approval.Config) { c.Store = &store{err: errDown, answer: &claimed} })
 		if _, err := a.Request(t.Context(), profile(), rule); (err == nil) != (name != "another call") || err != nil && codeOf(err) != "temporarily_unavailable" {
 			t.Errorf("%s: Request error = %v", name, err)
 		}

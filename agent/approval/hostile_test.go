@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"html"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -30,23 +32,17 @@ var tag = regexp.MustCompile(`<[^>]*>`)
 // comes from outside.
 func TestHostileTextIsShownAsEscapes(t *testing.T) {
 	a := newApprovals(t, nil)
-	alice := person(t, "alice")
+	alice := person("alice")
 	for _, text := range hostile {
 		for _, form := range []string{`{%[1]s:1}`, `{"text":%[1]s}`, `{"deep":{"list":[%[1]s]}}`} {
-			quoted, err := json.Marshal(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			call := profile()
-			if call.Arguments, err = approval.Canonical(fmt.Appendf(nil, form, quoted)); err != nil {
-				t.Fatal(err)
-			}
+			call := profileWith(fmt.Sprintf(form, quotedOf(text)))
 			call.Tool = strings.Map(func(r rune) rune {
 				if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
 					return -1
 				}
 				return r
 			}, text) + "."
+			call.Version = call.Tool
 			asked := request(t, a, call, approval.Rule{Consent: true})
 			list := exchange{method: "GET", path: "/approvals", caller: alice}.do(a).Body.String()
 			if w := postForm("/approvals/"+asked.ID, alice, map[string][]string{"decision": {"deny"}, "reason": {text}}).do(a); w.Code != 303 {
@@ -83,10 +79,7 @@ func TestHostileTextIsShownAsEscapes(t *testing.T) {
 		"a\nb": "a<b class=\"esc lf\">\\n</b>\nb", "\ufffd": "\ufffd", "<": "&lt;",
 		"\u2800": `<b class="esc">\u2800</b>`, "e\u0301\u0301\u0301": "e\u0301\u0301\u0301", "e\u0301\u0301\u0301\u0301": "e\u0301\u0301\u0301" + `<b class="esc">\u0301</b>`,
 	} {
-		call := profile()
-		quoted := quotedOf(text)
-		call.Arguments, _ = approval.Canonical([]byte(`{"text":` + string(quoted) + `}`))
-		asked := request(t, a, call, approval.Rule{Consent: true})
+		asked := request(t, a, profileWith(`{"text":`+string(quotedOf(text))+`}`), approval.Rule{Consent: true})
 		if body := (exchange{method: "GET", path: "/approvals/" + asked.ID, caller: alice}).do(a).Body.String(); !strings.Contains(body, `<pre>`+want+`</pre>`) {
 			t.Errorf("the page of %q does not show %q", text, want)
 		}
@@ -96,37 +89,24 @@ func TestHostileTextIsShownAsEscapes(t *testing.T) {
 // The list shows the beginning of long arguments, up to a whole character.
 func TestPreviewEndsWithACharacter(t *testing.T) {
 	a := newApprovals(t, nil)
-	call := profile()
-	call.Arguments = `{"texts":"` + strings.Repeat("☂", 100) + `"}`
-	request(t, a, call, approval.Rule{Consent: true})
-	if list := (exchange{method: "GET", path: "/approvals", caller: person(t, "alice")}).do(a).Body.String(); !strings.Contains(list, "☂…") {
+	request(t, a, profileWith(`{"texts":"`+strings.Repeat("☂", 100)+`"}`), approval.Rule{Consent: true})
+	if list := (exchange{method: "GET", path: "/approvals", caller: person("alice")}).do(a).Body.String(); !strings.Contains(list, "☂…") {
 		t.Errorf("the list does not show the beginning of the arguments: %s", list)
 	}
 }
 
-func quotedOf(s string) []byte {
-	text, err := json.Marshal(s)
-	if err != nil {
-		panic(err)
-	}
-	return text
-}
+func quotedOf(s string) []byte { return must(json.Marshal(s)) }
 
 // Ten megabytes are shown in parts, each of them small.
 func TestLongArgumentsAreShownInParts(t *testing.T) {
 	a := newApprovals(t, func(c *approval.Config) { c.MaxArguments = 16 << 20 })
-	alice := person(t, "alice")
-	call := profile()
+	alice := person("alice")
 	size := 10 << 20
 	if racetest.Enabled {
 		size = 1 << 20 // the detector makes it ten times slower
 	}
 	text := strings.Repeat("0123456789 <\u202e>☂ ", size/20) + "THE END"
-	var err error
-	if call.Arguments, err = approval.Canonical([]byte(`{"a":[1,2,3],"b":` + string(quotedOf(text)) + `,"c":"LAST"}`)); err != nil {
-		t.Fatal(err)
-	}
-	asked := request(t, a, call, approval.Rule{Consent: true})
+	asked := request(t, a, profileWith(`{"a":[1,2,3],"b":`+string(quotedOf(text))+`,"c":"LAST"}`), approval.Rule{Consent: true})
 	get := func(part string) string {
 		body := (exchange{method: "GET", path: "/approvals/" + asked.ID + part, caller: alice}).do(a).Body.String()
 		if len(body) > 1<<20 {
@@ -138,6 +118,15 @@ func TestLongArgumentsAreShownInParts(t *testing.T) {
 	count := regexp.MustCompile(`You see part 1 of (\d+)`).FindStringSubmatch(first)
 	if count == nil || strings.Contains(first, "THE END") {
 		t.Fatalf("the first part does not say how many there are:\n%.2000s", first)
+	}
+	for part, links := range map[string][]string{"": {"2"}, "?part=-1": {"2"}, "?part=2": {"1", "3"}, "?part=" + count[1]: {fmt.Sprint(must(strconv.Atoi(count[1])) - 1)}} {
+		var got []string
+		for _, link := range regexp.MustCompile(`\?part=(\d+)"`).FindAllStringSubmatch(get(part), -1) {
+			got = append(got, link[1])
+		}
+		if !slices.Equal(got, links) {
+			t.Errorf("part %q has links to the parts %q, want %q", part, got, links)
+		}
 	}
 	if last := get("?part=" + count[1]); !strings.Contains(last, "THE END") || !strings.Contains(last, "LAST") {
 		t.Error("the last part lacks the end")
@@ -151,8 +140,7 @@ func TestLongArgumentsAreShownInParts(t *testing.T) {
 
 	// Every character is in one of the parts, in order.
 	short := strings.Repeat("☂é1<", 20_000)
-	call.Arguments, _ = approval.Canonical([]byte(`{"a":` + string(quotedOf(short)) + `}`))
-	asked = request(t, a, call, approval.Rule{Consent: true})
+	asked = request(t, a, profileWith(`{"a":`+string(quotedOf(short))+`}`), approval.Rule{Consent: true})
 	var shown strings.Builder
 	for part := 1; part <= (len(short)+16<<10-1)/(16<<10); part++ {
 		match := regexp.MustCompile(`(?s)<pre>(.*?)</pre>`).FindStringSubmatch(get(fmt.Sprint("?part=", part)))
@@ -166,46 +154,34 @@ func TestLongArgumentsAreShownInParts(t *testing.T) {
 	}
 }
 
+// An agent and a person with one name at two issuers are not the same.
+func TestPageTellsNamesakesApart(t *testing.T) {
+	a := newApprovals(t, nil)
+	call := profile()
+	call.Subject.Subject = call.Actor.Subject
+	asked := request(t, a, call, approval.Rule{Consent: true})
+	page := (exchange{method: "GET", path: "/approvals/" + asked.ID, caller: person(call.Subject.Subject)}).do(a).Body.String()
+	if !strings.Contains(page, "<dt>For</dt>") || !strings.Contains(page, people) {
+		t.Errorf("the page does not say for whom the call is:\n%s", page)
+	}
+}
+
 func TestArgumentsWithManyMembers(t *testing.T) {
 	a := newApprovals(t, nil)
-	alice := person(t, "alice")
-	for name, text := range map[string]string{
-		"none": `{}`, "many": `{` + manyMembers(200) + `}`, "long name": `{"` + strings.Repeat("n", 1000) + `":1}`, "empty name": `{"":"value"}`,
-		"empty text": `{"a":""}`,
+	many := make(map[string]int)
+	for i := range 200 {
+		many[fmt.Sprint("n", i)] = 1
+	}
+	for name, test := range map[string]struct{ arguments, want string }{
+		"none": {`{}`, "without arguments"}, "many": {string(must(json.Marshal(many))), "&#34;n199&#34;: 1"}, "empty name": {`{"":"value"}`, "&#34;&#34;: &#34;value&#34;"},
+		"long name": {`{"` + strings.Repeat("n", 1000) + `":1}`, strings.Repeat("n", 1000)}, "empty text": {`{"a":""}`, "&#34;&#34;</pre>"},
 	} {
-		call := profile()
-		var err error
-		if call.Arguments, err = approval.Canonical([]byte(text)); err != nil {
-			t.Fatal(err)
-		}
-		asked := request(t, a, call, approval.Rule{Consent: true})
-		body := (exchange{method: "GET", path: "/approvals/" + asked.ID, caller: alice}).do(a).Body.String()
-		want := map[string]string{
-			"none": "without arguments", "many": "&#34;n199&#34;: 1", "long name": strings.Repeat("n", 1000), "empty name": "&#34;&#34;: &#34;value&#34;", "empty text": "&#34;&#34;</pre>",
-		}[name]
-		if !strings.Contains(body, want) {
-			t.Errorf("%s: the page does not show %q:\n%s", name, want, body)
+		asked := request(t, a, profileWith(test.arguments), approval.Rule{Consent: true})
+		body := (exchange{method: "GET", path: "/approvals/" + asked.ID, caller: person("alice")}).do(a).Body.String()
+		if !strings.Contains(body, test.want) {
+			t.Errorf("%s: the page does not show %q:\n%s", name, test.want, body)
 		}
 	}
-}
-
-func manyMembers(n int) string {
-	members := make([]string, n)
-	for i := range members {
-		members[i] = fmt.Sprintf(`"n%d":1`, i)
-	}
-	return strings.Join(members, ",")
-}
-
-// hangsUp is a store whose caller hangs up when the change is made.
-type hangsUp struct {
-	approval.Store
-	cancel func()
-}
-
-func (h hangsUp) Decide(ctx context.Context, tenant, id string, d approval.Decision) (approval.Approval, bool, error) {
-	defer h.cancel()
-	return h.Store.Decide(ctx, tenant, id, d)
 }
 
 // A decision is recorded also if its decider hangs up at once.
@@ -213,11 +189,11 @@ func TestDecisionOfACallerThatHangsUpIsRecorded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	a := newApprovals(t, func(c *approval.Config) {
-		c.Store = hangsUp{approval.NewMemory(0), cancel}
+		c.Store = &store{Store: approval.NewMemory(0), after: cancel}
 		c.Observer = gatehouse.ObserverFunc(func(ctx context.Context, _ gatehouse.Event) error { return ctx.Err() })
 	})
 	asked := request(t, a, profile(), approval.Rule{Consent: true})
-	if _, err := a.Decide(ctx, person(t, "alice"), asked.ID, true, ""); err != nil {
+	if _, err := a.Decide(ctx, person("alice"), asked.ID, true, ""); err != nil {
 		t.Errorf("Decide error = %v, want nil", err)
 	}
 }

@@ -50,56 +50,80 @@ func (e *events) last(attr string) (gatehouse.Event, string) {
 
 func newApprovals(t *testing.T, change func(c *approval.Config)) *approval.Approvals {
 	t.Helper()
-	config := approval.Config{Store: wrapping{approval.NewMemory(0)}, URL: server + "/approvals"}
+	config := approval.Config{Store: &store{Store: approval.NewMemory(0)}, URL: server + "/approvals"}
 	if change != nil {
 		change(&config)
 	}
-	a, err := approval.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+	return must(approval.New(config))
 }
 
-// wrapping is a store whose errors have others as their cause.
-type wrapping struct{ approval.Store }
+// store is a store whose calls can fail, and whose errors have others as their cause.
+type store struct {
+	approval.Store
+	err    error
+	answer *approval.Approval // to Request and Claim
+	after  func()             // a decision
+}
 
-func wrap(err error) error {
+var errDown = errors.New("down")
+
+func (s *store) call(f func() (approval.Approval, error)) (approval.Approval, error) {
+	switch {
+	case s.answer != nil:
+		return *s.answer, nil
+	case s.err != nil:
+		return approval.Approval{}, s.err
+	}
+	a, err := f()
 	if err != nil {
 		err = fmt.Errorf("store: %w", err)
 	}
-	return err
+	return a, err
 }
 
-func (w wrapping) Request(ctx context.Context, a approval.Approval, limits approval.Limits, again bool) (approval.Approval, bool, error) {
-	a, added, err := w.Store.Request(ctx, a, limits, again)
-	return a, added, wrap(err)
+func (s *store) Request(ctx context.Context, a approval.Approval, limits approval.Limits, again bool) (got approval.Approval, added bool, err error) {
+	got, err = s.call(func() (stored approval.Approval, err error) {
+		stored, added, err = s.Store.Request(ctx, a, limits, again)
+		return stored, err
+	})
+	return got, added, err
 }
 
-func (w wrapping) Find(ctx context.Context, tenant, id string) (approval.Approval, error) {
-	a, err := w.Store.Find(ctx, tenant, id)
-	return a, wrap(err)
+func (s *store) Find(ctx context.Context, tenant, id string) (approval.Approval, error) {
+	return s.call(func() (approval.Approval, error) { return s.Store.Find(ctx, tenant, id) })
 }
 
-func (w wrapping) Claim(ctx context.Context, tenant string, digest approval.Digest) (approval.Approval, error) {
-	a, err := w.Store.Claim(ctx, tenant, digest)
-	return a, wrap(err)
-}
-
-func roles(t testing.TB, names ...string) gatehouse.Roles {
-	t.Helper()
-	r, err := gatehouse.NewRoles(names...)
-	if err != nil {
-		t.Fatal(err)
+func (s *store) Decide(ctx context.Context, tenant, id string, d approval.Decision) (approval.Approval, bool, error) {
+	if s.after != nil {
+		defer s.after()
 	}
-	return r
+	return s.Store.Decide(ctx, tenant, id, d)
 }
+
+func (s *store) Claim(ctx context.Context, tenant string, digest approval.Digest) (approval.Approval, error) {
+	return s.call(func() (approval.Approval, error) { return s.Store.Claim(ctx, tenant, digest) })
+}
+
+func (s *store) List(ctx context.Context, f approval.Filter, limit, maxBytes int) ([]approval.Approval, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	return s.Store.List(ctx, f, limit, maxBytes)
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func roles(names ...string) gatehouse.Roles { return must(gatehouse.NewRoles(names...)) }
 
 // person returns a user of the tenant acme who acts in person.
-func person(t testing.TB, name string, names ...string) gatehouse.Principal {
-	t.Helper()
+func person(name string, names ...string) gatehouse.Principal {
 	return gatehouse.Principal{
-		Kind: gatehouse.KindUser, Issuer: people, Subject: name, Tenant: "acme", Roles: roles(t, names...), Method: "session",
+		Kind: gatehouse.KindUser, Issuer: people, Subject: name, Tenant: "acme", Roles: roles(names...), Method: "session",
 	}
 }
 
@@ -119,13 +143,26 @@ func profile() approval.Call {
 	}
 }
 
+// profileWith is profile with arguments, in any form.
+func profileWith(arguments string) approval.Call {
+	call := profile()
+	call.Arguments = must(approval.Canonical([]byte(arguments)))
+	return call
+}
+
+// decide decides on an approval, which must succeed.
+func decide(a *approval.Approvals, decider gatehouse.Principal, id string, approve bool) {
+	must(a.Decide(context.Background(), decider, id, approve, ""))
+}
+
+func with(p gatehouse.Principal, change func(p *gatehouse.Principal)) gatehouse.Principal {
+	change(&p)
+	return p
+}
+
 func request(t testing.TB, a *approval.Approvals, c approval.Call, r approval.Rule) approval.Approval {
 	t.Helper()
-	asked, err := a.Request(t.Context(), c, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return asked
+	return must(a.Request(t.Context(), c, r))
 }
 
 // codeOf returns the code of an error, "" for nil.
@@ -137,43 +174,4 @@ func codeOf(err error) string {
 		return err.Error()
 	}
 	return ""
-}
-
-// failing is a store that is down.
-type failing struct{}
-
-var errDown = errors.New("down")
-
-func (failing) Request(context.Context, approval.Approval, approval.Limits, bool) (approval.Approval, bool, error) {
-	return approval.Approval{}, false, errDown
-}
-
-func (failing) Find(context.Context, string, string) (approval.Approval, error) {
-	return approval.Approval{}, errDown
-}
-
-func (failing) Decide(context.Context, string, string, approval.Decision) (approval.Approval, bool, error) {
-	return approval.Approval{}, false, errDown
-}
-
-func (failing) Claim(context.Context, string, approval.Digest) (approval.Approval, error) {
-	return approval.Approval{}, errDown
-}
-
-// wrong is a store that answers Claim and Request with an approval that was not asked for.
-type wrong struct {
-	failing
-	claimed approval.Approval
-}
-
-func (w wrong) Request(context.Context, approval.Approval, approval.Limits, bool) (approval.Approval, bool, error) {
-	return w.claimed, false, nil
-}
-
-func (w wrong) Claim(context.Context, string, approval.Digest) (approval.Approval, error) {
-	return w.claimed, nil
-}
-
-func (failing) List(context.Context, approval.Filter, int, int) ([]approval.Approval, error) {
-	return nil, errDown
 }

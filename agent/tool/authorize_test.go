@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/agent/tool"
+	"github.com/gatehouse-go/gatehouse/dpop"
 )
 
 const (
@@ -36,7 +37,7 @@ func TestRowsOfTheSpecification(t *testing.T) {
 				left = append(left, s)
 			}
 		}
-		p.Scopes = scopes(t, left...)
+		p.Scopes = scopes(left...)
 		return p
 	}
 	bound := func(p gatehouse.Principal, b gatehouse.Binding) gatehouse.Principal { p.Binding = b; return p }
@@ -46,43 +47,43 @@ func TestRowsOfTheSpecification(t *testing.T) {
 		want                  string
 		reason                gatehouse.Reason
 	}{
-		{"read with a key", "read_public", readArguments, key(t), "", ""},
-		{"read with an own token", "read_public", readArguments, own(t), "", ""},
-		{"read with a delegated token", "read_public", readArguments, delegated(t), "", ""},
-		{"read without the scope", "read_public", readArguments, without(key(t), "data:read"), "insufficient_scope", tool.ReasonScope},
+		{"read with a key", "read_public", readArguments, key(), "", ""},
+		{"read with an own token", "read_public", readArguments, own(), "", ""},
+		{"read with a delegated token", "read_public", readArguments, delegated(), "", ""},
+		{"read without the scope", "read_public", readArguments, without(key(), "data:read"), "insufficient_scope", tool.ReasonScope},
 		{"read without a caller", "read_public", readArguments, gatehouse.Principal{}, "missing_credentials", gatehouse.ReasonNoCredentials},
 
-		{"modify", "update_profile", profileArguments, delegated(t), "approval_required", approval.ReasonRequired},
-		{"modify with a key", "update_profile", profileArguments, with(key(t), func(p *gatehouse.Principal) { p.Scopes = scopes(t, "data:write") }), "access_denied", tool.ReasonProof},
-		{"modify without an actor", "update_profile", profileArguments, with(person(t, "alice"), func(p *gatehouse.Principal) {
-			p.Method, p.Scopes = "jwt", scopes(t, "data:write")
+		{"modify", "update_profile", profileArguments, delegated(), "approval_required", approval.ReasonRequired},
+		{"modify with a key", "update_profile", profileArguments, with(key(), func(p *gatehouse.Principal) { p.Scopes = scopes("data:write") }), "access_denied", tool.ReasonProof},
+		{"modify without an actor", "update_profile", profileArguments, with(person("alice"), func(p *gatehouse.Principal) {
+			p.Method, p.Scopes = "jwt", scopes("data:write")
 		}), "access_denied", tool.ReasonProof},
-		{"modify with an own token", "update_profile", profileArguments, own(t), "access_denied", tool.ReasonProof},
-		{"modify without the scope", "update_profile", profileArguments, without(delegated(t), "data:write"), "insufficient_scope", tool.ReasonScope},
-		{"modify without a tenant", "update_profile", profileArguments, with(delegated(t), func(p *gatehouse.Principal) { p.Tenant = "" }), "access_denied", tool.ReasonTenant},
+		{"modify with an own token", "update_profile", profileArguments, own(), "access_denied", tool.ReasonProof},
+		{"modify without the scope", "update_profile", profileArguments, without(delegated(), "data:write"), "insufficient_scope", tool.ReasonScope},
+		{"modify without a tenant", "update_profile", profileArguments, with(delegated(), func(p *gatehouse.Principal) { p.Tenant = "" }), "access_denied", tool.ReasonTenant},
 
-		{"external", "call_partner", partnerArguments, own(t), "approval_required", approval.ReasonRequired},
-		{"external, delegated", "call_partner", partnerArguments, delegated(t), "approval_required", approval.ReasonRequired},
-		{"external with a key", "call_partner", partnerArguments, with(key(t), func(p *gatehouse.Principal) { p.Scopes = scopes(t, "external:invoke") }), "access_denied", tool.ReasonProof},
-		{"external without a binding", "call_partner", partnerArguments, bound(own(t), bearer), "invalid_token", tool.ReasonBinding},
-		{"external with another binding", "call_partner", partnerArguments, bound(own(t), dpopOnly), "invalid_token", tool.ReasonBinding},
-		{"external with a binding that looks alike", "call_partner", partnerArguments, bound(own(t), "xmtls"), "invalid_token", tool.ReasonBinding},
-		{"external without a binding and the scope", "call_partner", partnerArguments, bound(without(own(t), "external:invoke"), bearer), "invalid_token", tool.ReasonBinding},
-		{"external without the scope", "call_partner", partnerArguments, without(own(t), "external:invoke"), "insufficient_scope", tool.ReasonScope},
-		{"external, too much", "call_partner", `{"amount":1001,"url":"x"}`, own(t), "access_denied", tool.ReasonConstraint},
+		{"external", "call_partner", partnerArguments, own(), "approval_required", approval.ReasonRequired},
+		{"external, delegated", "call_partner", partnerArguments, delegated(), "approval_required", approval.ReasonRequired},
+		{"external with a key", "call_partner", partnerArguments, with(key(), func(p *gatehouse.Principal) { p.Scopes = scopes("external:invoke") }), "access_denied", tool.ReasonProof},
+		{"external without a binding", "call_partner", partnerArguments, bound(own(), ""), "invalid_token", tool.ReasonBinding},
+		{"external with another binding", "call_partner", partnerArguments, bound(own(), dpop.Binding), "invalid_token", tool.ReasonBinding},
+		{"external with a binding that looks alike", "call_partner", partnerArguments, bound(own(), "xmtls"), "invalid_token", tool.ReasonBinding},
+		{"external without a binding and the scope", "call_partner", partnerArguments, bound(without(own(), "external:invoke"), ""), "invalid_token", tool.ReasonBinding},
+		{"external without the scope", "call_partner", partnerArguments, without(own(), "external:invoke"), "insufficient_scope", tool.ReasonScope},
+		{"external, too much", "call_partner", `{"amount":1001,"url":"x"}`, own(), "access_denied", tool.ReasonConstraint},
 
-		{"execute", "run_code", codeArguments, own(t), "approval_required", approval.ReasonRequired},
-		{"execute, delegated", "run_code", codeArguments, delegated(t), "access_denied", tool.ReasonProof},
-		{"execute without attestation", "run_code", codeArguments, with(own(t), func(p *gatehouse.Principal) { p.Subject = "helper-2" }), "access_denied", tool.ReasonAttestation},
-		{"execute without the scope", "run_code", codeArguments, without(own(t), "exec:sandbox"), "insufficient_scope", tool.ReasonScope},
+		{"execute", "run_code", codeArguments, own(), "approval_required", approval.ReasonRequired},
+		{"execute, delegated", "run_code", codeArguments, delegated(), "access_denied", tool.ReasonProof},
+		{"execute without attestation", "run_code", codeArguments, with(own(), func(p *gatehouse.Principal) { p.Subject = "helper-2" }), "access_denied", tool.ReasonAttestation},
+		{"execute without the scope", "run_code", codeArguments, without(own(), "exec:sandbox"), "insufficient_scope", tool.ReasonScope},
 
-		{"unlisted", "delete_all", `{}`, own(t), "access_denied", tool.ReasonUnlisted},
-		{"another case", "Read_public", readArguments, own(t), "access_denied", tool.ReasonUnlisted},
-		{"empty name", "", `{}`, own(t), "access_denied", tool.ReasonUnlisted},
-		{"a name as long as a book", strings.Repeat("☂", 100_000), `{}`, own(t), "access_denied", tool.ReasonUnlisted},
+		{"unlisted", "delete_all", `{}`, own(), "access_denied", tool.ReasonUnlisted},
+		{"another case", "Read_public", readArguments, own(), "access_denied", tool.ReasonUnlisted},
+		{"empty name", "", `{}`, own(), "access_denied", tool.ReasonUnlisted},
+		{"a name as long as a book", strings.Repeat("☂", 100_000), `{}`, own(), "access_denied", tool.ReasonUnlisted},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			k := newKit(t)
+			k := newKit()
 			call, err := k.Authorize(t.Context(), test.caller, test.tool, []byte(test.arguments))
 			if codeOf(err) != test.want || (call == nil) != (test.want != "") {
 				t.Fatalf("Authorize = %+v, %v, want %q", call, err, test.want)
@@ -138,16 +139,16 @@ func TestRowsOfTheSpecification(t *testing.T) {
 // TestApprovedCallRunsOnce follows a call from the refusal to its run.
 func TestApprovedCallRunsOnce(t *testing.T) {
 	for _, test := range []struct {
-		name, arguments, respelled, other string
-		caller                            gatehouse.Principal
-		decider                           gatehouse.Principal
+		name, class, arguments, respelled, other string
+		caller                                   gatehouse.Principal
+		decider                                  gatehouse.Principal
 	}{
-		{"update_profile", profileArguments, ` { "display_name" : "\u0041lice" } `, `{"display_name":"Mallory"}`, delegated(t), person(t, "alice")},
-		{"call_partner", partnerArguments, `{"url":"https:\/\/partner.example/pay","amount":1e2}`, `{"amount":101,"url":"https://partner.example/pay"}`, own(t), person(t, "oscar", "operator")},
-		{"run_code", codeArguments, `{"source":"hi","language":"echo"}`, `{"language":"echo","source":"ho"}`, own(t), person(t, "ada", "admin")},
+		{"update_profile", "modify", profileArguments, ` { "display_name" : "\u0041lice" } `, `{"display_name":"Mallory"}`, delegated(), person("alice")},
+		{"call_partner", "external", partnerArguments, `{"url":"https:\/\/partner.example/pay","amount":1e2}`, `{"amount":101,"url":"https://partner.example/pay"}`, own(), person("oscar", "operator")},
+		{"run_code", "execute", codeArguments, `{"source":"hi","language":"echo"}`, `{"language":"echo","source":"ho"}`, own(), person("ada", "admin")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			k := newKit(t)
+			k := newKit()
 			authorize := func(arguments string) (*tool.Call, error) {
 				return k.Authorize(t.Context(), test.caller, test.name, []byte(arguments))
 			}
@@ -160,24 +161,16 @@ func TestApprovedCallRunsOnce(t *testing.T) {
 			if again, ok := errors.AsType[*approval.RequiredError](err); !ok || again.Approval.ID != first.Approval.ID {
 				t.Errorf("Authorize of the same call in another spelling = %v, want the approval %s", err, first.Approval.ID)
 			}
-			if _, err := k.approvals.Decide(t.Context(), test.decider, first.Approval.ID, true, ""); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := authorize(test.other); codeOf(err) != "approval_required" {
-				t.Errorf("Authorize with other arguments error = %v, want approval_required", err)
-			}
+			must(k.approvals.Decide(t.Context(), test.decider, first.Approval.ID, true, ""))
+			k.want(t, "with other arguments", test.caller, test.name, test.other, "approval_required")
 			stranger := test.caller
 			if stranger.Subject = "helper-1"; test.caller.Subject == "helper-1" {
 				stranger.Tenant = "umbrella"
 			}
-			if _, err := k.Authorize(t.Context(), stranger, test.name, []byte(test.arguments)); codeOf(err) != "approval_required" {
-				t.Errorf("Authorize of another caller error = %v, want approval_required", err)
-			}
+			k.want(t, "of another caller", stranger, test.name, test.arguments, "approval_required")
 			if _, ok := test.caller.Actors.Current(); ok {
 				other := with(test.caller, func(p *gatehouse.Principal) { p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "helper-2"}) })
-				if _, err := k.Authorize(t.Context(), other, test.name, []byte(test.arguments)); codeOf(err) != "approval_required" {
-					t.Errorf("Authorize of another agent of the person error = %v, want approval_required", err)
-				}
+				k.want(t, "of another agent of the person", other, test.name, test.arguments, "approval_required")
 			}
 			call, err := authorize(test.respelled)
 			if err != nil || call.Approval.ID != first.Approval.ID || call.Canonical != test.arguments || call.Arguments == nil {
@@ -190,6 +183,7 @@ func TestApprovedCallRunsOnce(t *testing.T) {
 			sum := sha256.Sum256([]byte(test.arguments))
 			for attr, want := range map[string]string{
 				"arguments_sha256": hex.EncodeToString(sum[:]), "subject": call.Facts.Subject.String(), "actor": call.Facts.Actor.String(), "tenant": "acme",
+				"class": test.class, "version": call.Approval.Version,
 			} {
 				if _, got := k.seen.last(tool.EventCall, attr); got != want {
 					t.Errorf("attribute %s = %q, want %q", attr, got, want)
@@ -212,8 +206,8 @@ func TestStrictArguments(t *testing.T) {
 		`{"url":"x","amount":9007199254740993}`, `{"url":"x","amount":1e400}`, `{"url":"x","amount":-0}`, `{"url":"x","amount":1e-400}`,
 		`{"url":"\ud800","amount":1}`, "{\"url\":\"\xff\",\"amount\":1}", `{"url":"` + strings.Repeat("x", maxArguments-20) + `","amount":1}`,
 	} {
-		k := newKit(t)
-		_, err := k.Authorize(t.Context(), own(t), "call_partner", []byte(arguments))
+		k := newKit()
+		_, err := k.Authorize(t.Context(), own(), "call_partner", []byte(arguments))
 		if codeOf(err) != "invalid_arguments" {
 			t.Errorf("Authorize(%.60q) error = %v, want invalid_arguments", arguments, err)
 		}
@@ -229,11 +223,11 @@ func TestStrictArguments(t *testing.T) {
 func TestFailuresDeny(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	k := newKit(t)
-	if _, err := k.Authorize(canceled, key(t), "read_public", []byte(readArguments)); codeOf(err) != "temporarily_unavailable" {
+	k := newKit()
+	if _, err := k.Authorize(canceled, key(), "read_public", []byte(readArguments)); codeOf(err) != "temporarily_unavailable" {
 		t.Errorf("Authorize with a canceled context error = %v, want temporarily_unavailable", err)
 	}
-	if ok, err := k.Visible(canceled, key(t), "read_public"); ok || err == nil {
+	if ok, err := k.Visible(canceled, key(), "read_public"); ok || err == nil {
 		t.Errorf("Visible with a canceled context = %v, %v, want an error", ok, err)
 	}
 	for name, test := range map[string]struct {
@@ -247,82 +241,63 @@ func TestFailuresDeny(t *testing.T) {
 		k.facts = func(gatehouse.Principal) (tool.Facts, error) {
 			return tool.Facts{Kind: tool.OwnToken, Attested: true}, test.err
 		}
-		if _, err := k.Authorize(t.Context(), key(t), "read_public", []byte(readArguments)); codeOf(err) != test.want {
-			t.Errorf("%s: Authorize error = %v, want %q", name, err, test.want)
-		}
-		if ok, _ := k.Visible(t.Context(), key(t), "read_public"); ok {
+		k.want(t, name, key(), "read_public", readArguments, test.want)
+		if ok, _ := k.Visible(t.Context(), key(), "read_public"); ok {
 			t.Errorf("%s: Visible = true, want false", name)
 		}
 	}
 	k.facts = func(gatehouse.Principal) (tool.Facts, error) {
 		return tool.Facts{Kind: tool.OwnToken, Subject: gatehouse.Key{Subject: "owner"}}, nil
 	}
-	if call, err := k.Authorize(t.Context(), key(t), "read_public", []byte(readArguments)); err != nil || call.Facts.Actor.Subject != "owner" {
+	if call, err := k.Authorize(t.Context(), key(), "read_public", []byte(readArguments)); err != nil || call.Facts.Actor.Subject != "owner" {
 		t.Errorf("Authorize with a subject and no actor = %+v, %v, want the subject as the actor", call, err)
 	}
 	k.facts = func(gatehouse.Principal) (tool.Facts, error) { return tool.Facts{}, nil }
-	if _, err := k.Authorize(t.Context(), key(t), "read_public", []byte(readArguments)); codeOf(err) != "access_denied" {
-		t.Errorf("Authorize without facts error = %v, want access_denied", err)
-	}
+	k.want(t, "without facts", key(), "read_public", readArguments, "access_denied")
 
 	// After a failed claim, which may have used the approval, no other one is requested.
-	k = newKit(t)
+	k = newKit()
 	k.store.fail = errDisk
-	if _, err := k.Authorize(t.Context(), own(t), "run_code", []byte(codeArguments)); codeOf(err) != "temporarily_unavailable" {
-		t.Errorf("Authorize with a failing claim error = %v, want temporarily_unavailable", err)
-	}
+	k.want(t, "with a failing claim", own(), "run_code", codeArguments, "temporarily_unavailable")
 	// A caller that has left while the arguments were checked uses no approval.
-	k = newKit(t)
+	k = newKit()
 	left, leave := context.WithCancel(t.Context())
 	k.check = leave
-	if _, err := k.Authorize(left, own(t), "call_partner", []byte(partnerArguments)); codeOf(err) != "temporarily_unavailable" || k.store.claims > 0 {
+	if _, err := k.Authorize(left, own(), "call_partner", []byte(partnerArguments)); codeOf(err) != "temporarily_unavailable" || k.store.claims > 0 {
 		t.Errorf("Authorize of a caller that has left error = %v after %d claims, want temporarily_unavailable", err, k.store.claims)
 	}
 
 	// Without a record, only the class that allows it runs.
-	k = newKit(t)
-	_, err := k.Authorize(t.Context(), own(t), "run_code", []byte(codeArguments))
+	k = newKit()
+	_, err := k.Authorize(t.Context(), own(), "run_code", []byte(codeArguments))
 	required, _ := errors.AsType[*approval.RequiredError](err)
-	if _, err := k.approvals.Decide(t.Context(), person(t, "ada", "admin"), required.Approval.ID, true, ""); err != nil {
-		t.Fatal(err)
-	}
+	must(k.approvals.Decide(t.Context(), person("ada", "admin"), required.Approval.ID, true, ""))
 	k.seen.fail = errDisk
-	if call, err := k.Authorize(t.Context(), own(t), "run_code", []byte(codeArguments)); codeOf(err) != "temporarily_unavailable" || call != nil {
-		t.Errorf("Authorize of run_code without a record = %v, %v, want temporarily_unavailable", call, err)
-	}
-	if call, err := k.Authorize(t.Context(), key(t), "read_public", []byte(readArguments)); err != nil || call == nil {
-		t.Errorf("Authorize of read_public without a record error = %v, want nil", err)
-	}
+	k.want(t, "without a record", own(), "run_code", codeArguments, "temporarily_unavailable")
+	k.want(t, "without a record", key(), "read_public", readArguments, "")
 	k.seen.fail = nil
-	if _, err := k.Authorize(t.Context(), own(t), "run_code", []byte(codeArguments)); codeOf(err) != "approval_required" {
-		t.Errorf("Authorize after a claim without a record error = %v, want approval_required", err)
-	}
+	k.want(t, "after a claim without a record", own(), "run_code", codeArguments, "approval_required")
 }
 
 // Without approvals, the record alone stops a call.
 func TestCallWithoutRecordDoesNotRun(t *testing.T) {
-	seen := &events{fail: errDisk}
-	table, err := tool.New(tool.Config{
-		Classes:  map[string]tool.Class{"c": {Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes(t, "data:read")}},
-		Tools:    []tool.Tool{{Name: "t", Class: "c", Arguments: tool.Args[struct{}]()}},
-		Facts:    func(_ context.Context, p gatehouse.Principal) (tool.Facts, error) { return factsOf(p) },
-		Observer: seen,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := table.Authorize(t.Context(), key(t), "t", nil); codeOf(err) != "temporarily_unavailable" {
-		t.Errorf("Authorize error = %v, want temporarily_unavailable", err)
-	}
-	seen.fail = nil
-	if _, err := table.Authorize(t.Context(), key(t), "t", nil); err != nil {
-		t.Errorf("Authorize error = %v, want nil", err)
-	}
+	recorded := read()
+	recorded.AllowUnrecorded = false
+	k := &kit{seen: &events{fail: errDisk}}
+	k.Table = must(tool.New(tool.Config{
+		Classes: map[string]tool.Class{"c": recorded}, Tools: []tool.Tool{{Name: "t", Class: "c", Arguments: tool.Args[struct{}]()}},
+		Facts: factsAre(tool.Facts{Kind: tool.APIKey}), Observer: k.seen,
+	}))
+	k.want(t, "without a record", key(), "t", "", "temporarily_unavailable")
+	k.seen.fail = nil
+	k.want(t, "with a record", key(), "t", "", "")
+	k.want(t, "as long as allowed by default", key(), "t", "{}"+strings.Repeat(" ", 256<<10-2), "")
+	k.want(t, "too long", key(), "t", "{}"+strings.Repeat(" ", 256<<10-1), "invalid_arguments")
 }
 
 func TestVisible(t *testing.T) {
-	k := newKit(t)
-	unattested := with(own(t), func(p *gatehouse.Principal) { p.Subject = "helper-2" })
+	k := newKit()
+	unattested := with(own(), func(p *gatehouse.Principal) { p.Subject = "helper-2" })
 	bare := func(p gatehouse.Principal) gatehouse.Principal {
 		p.Scopes, p.Binding = gatehouse.Scopes{}, ""
 		return p
@@ -332,11 +307,11 @@ func TestVisible(t *testing.T) {
 		caller gatehouse.Principal
 		want   string
 	}{
-		{"key", key(t), "read_public"},
-		{"key without the scope", bare(key(t)), ""},
-		{"own token without scopes and binding", bare(own(t)), "call_partner read_public run_code"},
+		{"key", key(), "read_public"},
+		{"key without the scope", bare(key()), ""},
+		{"own token without scopes and binding", bare(own()), "call_partner read_public run_code"},
 		{"own token of an agent without attestation", bare(unattested), "call_partner read_public"},
-		{"delegated token", bare(delegated(t)), "call_partner read_public update_profile"},
+		{"delegated token", bare(delegated()), "call_partner read_public update_profile"},
 		{"no caller", gatehouse.Principal{}, ""},
 	} {
 		var visible []string

@@ -12,7 +12,6 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/agent/tool"
-	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/mtls"
 )
 
@@ -101,27 +100,20 @@ type kit struct {
 	facts     func(p gatehouse.Principal) (tool.Facts, error)
 }
 
-func newKit(t testing.TB) *kit {
-	t.Helper()
+func newKit() *kit {
 	k := &kit{seen: new(events), facts: factsOf, store: &store{Memory: approval.NewMemory(0)}, check: func() {}}
-	config := approval.Config{Store: k.store, URL: server + "/approvals", MaxArguments: maxArguments, Observer: k.seen}
-	var err error
-	if k.approvals, err = approval.New(config); err != nil {
-		t.Fatal(err)
-	}
-	if k.Table, err = tool.New(k.config(t)); err != nil {
-		t.Fatal(err)
-	}
+	k.approvals = must(approval.New(approval.Config{Store: k.store, URL: server + "/approvals", MaxArguments: maxArguments, Observer: k.seen}))
+	k.Table = must(tool.New(k.config()))
 	return k
 }
 
-func (k *kit) config(t testing.TB) tool.Config {
+func (k *kit) config() tool.Config {
 	return tool.Config{
 		Classes: map[string]tool.Class{
-			"read":     {Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes(t, "data:read"), AllowUnrecorded: true},
-			"modify":   {Proof: tool.Proof{Kind: tool.Delegated}, Scopes: scopes(t, "data:write"), Approval: approval.Rule{Consent: true}},
-			"external": {Proof: tool.Proof{Kind: tool.UserToken, Binding: mtls.Binding}, Scopes: scopes(t, "external:invoke"), Approval: approval.Rule{Roles: roles(t, "operator", "admin")}},
-			"execute":  {Proof: tool.Proof{Kind: tool.OwnToken, Attested: true}, Scopes: scopes(t, "exec:sandbox"), Approval: approval.Rule{Roles: roles(t, "admin")}},
+			"read":     read(),
+			"modify":   {Proof: tool.Proof{Kind: tool.Delegated}, Scopes: scopes("data:write"), Approval: approval.Rule{Consent: true}},
+			"external": {Proof: tool.Proof{Kind: tool.UserToken, Binding: mtls.Binding}, Scopes: scopes("external:invoke"), Approval: approval.Rule{Roles: roles("operator", "admin")}},
+			"execute":  {Proof: tool.Proof{Kind: tool.OwnToken, Attested: true}, Scopes: scopes("exec:sandbox"), Approval: approval.Rule{Roles: roles("admin")}},
 		},
 		Tools: []tool.Tool{
 			{Name: "read_public", Class: "read", Arguments: tool.Args[readPublic]()},
@@ -148,30 +140,20 @@ func (k *kit) config(t testing.TB) tool.Config {
 	}
 }
 
-func scopes(t testing.TB, names ...string) gatehouse.Scopes {
-	t.Helper()
-	s, err := gatehouse.NewScopes(names...)
+func must[T any](v T, err error) T {
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	return s
+	return v
 }
 
-func roles(t testing.TB, names ...string) gatehouse.Roles {
-	t.Helper()
-	r, err := gatehouse.NewRoles(names...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
+func scopes(names ...string) gatehouse.Scopes { return must(gatehouse.NewScopes(names...)) }
+
+func roles(names ...string) gatehouse.Roles { return must(gatehouse.NewRoles(names...)) }
 
 // factsOf returns the facts of the callers of these tests.
 func factsOf(p gatehouse.Principal) (tool.Facts, error) {
-	obtainable, err := gatehouse.ParseScopes("data:read data:write external:invoke exec:sandbox")
-	if err != nil {
-		return tool.Facts{}, err
-	}
+	obtainable := scopes("data:read", "data:write", "external:invoke", "exec:sandbox")
 	actor, delegated := p.Actors.Current()
 	switch {
 	case delegated:
@@ -186,25 +168,25 @@ func factsOf(p gatehouse.Principal) (tool.Facts, error) {
 	return tool.Facts{Kind: tool.APIKey}, nil
 }
 
-func key(t testing.TB) gatehouse.Principal {
-	return gatehouse.Principal{Kind: gatehouse.KindService, Subject: "reader", Tenant: "acme", Method: "api_key", Scopes: scopes(t, "data:read")}
+func key() gatehouse.Principal {
+	return gatehouse.Principal{Kind: gatehouse.KindService, Subject: "reader", Tenant: "acme", Method: "api_key", Scopes: scopes("data:read")}
 }
 
-func own(t testing.TB) gatehouse.Principal {
+func own() gatehouse.Principal {
 	return gatehouse.Principal{
 		Kind: gatehouse.KindAgent, Issuer: server, Subject: "helper-1", Tenant: "acme", Method: "jwt", Binding: "dpop+" + mtls.Binding, Credential: "jti-1",
-		Scopes: scopes(t, "data:read", "data:write", "external:invoke", "exec:sandbox"),
+		Scopes: scopes("data:read", "data:write", "external:invoke", "exec:sandbox"),
 	}
 }
 
-func delegated(t testing.TB) gatehouse.Principal {
-	p := own(t)
+func delegated() gatehouse.Principal {
+	p := own()
 	p.Kind, p.Subject, p.Actors = gatehouse.KindUser, "alice", gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"})
 	return p
 }
 
-func person(t testing.TB, name string, names ...string) gatehouse.Principal {
-	return gatehouse.Principal{Kind: gatehouse.KindUser, Issuer: people, Subject: name, Tenant: "acme", Method: "session", Roles: roles(t, names...)}
+func person(name string, names ...string) gatehouse.Principal {
+	return gatehouse.Principal{Kind: gatehouse.KindUser, Issuer: people, Subject: name, Tenant: "acme", Method: "session", Roles: roles(names...)}
 }
 
 func with(p gatehouse.Principal, change func(p *gatehouse.Principal)) gatehouse.Principal {
@@ -223,4 +205,20 @@ func codeOf(err error) string {
 	return ""
 }
 
-const bearer, dpopOnly = gatehouse.Binding(""), dpop.Binding
+// want checks the code of the refusal of a call, "" for none.
+func (k *kit) want(t testing.TB, when string, p gatehouse.Principal, name, arguments, want string) {
+	t.Helper()
+	if call, err := k.Authorize(t.Context(), p, name, []byte(arguments)); codeOf(err) != want || (call == nil) != (want != "") {
+		t.Errorf("%s: Authorize(%s) = %v, %v, want %q", when, name, call, err, want)
+	}
+}
+
+// factsAre returns facts that are the same for each caller.
+func factsAre(f tool.Facts) func(context.Context, gatehouse.Principal) (tool.Facts, error) {
+	return func(context.Context, gatehouse.Principal) (tool.Facts, error) { return f, nil }
+}
+
+// read is a class that every caller may use.
+func read() tool.Class {
+	return tool.Class{Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes("data:read"), AllowUnrecorded: true}
+}

@@ -20,16 +20,16 @@ import (
 )
 
 func TestNewReportsAllErrors(t *testing.T) {
-	good := tool.Class{Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes(t, "a"), AllowUnrecorded: true}
+	good := tool.Class{Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes("a"), AllowUnrecorded: true}
 	_, err := tool.New(tool.Config{
 		Observer: (*events)(nil),
 		Classes: map[string]tool.Class{
 			"":         good,
-			"kind":     {Scopes: scopes(t, "a"), AllowUnrecorded: true},
-			"unknown":  {Proof: tool.Proof{Kind: "none"}, Scopes: scopes(t, "a"), AllowUnrecorded: true},
+			"kind":     {Scopes: scopes("a"), AllowUnrecorded: true},
+			"unknown":  {Proof: tool.Proof{Kind: "none"}, Scopes: scopes("a"), AllowUnrecorded: true},
 			"scopes":   {Proof: tool.Proof{Kind: tool.APIKey}, AllowUnrecorded: true},
-			"bound":    {Proof: tool.Proof{Kind: tool.APIKey, Binding: "mtls"}, Scopes: scopes(t, "a"), AllowUnrecorded: true},
-			"attested": {Proof: tool.Proof{Kind: tool.APIKey, Attested: true}, Scopes: scopes(t, "a"), AllowUnrecorded: true},
+			"bound":    {Proof: tool.Proof{Kind: tool.APIKey, Binding: "mtls"}, Scopes: scopes("a"), AllowUnrecorded: true},
+			"attested": {Proof: tool.Proof{Kind: tool.APIKey, Attested: true}, Scopes: scopes("a"), AllowUnrecorded: true},
 			"rule":     {Proof: good.Proof, Scopes: good.Scopes, AllowUnrecorded: true, Approval: approval.Rule{Count: 2}},
 			"approval": {Proof: good.Proof, Scopes: good.Scopes, AllowUnrecorded: true, Approval: approval.Rule{Consent: true}},
 			"good":     good,
@@ -44,21 +44,18 @@ func TestNewReportsAllErrors(t *testing.T) {
 			{Name: "e", Class: "good", Version: "1\n", Arguments: tool.Args[struct{}]()},
 		},
 	})
-	for _, part := range []string{
-		"Config.Facts: required", "Config.Observer: is a nil", `Classes: ""`, `Classes["kind"]: Proof.Kind: ""`, `Classes["unknown"]: Proof.Kind: "none"`,
+	lacks := func(parts ...string) {
+		for _, part := range parts {
+			if err == nil || !strings.Contains(err.Error(), part) {
+				t.Errorf("New error lacks %q:\n%v", part, err)
+			}
+		}
+	}
+	lacks("Config.Facts: required", "Config.Observer: is a nil", `Classes: ""`, `Classes["kind"]: Proof.Kind: ""`, `Classes["unknown"]: Proof.Kind: "none"`,
 		`Classes["scopes"]: Scopes`, `Classes["bound"]: Proof.Kind: api_key`, `Classes["attested"]: Proof.Kind: api_key`, `Classes["rule"]: approval: Rule.Roles`, `Classes["approval"]: Approval: needs`,
-		"Tools[0]: Name", `Tools[1].Class: "absent"`, "Tools[2].Arguments: required", `Tools[4].Name: "c": duplicate`, "Tools[5].Arguments: map", "Tools[6]: Name and Version",
-	} {
-		if err == nil || !strings.Contains(err.Error(), part) {
-			t.Errorf("New error lacks %q:\n%v", part, err)
-		}
-	}
+		"Tools[0]: Name", `Tools[1].Class: "absent"`, "Tools[2].Arguments: required", `Tools[4].Name: "c": duplicate`, "Tools[5].Arguments: map", "Tools[6]: Name and Version")
 	_, err = tool.New(tool.Config{Classes: map[string]tool.Class{"c": {Proof: good.Proof, Scopes: good.Scopes}}})
-	for _, part := range []string{"Tools: required", `Classes["c"]: AllowUnrecorded: required without Config.Observer`} {
-		if err == nil || !strings.Contains(err.Error(), part) {
-			t.Errorf("New error lacks %q:\n%v", part, err)
-		}
-	}
+	lacks("Tools: required", `Classes["c"]: AllowUnrecorded: required without Config.Observer`)
 }
 
 // TestStrongerProofSatisfiesWeakerClass tries each kind of credential with each class.
@@ -74,18 +71,17 @@ func TestStrongerProofSatisfiesWeakerClass(t *testing.T) {
 	kinds := []tool.Kind{tool.APIKey, tool.UserToken, tool.OwnToken, tool.Delegated}
 	config := tool.Config{Classes: make(map[string]tool.Class)}
 	for _, kind := range kinds {
-		config.Classes[string(kind)] = tool.Class{Proof: tool.Proof{Kind: kind}, Scopes: scopes(t, "data:read"), AllowUnrecorded: true}
+		class := read()
+		class.Proof.Kind = kind
+		config.Classes[string(kind)] = class
 		config.Tools = append(config.Tools, tool.Tool{Name: string(kind), Class: string(kind), Arguments: tool.Args[struct{}]()})
 	}
 	for has, want := range want {
-		config.Facts = func(context.Context, gatehouse.Principal) (tool.Facts, error) { return tool.Facts{Kind: has}, nil }
-		table, err := tool.New(config)
-		if err != nil {
-			t.Fatal(err)
-		}
+		config.Facts = factsAre(tool.Facts{Kind: has})
+		table := must(tool.New(config))
 		var allowed []string
 		for _, kind := range kinds {
-			if _, err := table.Authorize(t.Context(), key(t), string(kind), nil); err == nil {
+			if _, err := table.Authorize(t.Context(), key(), string(kind), nil); err == nil {
 				allowed = append(allowed, string(kind))
 			}
 		}
@@ -110,19 +106,19 @@ func TestNothingUnlistedIsAllowed(t *testing.T) {
 				some = append(some, name)
 			}
 		}
-		return scopes(t, some...)
+		return scopes(some...)
 	}
 	allowed, refused := 0, 0
 	for range 400 {
 		var facts tool.Facts
 		config := tool.Config{
-			Classes: make(map[string]tool.Class), Observer: new(events), Approvals: newKit(t).approvals,
+			Classes: make(map[string]tool.Class), Observer: new(events), Approvals: newKit().approvals,
 			Facts: func(context.Context, gatehouse.Principal) (tool.Facts, error) { return facts, nil },
 		}
 		for i := range 3 {
 			class := tool.Class{Proof: tool.Proof{Kind: kinds[random.IntN(4)]}, Scopes: pick(scopeNames)}
 			if class.Scopes.Len() == 0 {
-				class.Scopes = scopes(t, "a")
+				class.Scopes = scopes("a")
 			}
 			if class.Proof.Kind != tool.APIKey {
 				class.Proof.Binding, class.Proof.Attested = bindings[random.IntN(3)], random.IntN(3) == 0
@@ -143,10 +139,7 @@ func TestNothingUnlistedIsAllowed(t *testing.T) {
 		if len(listed) == 0 {
 			continue
 		}
-		table, err := tool.New(config)
-		if err != nil {
-			t.Fatal(err)
-		}
+		table := must(tool.New(config))
 		for range 20 {
 			facts = tool.Facts{Kind: append(kinds, "", "any")[random.IntN(6)], Attested: random.IntN(2) == 0}
 			p := gatehouse.Principal{Issuer: server, Subject: "x", Tenant: "acme", Method: "jwt", Scopes: pick(scopeNames), Binding: bindings[random.IntN(4)]}
@@ -185,22 +178,15 @@ func TestArgs(t *testing.T) {
 		List []inner           `json:"list,omitempty"`
 		Map  map[string]string `json:"map,omitzero"`
 	}
-	table, err := tool.New(tool.Config{
-		Classes: map[string]tool.Class{"c": {Proof: tool.Proof{Kind: tool.APIKey}, Scopes: scopes(t, "data:read"), AllowUnrecorded: true}},
-		Tools:   []tool.Tool{{Name: "t", Class: "c", Arguments: tool.Args[arguments]()}},
-		Facts: func(context.Context, gatehouse.Principal) (tool.Facts, error) {
-			return tool.Facts{Kind: tool.APIKey}, nil
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := must(tool.New(tool.Config{
+		Classes: map[string]tool.Class{"c": read()}, Tools: []tool.Tool{{Name: "t", Class: "c", Arguments: tool.Args[arguments]()}}, Facts: factsAre(tool.Facts{Kind: tool.APIKey}),
+	}))
 	for text, want := range map[string]bool{
 		`{"text":""}`: true, `{"text":"<&>\u2028"}`: true, `{"text":"a","list":[{"n":1},{"n":null}]}`: true, `{"text":"a","map":{"B":"c","a":"d"}}`: true,
 		`{}`: false, `{"text":"a","list":[]}`: false, `{"text":"a","list":null}`: false, `{"text":"a","list":[{}]}`: false, `{"text":"a","list":[{"n":1,"m":2}]}`: false,
 		`{"text":"a","list":[{"N":1}]}`: false, `{"text":"a","map":{"a":1}}`: false, `{"text":"a","map":null}`: false,
 	} {
-		call, err := table.Authorize(t.Context(), key(t), "t", []byte(text))
+		call, err := table.Authorize(t.Context(), key(), "t", []byte(text))
 		if (err == nil) != want {
 			t.Errorf("Authorize(%s) error = %v, want nil: %v", text, err, want)
 		}
@@ -213,7 +199,7 @@ func TestArgs(t *testing.T) {
 }
 
 func TestHandler(t *testing.T) {
-	k := newKit(t)
+	k := newKit()
 	ran := 0
 	handler := func(name string) http.Handler {
 		return k.Handler(name, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -250,17 +236,17 @@ func TestHandler(t *testing.T) {
 		want   int
 		header string
 	}{
-		{"allowed", "read_public", key(t), nil, ` {"topic":"\u0068ello"}`, 200, ""},
+		{"allowed", "read_public", key(), nil, ` {"topic":"\u0068ello"}`, 200, ""},
 		{"outside a gate", "read_public", gatehouse.Principal{}, nil, readArguments, 401, ""},
-		{"scope", "read_public", with(key(t), func(p *gatehouse.Principal) { p.Scopes = gatehouse.Scopes{} }), nil, readArguments, 403, `scope="data:read"`},
-		{"proof", "update_profile", key(t), nil, profileArguments, 403, ""},
-		{"binding", "call_partner", with(own(t), func(p *gatehouse.Principal) { p.Binding = "" }), nil, partnerArguments, 401, `error="invalid_token"`},
-		{"approval", "run_code", own(t), nil, codeArguments, 403, `url="https://tools.example.com/approvals/apr_`},
-		{"arguments", "read_public", key(t), nil, `{"topic":"hello","topic":"x"}`, 400, ""},
-		{"as long as allowed", "read_public", key(t), nil, `{"topic":"` + strings.Repeat("x", maxArguments-12) + `"}`, 200, ""},
-		{"too long", "read_public", key(t), nil, readArguments + strings.Repeat(" ", maxArguments+1-len(readArguments)), 400, ""},
-		{"method", "read_public", key(t), func(r *http.Request) { r.Method = "GET" }, readArguments, 400, ""},
-		{"type", "read_public", key(t), func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, readArguments, 400, ""},
+		{"scope", "read_public", with(key(), func(p *gatehouse.Principal) { p.Scopes = gatehouse.Scopes{} }), nil, readArguments, 403, `scope="data:read"`},
+		{"proof", "update_profile", key(), nil, profileArguments, 403, ""},
+		{"binding", "call_partner", with(own(), func(p *gatehouse.Principal) { p.Binding = "" }), nil, partnerArguments, 401, `error="invalid_token"`},
+		{"approval", "run_code", own(), nil, codeArguments, 403, `url="https://tools.example.com/approvals/apr_`},
+		{"arguments", "read_public", key(), nil, `{"topic":"hello","topic":"x"}`, 400, ""},
+		{"as long as allowed", "read_public", key(), nil, `{"topic":"` + strings.Repeat("x", maxArguments-12) + `"}`, 200, ""},
+		{"too long", "read_public", key(), nil, readArguments + strings.Repeat(" ", maxArguments+1-len(readArguments)), 400, ""},
+		{"method", "read_public", key(), func(r *http.Request) { r.Method = "GET" }, readArguments, 400, ""},
+		{"type", "read_public", key(), func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, readArguments, 400, ""},
 	} {
 		before := ran
 		w := send(test.tool, test.caller, test.change, test.body)

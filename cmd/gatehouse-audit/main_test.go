@@ -32,39 +32,24 @@ func TestCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
+	der := must(x509.MarshalPKIXPublicKey(public))
 	key := file("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 	path := filepath.Join(dir, "audit.jsonl")
-	log, err := audit.Open(audit.Config{Path: path, Origin: "api.example.com/audit", Key: private})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := must(audit.Open(audit.Config{Path: path, Origin: "api.example.com/audit", Key: private}))
 	if err := log.Observe(context.Background(), gatehouse.Event{Type: gatehouse.EventDecision}); err != nil {
 		t.Fatal(err)
 	}
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	last, err := audit.LastCheckpoint(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	last := must(audit.LastCheckpoint(path))
 	kept := file("kept", last)
-	record, err := audit.Record(path, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proof, err := audit.Prove(path, public, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	record := must(audit.Record(path, 1))
+	proof := must(audit.Prove(path, public, 1))
 	proofFile := file("1.tlog-proof", proof)
-	changed := file("changed.jsonl", bytes.Replace(mustRead(t, path), []byte("decision"), []byte("Decision"), 1))
+	changed := file("changed.jsonl", bytes.Replace(must(os.ReadFile(path)), []byte("decision"), []byte("Decision"), 1))
 	for _, suffix := range []string{".hashes", ".checkpoints"} {
-		file("changed.jsonl"+suffix, mustRead(t, path+suffix))
+		file("changed.jsonl"+suffix, must(os.ReadFile(path+suffix)))
 	}
 	for _, test := range []struct {
 		name, args, want, wantError string
@@ -98,11 +83,9 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-func mustRead(t *testing.T, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
+func must[T any](v T, err error) T {
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	return data
+	return v
 }

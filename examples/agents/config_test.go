@@ -59,9 +59,7 @@ func TestConfigRefuses(t *testing.T) {
 		return object{"agents": []object{a}, "api_keys": nil}
 	}
 	private := jwk(w.agents["helper-1"])
-	secret, err := w.agents["helper-1"].Bytes()
-	must(t, err)
-	private["d"] = base64.RawURLEncoding.EncodeToString(secret)
+	private["d"] = base64.RawURLEncoding.EncodeToString(value(w.agents["helper-1"].Bytes()))
 	missing := "file:" + filepath.Join(w.dir, "missing")
 	issuer := func(url string) object { return object{"issuers": []object{{"issuer": url, "audience": "a"}}} }
 	for want, changes := range map[string]object{
@@ -130,12 +128,11 @@ func TestConfigRefuses(t *testing.T) {
 
 // The README has a row for every field, and the story as it is printed.
 func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	must(t, err)
+	readme := value(os.ReadFile("README.md"))
 	checkFields(t, string(readme), "", config{})
-	var story bytes.Buffer
-	must(t, runStory(t, &story))
-	if !strings.Contains(string(readme), strings.TrimSpace(normalized(story.String()))) {
-		t.Errorf("README.md does not have the story as it is printed:\n%s", normalized(story.String()))
+	var printed bytes.Buffer
+	must(t, story(t.Context(), &printed))
+	if !strings.Contains(string(readme), strings.TrimSpace(normalized(printed.String()))) {
+		t.Errorf("README.md does not have the story as it is printed:\n%s", normalized(printed.String()))
 	}
 }

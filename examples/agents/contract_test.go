@@ -5,6 +5,7 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,19 +37,14 @@ func TestMetadata(t *testing.T) {
 // A page of another origin causes nothing, whatever the credential.
 func TestOtherOrigins(t *testing.T) {
 	n := newWorld(t).start(t, nil)
-	carol := "Bearer " + n.person(t, "carol", "acme", "admin")
+	carol := n.person("carol", "acme", "admin")
 	id := n.callTool(t, n.client, n.own(t, n.client, "helper-1"), "run_code", code).approval()
-	for _, test := range []struct{ name, value string }{
-		{"Origin", "https://evil.example.com"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"},
-	} {
+	for _, origin := range [][]string{{"Origin", "https://evil.example.com"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}} {
 		for _, path := range []string{"/approvals/" + id, "/agents/helper-1/decommission"} {
-			for _, credential := range []string{carol, ""} {
-				headers := []string{test.name, test.value, "Content-Type", "application/json", "Accept", "application/json"}
-				if credential != "" {
-					headers = append(headers, "Authorization", credential)
-				}
+			for _, credential := range [][]string{{"Authorization", "Bearer " + carol}, nil} {
+				headers := slices.Concat(origin, credential, []string{"Content-Type", "application/json", "Accept", "application/json"})
 				if r := n.send(t, n.browser, http.MethodPost, path, `{"decision":"approve","reason":""}`, headers...); r.status != 403 {
-					t.Errorf("POST %s with %s: %s: %d %s, want 403", path, test.name, test.value, r.status, r.text)
+					t.Errorf("POST %s with %q: %d %s, want 403", path, headers, r.status, r.text)
 				}
 			}
 		}
@@ -56,15 +52,15 @@ func TestOtherOrigins(t *testing.T) {
 	if r := n.send(t, n.browser, http.MethodPost, "/mcp", `{}`, "Origin", "https://evil.example.com"); r.status != 403 {
 		t.Errorf("POST /mcp of another origin: %d %s, want 403", r.status, r.text)
 	}
-	if r := n.send(t, n.browser, http.MethodGet, "/approvals/"+id, "", "Authorization", carol, "Accept", "application/json"); r.body["status"] != "pending" {
+	if r := n.get(t, "/approvals/"+id, carol); r.body["status"] != "pending" {
 		t.Errorf("the approval: %s, want pending", r.text)
 	}
 	form := url.Values{"decision": {"approve"}, "reason": {"ok"}}.Encode()
 	if r := n.send(t, n.browser, http.MethodPost, "/approvals/"+id, form, "Origin", n.origin, "Sec-Fetch-Site", "same-origin",
-		"Content-Type", "application/x-www-form-urlencoded", "Authorization", carol); r.status != 303 && r.status != 200 {
+		"Content-Type", "application/x-www-form-urlencoded", "Authorization", "Bearer "+carol); r.status != 303 && r.status != 200 {
 		t.Errorf("the form of the page: %d %s, want a redirect or a page", r.status, r.text)
 	}
-	if r := n.send(t, n.browser, http.MethodGet, "/approvals/"+id, "", "Authorization", carol, "Accept", "application/json"); r.body["status"] != "approved" {
+	if r := n.get(t, "/approvals/"+id, carol); r.body["status"] != "approved" {
 		t.Errorf("the approval after the form: %s, want approved", r.text)
 	}
 }
@@ -72,7 +68,7 @@ func TestOtherOrigins(t *testing.T) {
 // The list has what the caller may decide on, newest first.
 func TestApprovalList(t *testing.T) {
 	n := newWorld(t).start(t, nil)
-	alice, bob := n.person(t, "alice", "acme"), n.person(t, "bob", "acme", "operator")
+	alice, bob := n.person("alice", "acme"), n.person("bob", "acme", "operator")
 	own := n.own(t, n.client, "helper-1")
 	payment := func(amount int) object { return object{"url": n.partner.URL, "amount": amount} }
 	first := n.callTool(t, n.client, own, "call_partner", payment(1)).approval()
@@ -81,7 +77,7 @@ func TestApprovalList(t *testing.T) {
 	consent := n.callTool(t, n.client, n.delegated(t, n.client, "helper-1", alice), "update_profile", profile).approval()
 	list := func(token string) string {
 		var ids strings.Builder
-		r := n.send(t, n.browser, http.MethodGet, "/approvals", "", "Authorization", "Bearer "+token, "Accept", "application/json")
+		r := n.get(t, "/approvals", token)
 		all, _ := r.body["approvals"].([]any)
 		for _, a := range all {
 			id, _ := a.(object)["id"].(string)
@@ -95,16 +91,15 @@ func TestApprovalList(t *testing.T) {
 	if got := list(alice); got != consent+" " {
 		t.Errorf("the list of a person: %s, want %s", got, consent)
 	}
-	r := n.send(t, n.browser, http.MethodGet, "/approvals/"+second, "", "Authorization", "Bearer "+bob, "Accept", "application/json")
+	r := n.get(t, "/approvals/"+second, bob)
 	if arguments, _ := r.body["arguments"].(object); r.body["tool"] != "call_partner" || arguments["amount"] != 2.0 || r.body["subject"] != "helper-1" ||
 		r.body["actor"] != "helper-1" || r.body["tenant"] != "acme" || r.body["status"] != "pending" || r.body["expires"] == nil {
 		t.Errorf("GET of an approval: %s, want all members", r.text)
 	}
-	if r := n.send(t, n.browser, http.MethodGet, "/approvals", ""); r.status != 401 {
-		t.Errorf("GET /approvals without a credential: %d, want 401", r.status)
-	}
-	if r := n.send(t, n.browser, http.MethodGet, "/approvals?access_token="+bob, ""); r.status != 401 && r.status != 400 {
-		t.Errorf("GET /approvals with a token in the query: %d, want 401", r.status)
+	for _, path := range []string{"/approvals", "/approvals?access_token=" + bob} {
+		if r := n.send(t, n.browser, http.MethodGet, path, ""); r.status != 401 {
+			t.Errorf("GET %.12s without a header: %d, want 401", path, r.status)
+		}
 	}
 }
 
@@ -113,45 +108,23 @@ func TestApprovalList(t *testing.T) {
 func TestDelegatedByIssuer(t *testing.T) {
 	n := newWorld(t).start(t, nil)
 	token := func(tenant string, actors ...string) string {
-		t.Helper()
 		var chain []gatehouse.Actor
 		for _, actor := range actors {
 			chain = append(chain, gatehouse.Actor{Subject: actor})
 		}
-		scopes, _ := gatehouse.NewScopes(allScopes...)
-		signed, err := n.people.Sign(jwtauth.AccessToken{
-			Subject: "alice", Audience: n.origin + "/mcp", Client: "portal", Scopes: scopes, Tenant: tenant, Actors: gatehouse.NewActors(chain...),
-		})
-		must(t, err)
-		return "Authorization: Bearer " + string(signed.Token.Reveal())
-	}
-	for _, test := range []struct {
-		name, credential string
-		want             string
-	}{
-		{"a live agent", token("acme", "helper-1"), "approval_required"},
-		{"its roles limit the scopes", token("acme", "helper-2"), "insufficient_scope"},
-		{"an unknown agent", token("acme", "unknown"), "invalid_token"},
-		{"an agent of another tenant", token("acme", "other"), "invalid_token"},
-		{"a chain of four", token("acme", "helper-1", "plain", "helper-1", "plain"), "approval_required"},
-	} {
-		if r := n.callTool(t, n.browser, test.credential, "update_profile", profile); r.outcome() != test.want {
-			t.Errorf("%s: %d %s, want %s", test.name, r.status, r.text, test.want)
-		}
-	}
-	chain := strings.TrimPrefix(token("acme", "helper-1", "plain", "helper-1", "plain"), "Authorization: Bearer ")
-	if r := n.mint(t, n.client, "plain", "grant_type", "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token", chain,
-		"subject_token_type", "urn:ietf:params:oauth:token-type:access_token"); r.status != 400 || r.body["access_token"] != nil {
-		t.Errorf("a fifth actor: %d %s, want 400", r.status, r.text)
+		return "Authorization: Bearer " + n.token(jwtauth.AccessToken{Subject: "alice", Tenant: tenant, Actors: gatehouse.NewActors(chain...)})
 	}
 	// Claims of another issuer make no caller an agent.
-	scopes, _ := gatehouse.NewScopes(allScopes...)
-	signed, err := n.people.Sign(jwtauth.AccessToken{
-		Subject: "helper-1", Audience: n.origin + "/mcp", Client: "helper-1", Scopes: scopes, Tenant: "acme", Claims: object{"type": "agent"},
-	})
-	must(t, err)
-	if r := n.callTool(t, n.browser, "Authorization: Bearer "+string(signed.Token.Reveal()), "run_code", code); r.outcome() != "access_denied" {
-		t.Errorf("a person with the claims of an agent: %d %s, want access_denied", r.status, r.text)
+	claims := "Authorization: Bearer " + n.token(jwtauth.AccessToken{Subject: "helper-1", Client: "helper-1", Tenant: "acme", Claims: object{"type": "agent"}})
+	n.want(t, "a live agent", token("acme", "helper-1"), "update_profile", profile, "approval_required")
+	n.want(t, "its roles limit the scopes", token("acme", "helper-2"), "update_profile", profile, "insufficient_scope")
+	n.want(t, "an unknown agent", token("acme", "unknown"), "update_profile", profile, "invalid_token")
+	n.want(t, "an agent of another tenant", token("acme", "other"), "update_profile", profile, "invalid_token")
+	n.want(t, "a chain of four", token("acme", "helper-1", "plain", "helper-1", "plain"), "update_profile", profile, "approval_required")
+	n.want(t, "a person with the claims of an agent", claims, "run_code", code, "access_denied")
+	chain := bare(token("acme", "helper-1", "plain", "helper-1", "plain"))
+	if r := n.mint(t, n.client, "plain", exchange(chain)...); r.status != 400 || r.body["access_token"] != nil {
+		t.Errorf("a fifth actor: %d %s, want 400", r.status, r.text)
 	}
 }
 
@@ -174,38 +147,29 @@ func TestStopEndsStreams(t *testing.T) {
 // Covers RFC 9449 §7.1.
 func TestDPoP(t *testing.T) {
 	n := newWorld(t).start(t, nil)
-	address := func(path string) *url.URL {
-		u, err := url.Parse(n.origin + path)
-		must(t, err)
-		return u
+	key := value(dpop.GenerateKey())
+	proof := func(path, token string) string {
+		return value(key.Proof(dpop.ProofRequest{Method: http.MethodPost, URL: value(url.Parse(n.origin + path)), AccessToken: token}))
 	}
-	key, err := dpop.GenerateKey()
-	must(t, err)
-	form := url.Values{
-		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {n.assertion(t, "helper-1", nil)},
-		"grant_type": {"client_credentials"},
+	r := n.tokenRequest("helper-1")
+	r.Header.Set("DPoP", proof("/token", ""))
+	got := n.do(t, n.browser, r)
+	token, _ := got.body["access_token"].(string)
+	if got.status != 200 || got.body["token_type"] != "DPoP" {
+		t.Fatalf("POST /token with a proof: %d %s, want a DPoP token", got.status, got.text)
 	}
-	proof, err := key.Proof(dpop.ProofRequest{Method: http.MethodPost, URL: address("/token")})
-	must(t, err)
-	r := n.send(t, n.browser, http.MethodPost, "/token", form.Encode(), "Content-Type", "application/x-www-form-urlencoded", "DPoP", proof)
-	token, _ := r.body["access_token"].(string)
-	if r.status != 200 || r.body["token_type"] != "DPoP" {
-		t.Fatalf("POST /token with a proof: %d %s, want a DPoP token", r.status, r.text)
+	call := func(scheme string, headers ...string) int {
+		return n.do(t, n.browser, n.message("Authorization: "+scheme+" "+token, "tools/call", `{"name":"read_public","arguments":{"topic":"hello"}}`, headers...)).status
 	}
-	call := func(headers ...string) int {
-		headers = append(headers, "Content-Type", "application/json", "Accept", "application/json, text/event-stream")
-		return n.send(t, n.browser, http.MethodPost, "/mcp", `{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"read_public","arguments":{"topic":"hello"}}}`, headers...).status
-	}
-	proof, err = key.Proof(dpop.ProofRequest{Method: http.MethodPost, URL: address("/mcp"), AccessToken: token})
-	must(t, err)
+	once := proof("/mcp", token)
 	for _, test := range []struct {
 		name string
 		got  int
 		want int
 	}{
-		{"with a proof", call("Authorization", "DPoP "+token, "DPoP", proof), 200},
-		{"the proof again", call("Authorization", "DPoP "+token, "DPoP", proof), 401},
-		{"as a bearer token", call("Authorization", "Bearer "+token), 401},
+		{"with a proof", call("DPoP", "DPoP", once), 200},
+		{"the proof again", call("DPoP", "DPoP", once), 401},
+		{"as a bearer token", call("Bearer"), 401},
 	} {
 		if test.got != test.want {
 			t.Errorf("a DPoP token %s: %d, want %d", test.name, test.got, test.want)

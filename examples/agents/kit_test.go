@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -19,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -63,14 +65,12 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(c.partner.Close)
 	w := &world{cast: c, origin: "https://tools.example.com", agents: make(map[string]*ecdsa.PrivateKey)}
 	for name := range tenants {
-		w.agents[name] = newKey(t)
+		w.agents[name] = newKey()
 	}
 	must(t, c.makeCertificates())
-	spare, err := c.ca.issue("spare", x509.ExtKeyUsageClientAuth)
-	must(t, err)
-	w.spare = c.ca.client(spare)
+	w.spare = c.ca.client(value(c.ca.issue("spare", x509.ExtKeyUsageClientAuth)))
 	for _, name := range []string{"tokens", "audit", "stranger"} {
-		must(t, c.writeKey(name, newKey(t)))
+		must(t, c.writeKey(name, newKey()))
 	}
 	return w
 }
@@ -82,12 +82,15 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	return key
+// value returns v, and panics if there is an error.
+func value[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
+
+func newKey() *ecdsa.PrivateKey { return value(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }
 
 func jwk(key *ecdsa.PrivateKey) object {
 	return object{"kty": "EC", "crv": "P-256", "x": coordinate(key.X), "y": coordinate(key.Y)}
@@ -121,9 +124,7 @@ func (w *world) write(t testing.TB, changes object) string {
 	settings := w.settings()
 	maps.Copy(settings, changes)
 	maps.DeleteFunc(settings, func(_ string, value any) bool { return value == nil })
-	text, err := json.Marshal(settings)
-	must(t, err)
-	return writeText(t, string(text))
+	return writeText(t, string(value(json.Marshal(settings))))
 }
 
 func writeText(t testing.TB, text string) string {
@@ -151,30 +152,21 @@ func (w *world) start(t testing.TB, changes object) *node {
 	n.process = exec.Command(os.Args[0], "-config", w.write(t, changes)) //nolint:gosec // this test binary; the test ends it
 	n.process.Env = append(os.Environ(), asServer+"=1")
 	n.process.Stderr = n.log
-	out, err := n.process.StdoutPipe()
-	must(t, err)
+	out := value(n.process.StdoutPipe())
 	must(t, n.process.Start())
 	go func() { n.ended <- n.process.Wait() }()
 	t.Cleanup(func() { _ = n.end(syscall.SIGKILL) })
-	lines := io.LimitReader(out, 1<<16)
-	buffer := make([]byte, 1)
-	var line strings.Builder
-	for n.addr == "" {
-		if _, err := lines.Read(buffer); err != nil {
+	for lines := bufio.NewReader(out); n.addr == ""; {
+		line, err := lines.ReadString('\n')
+		if err != nil {
 			t.Fatalf("the server ended: %v\n%s", err, n.log)
 		}
-		if line.WriteByte(buffer[0]); buffer[0] != '\n' {
-			continue
-		}
-		words := strings.Fields(line.String())
-		line.Reset()
+		words := strings.Fields(line)
 		switch words[0] {
 		case "api-key":
 			n.keys[words[1]] = words[2]
 		case "listening":
-			u, err := url.Parse(words[1])
-			must(t, err)
-			n.addr = u.Host
+			n.addr = value(url.Parse(words[1])).Host
 		}
 	}
 	return n
@@ -214,19 +206,26 @@ type reply struct {
 	text   string
 }
 
-func (n *node) send(t testing.TB, client *http.Client, method, path, body string, headers ...string) reply {
-	t.Helper()
-	r, err := http.NewRequestWithContext(context.Background(), method, n.origin+path, strings.NewReader(body))
-	must(t, err)
+// request returns a request with headers in pairs.
+func (n *node) request(method, path, body string, headers ...string) *http.Request {
+	r := value(http.NewRequestWithContext(context.Background(), method, n.origin+path, strings.NewReader(body)))
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
+	return r
+}
+
+func (n *node) send(t testing.TB, client *http.Client, method, path, body string, headers ...string) reply {
+	t.Helper()
+	return n.do(t, client, n.request(method, path, body, headers...))
+}
+
+func (n *node) do(t testing.TB, client *http.Client, r *http.Request) reply {
+	t.Helper()
 	response, err := n.through(client).Do(r)
 	must(t, err)
 	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	must(t, err)
-	answer := reply{status: response.StatusCode, header: response.Header, text: string(text)}
+	answer := reply{status: response.StatusCode, header: response.Header, text: string(value(io.ReadAll(response.Body)))}
 	message := answer.text
 	if _, data, ok := strings.Cut(message, "data: "); ok {
 		message, _, _ = strings.Cut(data, "\n")
@@ -235,21 +234,43 @@ func (n *node) send(t testing.TB, client *http.Client, method, path, body string
 	return answer
 }
 
-// callTool calls a tool without the client of the SDK, to see status and headers.
-func (n *node) callTool(t testing.TB, client *http.Client, credential, name string, arguments any) reply {
+// get asks for JSON as a person.
+func (n *node) get(t testing.TB, path, token string) reply {
 	t.Helper()
-	encoded, ok := arguments.(string)
-	if !ok {
-		text, err := json.Marshal(arguments)
-		must(t, err)
-		encoded = string(text)
-	}
-	headers := []string{"Content-Type", "application/json", "Accept", "application/json, text/event-stream"}
-	if credential != "" {
-		field, value, _ := strings.Cut(credential, ": ")
+	return n.send(t, n.browser, http.MethodGet, path, "", "Authorization", "Bearer "+token, "Accept", "application/json")
+}
+
+// message returns a JSON-RPC request, without the client of the SDK, to see status and
+// headers.
+func (n *node) message(credential, method, params string, headers ...string) *http.Request {
+	headers = append(headers, "Content-Type", "application/json", "Accept", "application/json, text/event-stream")
+	if field, value, ok := strings.Cut(credential, ": "); ok {
 		headers = append(headers, field, value)
 	}
-	return n.send(t, client, http.MethodPost, "/mcp", `{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"`+name+`","arguments":`+encoded+`}}`, headers...)
+	return n.request(http.MethodPost, "/mcp", `{"jsonrpc":"2.0","id":5,"method":"`+method+`","params":`+params+`}`, headers...)
+}
+
+func (n *node) toolCall(credential, name string, arguments any) *http.Request {
+	encoded, ok := arguments.(string)
+	if !ok {
+		encoded = string(value(json.Marshal(arguments)))
+	}
+	return n.message(credential, "tools/call", `{"name":"`+name+`","arguments":`+encoded+`}`)
+}
+
+func (n *node) callTool(t testing.TB, client *http.Client, credential, name string, arguments any) reply {
+	t.Helper()
+	return n.do(t, client, n.toolCall(credential, name, arguments))
+}
+
+// want calls a tool, over a connection with the certificate, and checks the outcome.
+func (n *node) want(t testing.TB, when, credential, name string, arguments any, want string) reply {
+	t.Helper()
+	r := n.callTool(t, n.client, credential, name, arguments)
+	if r.outcome() != want {
+		t.Errorf("%s: %s: %d %s, want %s", when, name, r.status, r.text, want)
+	}
+	return r
 }
 
 // outcome names what a call came to: "done", the code of the refusal, or the error of the
@@ -282,28 +303,37 @@ func (r reply) approval() string {
 }
 
 // assertion returns a client assertion of an agent, with changes.
-func (w *world) assertion(t testing.TB, id string, changes object) string {
-	t.Helper()
+func (w *world) assertion(id string, changes object) string {
 	claims := object{
 		"iss": id, "sub": id, "aud": w.origin, "jti": rand.Text(), "iat": time.Now().Unix(), "exp": time.Now().Add(50 * time.Second).Unix(),
 	}
 	maps.Copy(claims, changes)
-	token, err := sign(w.agents[id], claims)
-	must(t, err)
-	return token
+	return value(sign(w.agents[id], claims))
 }
 
-// mint asks for a token as an agent.
-func (n *node) mint(t testing.TB, client *http.Client, id string, parameters ...string) reply {
-	t.Helper()
+// tokenRequest returns a request for a token of an agent.
+func (n *node) tokenRequest(id string, parameters ...string) *http.Request {
 	form := url.Values{
-		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {n.assertion(t, id, nil)},
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {n.assertion(id, nil)},
 		"grant_type": {"client_credentials"},
 	}
 	for i := 0; i < len(parameters); i += 2 {
 		form.Set(parameters[i], parameters[i+1])
 	}
-	return n.send(t, client, http.MethodPost, "/token", form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+	return n.request(http.MethodPost, "/token", form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+}
+
+func (n *node) mint(t testing.TB, client *http.Client, id string, parameters ...string) reply {
+	t.Helper()
+	return n.do(t, client, n.tokenRequest(id, parameters...))
+}
+
+// exchange returns the parameters of an exchange.
+func exchange(subject string, parameters ...string) []string {
+	return append([]string{
+		"grant_type", "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token", subject,
+		"subject_token_type", "urn:ietf:params:oauth:token-type:access_token",
+	}, parameters...)
 }
 
 // own returns the credential of an agent's own token, delegated that of one for a
@@ -320,21 +350,24 @@ func (n *node) own(t testing.TB, client *http.Client, id string, parameters ...s
 
 func (n *node) delegated(t testing.TB, client *http.Client, id, subject string, parameters ...string) string {
 	t.Helper()
-	return n.own(t, client, id, append([]string{
-		"grant_type", "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token", subject,
-		"subject_token_type", "urn:ietf:params:oauth:token-type:access_token",
-	}, parameters...)...)
+	return n.own(t, client, id, exchange(subject, parameters...)...)
+}
+
+// bare returns the token of a credential.
+func bare(credential string) string { return strings.TrimPrefix(credential, "Authorization: Bearer ") }
+
+// token returns an access token of the issuer of people, for a client of all scopes.
+func (w *world) token(token jwtauth.AccessToken) string {
+	token.Audience, token.Scopes = w.origin+"/mcp", value(gatehouse.NewScopes(allScopes...))
+	if token.Client == "" {
+		token.Client = "portal"
+	}
+	return string(value(w.people.Sign(token)).Token.Reveal())
 }
 
 // person returns an access token of a person.
-func (w *world) person(t testing.TB, name, tenant string, roles ...string) string {
-	t.Helper()
-	scopes, _ := gatehouse.NewScopes(allScopes...)
-	r, err := gatehouse.NewRoles(roles...)
-	must(t, err)
-	signed, err := w.people.Sign(jwtauth.AccessToken{Subject: name, Audience: w.origin + "/mcp", Client: "portal", Scopes: scopes, Tenant: tenant, Roles: r})
-	must(t, err)
-	return string(signed.Token.Reveal())
+func (w *world) person(name, tenant string, roles ...string) string {
+	return w.token(jwtauth.AccessToken{Subject: name, Tenant: tenant, Roles: value(gatehouse.NewRoles(roles...))})
 }
 
 // decide decides on an approval as a person.
@@ -344,13 +377,26 @@ func (n *node) decide(t testing.TB, token, id, decision string) reply {
 		"Content-Type", "application/json", "Accept", "application/json", "Authorization", "Bearer "+token)
 }
 
+// decommission decommissions helper-1 as a person.
+func (n *node) decommission(t testing.TB, token string) reply {
+	t.Helper()
+	return n.send(t, n.browser, http.MethodPost, "/agents/helper-1/decommission", "", "Authorization", "Bearer "+token)
+}
+
+// decides decides on an approval as a person, and checks its status, or that of a refusal.
+func (n *node) decides(t testing.TB, who, token, id, decision string, want ...any) {
+	t.Helper()
+	d := n.decide(t, token, id, decision)
+	if !slices.Contains(want, any(d.status)) && !slices.Contains(want, d.body["status"]) {
+		t.Errorf("%s: %s: %d %s, want %v", who, decision, d.status, d.text, want)
+	}
+}
+
 // records returns the records of the audit log.
 func (w *world) records(t testing.TB, path string) []object {
 	t.Helper()
-	data, err := os.ReadFile(path)
-	must(t, err)
 	var all []object
-	for line := range bytes.Lines(data) {
+	for line := range bytes.Lines(value(os.ReadFile(path))) {
 		var record object
 		must(t, json.Unmarshal(line, &record))
 		all = append(all, record)

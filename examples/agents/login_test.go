@@ -17,8 +17,7 @@ func TestSignIn(t *testing.T) {
 	w := newWorld(t)
 	provider := webtest.NewProvider(t)
 	provider.Subject, provider.Claims = "carol", object{"tenant": "acme", "roles": []string{"admin"}}
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	probe := value(net.Listen("tcp", "127.0.0.1:0"))
 	addr := probe.Addr().String()
 	must(t, probe.Close())
 	w.origin = "http://" + addr

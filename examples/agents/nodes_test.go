@@ -4,15 +4,12 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -76,20 +73,18 @@ func TestDecommissionOnAnotherNode(t *testing.T) {
 	shared(t, func(t *testing.T, w *world, store object, _ outage) {
 		a, b := w.node(t, store, 1), w.node(t, store, 2)
 		own := a.own(t, a.client, "helper-1")
-		delegated := a.delegated(t, a.client, "helper-1", w.person(t, "alice", "acme"))
-		nested := a.delegated(t, a.client, "helper-2", strings.TrimPrefix(delegated, "Authorization: Bearer "))
+		delegated := a.delegated(t, a.client, "helper-1", w.person("alice", "acme"))
+		nested := a.delegated(t, a.client, "helper-2", bare(delegated))
 		bystander := b.own(t, b.client, "helper-2")
 		credentials := map[string]string{"own": own, "delegated": delegated, "nested": nested, "key": "X-API-Key: " + b.keys["tied"]}
 		for name, credential := range credentials {
-			if got := b.callTool(t, b.client, credential, "read_public", reading).outcome(); got != "done" {
-				t.Fatalf("%s on the other node before: %s, want done", name, got)
-			}
+			b.want(t, name+" on the other node before", credential, "read_public", reading, "done")
 		}
 		stream := b.listen(t, own)
-		if r := a.send(t, a.browser, http.MethodPost, "/agents/helper-1/decommission", "", "Authorization", "Bearer "+w.person(t, "eve", "globex", "admin")); r.status == 204 {
+		if r := a.decommission(t, w.person("eve", "globex", "admin")); r.status == 204 {
 			t.Error("decommission by an admin of another tenant: 204, want a refusal")
 		}
-		if r := a.send(t, a.browser, http.MethodPost, "/agents/helper-1/decommission", "", "Authorization", "Bearer "+w.person(t, "carol", "acme", "admin")); r.status != 204 {
+		if r := a.decommission(t, w.person("carol", "acme", "admin")); r.status != 204 {
 			t.Fatalf("decommission: %d %s, want 204", r.status, r.text)
 		}
 		for _, n := range []*node{a, b} {
@@ -107,9 +102,7 @@ func TestDecommissionOnAnotherNode(t *testing.T) {
 			}
 		}
 		<-stream // TestEndWithAgent of package agent shows when
-		if got := b.callTool(t, b.client, bystander, "read_public", reading).outcome(); got != "done" {
-			t.Errorf("another agent: %s, want done", got)
-		}
+		b.want(t, "another agent", bystander, "read_public", reading, "done")
 		// The registration at the next start does not bring it back.
 		_ = b.end(syscall.SIGTERM)
 		if r := w.node(t, store, 2).mint(t, w.client, "helper-1"); r.body["error"] != "invalid_client" {
@@ -127,7 +120,7 @@ func TestRemovedAgent(t *testing.T) {
 	all := w.settings()["agents"].([]object)
 	n := w.start(t, object{"store": store, "api_keys": keys})
 	own := n.own(t, w.client, "helper-1")
-	nested := n.delegated(t, w.client, "helper-2", strings.TrimPrefix(n.delegated(t, w.client, "helper-1", w.person(t, "alice", "acme")), "Authorization: Bearer "))
+	nested := n.delegated(t, w.client, "helper-2", bare(n.delegated(t, w.client, "helper-1", w.person("alice", "acme"))))
 	bystander := n.own(t, w.client, "helper-2")
 	for _, test := range []struct {
 		name   string
@@ -149,9 +142,7 @@ func TestRemovedAgent(t *testing.T) {
 			if r := n.mint(t, w.client, "helper-1"); r.body["error"] != test.mint {
 				t.Errorf("POST /token: %d %s, want %v", r.status, r.text, test.mint)
 			}
-			if r := n.callTool(t, w.client, bystander, "read_public", reading); r.outcome() != "done" {
-				t.Errorf("another agent: %s, want done", r.outcome())
-			}
+			n.want(t, "another agent", bystander, "read_public", reading, "done")
 		})
 	}
 }
@@ -160,15 +151,9 @@ func TestRemovedAgent(t *testing.T) {
 func (n *node) listen(t *testing.T, credential string) <-chan struct{} {
 	t.Helper()
 	const version = "2026-07-28"
-	body := `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":{` +
-		`"io.modelcontextprotocol/protocolVersion":"` + version + `","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, n.origin+"/mcp", strings.NewReader(body))
-	must(t, err)
-	field, value, _ := strings.Cut(credential, ": ")
-	r.Header = http.Header{
-		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, field: {value},
-		"Mcp-Protocol-Version": {version}, "Mcp-Method": {"subscriptions/listen"},
-	}
+	r := n.message(credential, "subscriptions/listen", `{"notifications":{"toolsListChanged":true},"_meta":{"io.modelcontextprotocol/protocolVersion":"`+version+`",`+
+		`"io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}`,
+		"Mcp-Protocol-Version", version, "Mcp-Method", "subscriptions/listen")
 	response, err := n.through(n.client).Do(r)
 	must(t, err)
 	lines := bufio.NewReader(response.Body)
@@ -194,9 +179,7 @@ func TestClaimsAtOnce(t *testing.T) {
 		for round := range 3 {
 			source := object{"language": "echo", "source": strconv.Itoa(round)}
 			id := nodes[0].callTool(t, w.client, own, "run_code", source).approval()
-			if d := nodes[1].decide(t, w.person(t, "carol", "acme", "admin"), id, "approve"); d.body["status"] != "approved" {
-				t.Fatalf("decision on the other node: %d %s, want approved", d.status, d.text)
-			}
+			nodes[1].decides(t, "an admin on the other node", w.person("carol", "acme", "admin"), id, "approve", "approved")
 			var done atomic.Int32
 			var calls sync.WaitGroup
 			for i := range 16 {
@@ -235,12 +218,8 @@ func TestKillBetweenClaimAndCall(t *testing.T) {
 			own := n.own(t, w.client, "helper-1")
 			payment := object{"url": partner.URL, "amount": round}
 			id := n.callTool(t, w.client, own, "call_partner", payment).approval()
-			n.decide(t, w.person(t, "bob", "acme", "operator"), id, "approve")
-			field, value, _ := strings.Cut(own, ": ")
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, n.origin+"/mcp",
-				strings.NewReader(`{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"call_partner","arguments":{"url":"`+partner.URL+`","amount":`+strconv.Itoa(round)+`}}}`))
-			must(t, err)
-			r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, field: {value}}
+			n.decide(t, w.person("bob", "acme", "operator"), id, "approve")
+			r := n.toolCall(own, "call_partner", payment)
 			answered := make(chan struct{})
 			client := n.through(w.client)
 			go func() {
@@ -279,50 +258,19 @@ func TestStoreDown(t *testing.T) {
 		n := w.node(t, store, 1)
 		own := n.own(t, w.client, "helper-1")
 		id := n.callTool(t, w.client, own, "run_code", code).approval()
-		n.decide(t, w.person(t, "carol", "acme", "admin"), id, "approve")
+		n.decide(t, w.person("carol", "acme", "admin"), id, "approve")
 		engine.Kill(t)
-		if r := n.callTool(t, w.client, own, "run_code", code); r.status != 503 {
-			t.Errorf("run_code while the store is down: %d %s, want 503", r.status, r.text)
-		}
-		if r := n.callTool(t, w.client, own, "read_public", reading); r.status != 503 {
-			t.Errorf("read_public while the store is down: %d %s, want 503", r.status, r.text)
-		}
-		if r := n.callTool(t, w.client, "X-API-Key: "+n.keys["reader"], "read_public", reading); r.status != 503 {
-			t.Errorf("read_public with a key while the store is down: %d %s, want 503", r.status, r.text)
-		}
-		if r := n.mint(t, w.client, "helper-1"); r.status != 503 {
-			t.Errorf("POST /token while the store is down: %d %s, want 503", r.status, r.text)
+		for name, r := range map[string]reply{
+			"run_code": n.callTool(t, w.client, own, "run_code", code), "read_public": n.callTool(t, w.client, own, "read_public", reading),
+			"read_public with a key": n.callTool(t, w.client, "X-API-Key: "+n.keys["reader"], "read_public", reading), "POST /token": n.mint(t, w.client, "helper-1"),
+		} {
+			if r.status != 503 {
+				t.Errorf("%s while the store is down: %d %s, want 503", name, r.status, r.text)
+			}
 		}
 		engine.Start(t)
 		enginetest.Eventually(t, time.Minute, "run_code after the outage", func() bool {
 			return n.callTool(t, w.client, own, "run_code", code).outcome() == "done"
 		})
 	})
-}
-
-// No tool runs from the moment at which the store is down, although the registry has
-// just read the agent.
-func TestClosedStore(t *testing.T) {
-	w := newWorld(t)
-	server := httptest.NewUnstartedServer(nil)
-	w.origin = "http://" + server.Listener.Addr().String()
-	config, err := readConfig(w.write(t, object{"tls": nil, "store": object{"driver": "sqlite", "dsn": filepath.Join(t.TempDir(), "agents.db")}}))
-	must(t, err)
-	a, err := newApp(config, slog.New(slog.DiscardHandler))
-	must(t, err)
-	defer func() { _ = a.close() }()
-	_, err = a.start(t.Context())
-	must(t, err)
-	server.Config.Handler = a.handler
-	server.Start()
-	defer server.Close()
-	n := &node{world: w}
-	own := n.own(t, w.browser, "helper-1")
-	if r := n.callTool(t, w.browser, own, "read_public", reading); r.outcome() != "done" {
-		t.Fatalf("read_public: %d %s, want done", r.status, r.text)
-	}
-	must(t, a.store.Close())
-	if r := n.callTool(t, w.browser, own, "read_public", reading); r.status != 503 {
-		t.Errorf("read_public without the store: %d %s, want 503", r.status, r.text)
-	}
 }

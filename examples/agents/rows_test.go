@@ -25,7 +25,7 @@ var (
 func TestRows(t *testing.T) {
 	n := newWorld(t).start(t, nil)
 	key := "X-API-Key: " + n.keys["reader"]
-	alice := n.person(t, "alice", "acme")
+	alice := n.person("alice", "acme")
 	own := n.own(t, n.client, "helper-1")
 	delegated := n.delegated(t, n.client, "helper-1", alice)
 	partner := object{"url": n.partner.URL, "amount": 5}
@@ -41,9 +41,9 @@ func TestRows(t *testing.T) {
 		{"read_public", own, n.client, reading, "", `"topic":"hello"`},
 		{"read_public", delegated, n.client, reading, "", `"topic":"hello"`},
 		{"update_profile", delegated, n.client, profile, alice, `"display_name":"Alice A."`},
-		{"call_partner", own, n.client, partner, n.person(t, "bob", "acme", "operator"), `"structuredContent":{"status":201}`},
-		{"call_partner", delegated, n.client, partner, n.person(t, "carol", "acme", "admin"), `"structuredContent":{"status":201}`},
-		{"run_code", own, n.client, code, n.person(t, "carol", "acme", "admin"), `"structuredContent":{"output":"1+1"}`},
+		{"call_partner", own, n.client, partner, n.person("bob", "acme", "operator"), `"structuredContent":{"status":201}`},
+		{"call_partner", delegated, n.client, partner, n.person("carol", "acme", "admin"), `"structuredContent":{"status":201}`},
+		{"run_code", own, n.client, code, n.person("carol", "acme", "admin"), `"structuredContent":{"output":"1+1"}`},
 	} {
 		r := n.callTool(t, row.client, row.credential, row.name, row.arguments)
 		if row.decider != "" {
@@ -51,9 +51,7 @@ func TestRows(t *testing.T) {
 				t.Errorf("%s before the approval: %s, want approval_required", row.name, got)
 				continue
 			}
-			if d := n.decide(t, row.decider, r.approval(), "approve"); d.status != 200 || d.body["status"] != "approved" {
-				t.Errorf("decision on %s: %d %s, want approved", row.name, d.status, d.text)
-			}
+			n.decides(t, "the decider on "+row.name, row.decider, r.approval(), "approve", "approved")
 			r = n.callTool(t, row.client, row.credential, row.name, row.arguments)
 		}
 		if r.outcome() != "done" || !strings.Contains(r.text, row.want) {
@@ -72,9 +70,9 @@ func TestRows(t *testing.T) {
 func TestWeakenedProofs(t *testing.T) {
 	w := newWorld(t)
 	n := w.start(t, nil)
-	log := w.settings()["audit"].(object)["path"].(string)
+	log, _ := w.trail()
 	key := "X-API-Key: " + n.keys["reader"]
-	alice, carol := n.person(t, "alice", "acme"), n.person(t, "carol", "acme", "admin")
+	alice, carol := n.person("alice", "acme"), n.person("carol", "acme", "admin")
 	own := n.own(t, n.client, "helper-1")
 	unbound := n.own(t, n.browser, "helper-1")
 	partner := object{"url": n.partner.URL, "amount": 5}
@@ -133,80 +131,49 @@ func TestWeakenedApprovals(t *testing.T) {
 	db, err := sql.Open("sqlite", sqlstore.SQLiteDSN(path))
 	must(t, err)
 	defer func() { _ = db.Close() }()
-	log := w.settings()["audit"].(object)["path"].(string)
-	alice, bob := n.person(t, "alice", "acme"), n.person(t, "bob", "acme", "operator")
-	carol, dave := n.person(t, "carol", "acme", "admin"), n.person(t, "dave", "acme", "admin")
+	log, _ := w.trail()
+	alice, bob := n.person("alice", "acme"), n.person("bob", "acme", "operator")
+	carol, dave := n.person("carol", "acme", "admin"), n.person("dave", "acme", "admin")
 	own := n.own(t, n.client, "helper-1")
 	delegated := n.delegated(t, n.client, "helper-1", alice)
-	ask := func(credential, tool string, arguments object) string {
+	ask := func(when, credential, tool string, arguments object) string {
 		t.Helper()
-		r := n.callTool(t, n.client, credential, tool, arguments)
-		if r.outcome() != "approval_required" {
-			t.Fatalf("%s: %d %s, want approval_required", tool, r.status, r.text)
-		}
-		return r.approval()
-	}
-	refused := func(name string, r reply, statuses ...int) {
-		t.Helper()
-		if slices.Contains(statuses, r.status) {
-			return
-		}
-		t.Errorf("%s: %d %s, want %v", name, r.status, r.text, statuses)
+		return n.want(t, when, credential, tool, arguments, "approval_required").approval()
 	}
 
-	id := ask(own, "run_code", code)
-	refused("by the agent that asks", n.decide(t, strings.TrimPrefix(own, "Authorization: Bearer "), id, "approve"), 401, 403, 404)
-	refused("by a token with an actor", n.decide(t, strings.TrimPrefix(n.delegated(t, n.browser, "helper-1", carol), "Authorization: Bearer "), id, "approve"), 403, 404)
-	refused("by an operator", n.decide(t, bob, id, "approve"), 403, 404)
-	refused("by an admin of another tenant", n.decide(t, n.person(t, "eve", "globex", "admin"), id, "approve"), 403, 404)
-	refused("malformed", n.decide(t, carol, id, "perhaps"), 400)
+	id := ask("first", own, "run_code", code)
+	n.decides(t, "the agent that asks", bare(own), id, "approve", 401, 403, 404)
+	n.decides(t, "a token with an actor", bare(n.delegated(t, n.browser, "helper-1", carol)), id, "approve", 403, 404)
+	n.decides(t, "an operator", bob, id, "approve", 403, 404)
+	n.decides(t, "an admin of another tenant", n.person("eve", "globex", "admin"), id, "approve", 403, 404)
+	n.decides(t, "malformed", carol, id, "perhaps", 400)
 	w.wantRecord(t, log, object{"reason": "approval_not_entitled"})
-	if d := n.decide(t, carol, id, "approve"); d.body["status"] != "pending" {
-		t.Errorf("the first of two admins: %d %s, want pending", d.status, d.text)
-	}
-	if got := n.callTool(t, n.client, own, "run_code", code).outcome(); got != "approval_required" {
-		t.Errorf("run_code with one of two approvals: %s, want approval_required", got)
-	}
-	refused("the same person twice", n.decide(t, carol, id, "approve"), 409)
-	if d := n.decide(t, dave, id, "approve"); d.body["status"] != "approved" {
-		t.Errorf("the second of two admins: %d %s, want approved", d.status, d.text)
-	}
-	if got := n.callTool(t, n.client, own, "run_code", object{"language": "echo", "source": "other"}).outcome(); got != "approval_required" {
-		t.Errorf("run_code with other arguments: %s, want approval_required", got)
-	}
-	if got := n.callTool(t, n.client, n.own(t, n.client, "other"), "run_code", code).outcome(); got != "approval_required" {
-		t.Errorf("run_code in another tenant: %s, want approval_required", got)
-	}
-	if got := n.callTool(t, n.client, own, "run_code", code).outcome(); got != "done" {
-		t.Errorf("run_code after both: %s, want done", got)
-	}
-	refused("a used one", n.decide(t, dave, id, "approve"), 409, 404, 410)
+	n.decides(t, "the first of two admins", carol, id, "approve", "pending")
+	ask("with one of two approvals", own, "run_code", code)
+	n.decides(t, "the same person twice", carol, id, "approve", 409)
+	n.decides(t, "the second of two admins", dave, id, "approve", "approved")
+	ask("with other arguments", own, "run_code", object{"language": "echo", "source": "other"})
+	ask("in another tenant", n.own(t, n.client, "other"), "run_code", code)
+	n.want(t, "after both", own, "run_code", code, "done")
+	n.decides(t, "used", dave, id, "approve", 409, 404, 410)
 
-	id = ask(delegated, "update_profile", profile)
-	refused("consent by an admin", n.decide(t, carol, id, "approve"), 403, 404)
-	if d := n.decide(t, alice, id, "approve"); d.body["status"] != "approved" {
-		t.Errorf("consent: %d %s, want approved", d.status, d.text)
-	}
-	mallory := n.delegated(t, n.client, "helper-1", n.person(t, "mallory", "acme"))
-	if got := n.callTool(t, n.client, mallory, "update_profile", profile).outcome(); got != "approval_required" {
-		t.Errorf("update_profile for another person: %s, want approval_required", got)
-	}
+	id = ask("first", delegated, "update_profile", profile)
+	n.decides(t, "consent by an admin", carol, id, "approve", 403, 404)
+	n.decides(t, "consent", alice, id, "approve", "approved")
+	ask("for another person", n.delegated(t, n.client, "helper-1", n.person("mallory", "acme")), "update_profile", profile)
 	_, err = db.ExecContext(t.Context(), "UPDATE gatehouse_approvals SET expires = created WHERE id = ?", id)
 	must(t, err)
-	if r := n.send(t, n.browser, http.MethodGet, "/approvals/"+id, "", "Accept", "application/json", "Authorization", "Bearer "+alice); r.body["status"] != "expired" {
+	if r := n.get(t, "/approvals/"+id, alice); r.body["status"] != "expired" {
 		t.Errorf("the approval: %d %s, want expired", r.status, r.text)
 	}
-	if got := n.callTool(t, n.client, delegated, "update_profile", profile).outcome(); got != "approval_required" {
-		t.Errorf("update_profile with a stale approval: %s, want approval_required", got)
-	}
-	refused("expired", n.decide(t, alice, id, "approve"), 409, 404, 410)
+	ask("with a stale approval", delegated, "update_profile", profile)
+	n.decides(t, "expired", alice, id, "approve", 409, 404, 410)
 
-	id = ask(own, "call_partner", object{"url": n.partner.URL, "amount": 7})
-	if d := n.decide(t, bob, id, "deny"); d.body["status"] != "denied" {
-		t.Errorf("denial: %d %s, want denied", d.status, d.text)
-	}
-	refused("denied", n.decide(t, carol, id, "approve"), 409, 404, 410)
-	if again := ask(own, "call_partner", object{"url": n.partner.URL, "amount": 7}); again == id {
+	payment := object{"url": n.partner.URL, "amount": 7}
+	id = ask("first", own, "call_partner", payment)
+	n.decides(t, "denial", bob, id, "deny", "denied")
+	n.decides(t, "denied", carol, id, "approve", 409, 404, 410)
+	if again := ask("after a denial", own, "call_partner", payment); again == id {
 		t.Error("after a denial the same approval is offered again, want another one")
 	}
 }
@@ -216,16 +183,14 @@ func TestListing(t *testing.T) {
 	n := newWorld(t).start(t, nil)
 	for _, test := range []struct{ name, credential, want string }{
 		{"key", "X-API-Key: " + n.keys["reader"], "read_public"},
-		{"person", "Authorization: Bearer " + n.person(t, "alice", "acme"), "call_partner read_public"},
+		{"person", "Authorization: Bearer " + n.person("alice", "acme"), "call_partner read_public"},
 		{"executor", n.own(t, n.browser, "helper-1", "scope", "data:read"), "call_partner read_public run_code"},
 		{"not attested", n.own(t, n.browser, "plain"), "call_partner read_public"},
 		{"reader", n.own(t, n.browser, "helper-2"), "read_public"},
-		{"delegated", n.delegated(t, n.browser, "helper-1", n.person(t, "alice", "acme")), "call_partner read_public update_profile"},
+		{"delegated", n.delegated(t, n.browser, "helper-1", n.person("alice", "acme")), "call_partner read_public update_profile"},
 	} {
-		field, value, _ := strings.Cut(test.credential, ": ")
-		r := n.send(t, n.browser, http.MethodPost, "/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`,
-			"Content-Type", "application/json", "Accept", "application/json, text/event-stream", field, value)
 		var names []string
+		r := n.do(t, n.browser, n.message(test.credential, "tools/list", "{}"))
 		result, _ := r.body["result"].(object)
 		list, _ := result["tools"].([]any)
 		for _, tool := range list {
@@ -255,9 +220,8 @@ func TestPartnerRequest(t *testing.T) {
 	}))
 	defer partner.Close()
 	own, arguments := n.own(t, n.client, "helper-1"), object{"url": partner.URL + "/pay", "amount": 5}
-	id := n.callTool(t, n.client, own, "call_partner", arguments).approval()
-	n.decide(t, n.person(t, "bob", "acme", "operator"), id, "approve")
-	if r := n.callTool(t, n.client, own, "call_partner", arguments); r.outcome() != "done" || !strings.Contains(r.text, `{"status":307}`) {
+	n.decide(t, n.person("bob", "acme", "operator"), n.callTool(t, n.client, own, "call_partner", arguments).approval(), "approve")
+	if r := n.want(t, "approved", own, "call_partner", arguments, "done"); !strings.Contains(r.text, `{"status":307}`) {
 		t.Errorf("call_partner: %d %s, want status 307", r.status, r.text)
 	}
 	if len(requests) != 1 || requests[0] != `POST /pay {"amount":5}` {

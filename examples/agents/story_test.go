@@ -3,17 +3,11 @@
 package main
 
 import (
-	"io"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 )
-
-func runStory(t *testing.T, out io.Writer) error {
-	t.Helper()
-	return story(t.Context(), out)
-}
 
 var approvalID = regexp.MustCompile(`apr_[a-z0-9]{26}`)
 

@@ -30,9 +30,7 @@ func (n *node) works(t *testing.T) {
 	for range 3 {
 		n.callTool(t, n.client, own, "read_public", reading)
 	}
-	if got := n.callTool(t, n.client, own, "run_code", code).outcome(); got != "approval_required" {
-		t.Fatalf("run_code: %s, want approval_required", got)
-	}
+	n.want(t, "for the trail", own, "run_code", code, "approval_required")
 }
 
 func verified(path, key string) (string, error) {
@@ -61,8 +59,7 @@ func TestVerify(t *testing.T) {
 	}
 	whole := map[string][]byte{}
 	for _, suffix := range []string{"", ".hashes", ".checkpoints"} {
-		whole[suffix], err = os.ReadFile(path + suffix)
-		must(t, err)
+		whole[suffix] = value(os.ReadFile(path + suffix))
 	}
 	lines := bytes.SplitAfter(bytes.TrimSuffix(whole[""], []byte("\n")), []byte("\n"))
 	lines[len(lines)-1] = append(lines[len(lines)-1], '\n')
@@ -91,14 +88,12 @@ func TestVerify(t *testing.T) {
 		}
 		must(t, os.WriteFile(path+test.suffix, whole[test.suffix], 0o600))
 	}
-	if _, err := verified(path, filepath.Join(w.dir, "stranger.key")); err == nil {
-		t.Error("-verify with another key error = nil, want one")
-	}
-	if _, err := verified(path, path); err == nil {
-		t.Error("-verify with a file that is no key error = nil, want one")
-	}
-	if _, err := verified("/missing", key); err == nil {
-		t.Error("-verify of a missing log error = nil, want one")
+	for name, files := range map[string][2]string{
+		"another key": {path, filepath.Join(w.dir, "stranger.key")}, "a file that is no key": {path, path}, "a missing log": {"/missing", key},
+	} {
+		if _, err := verified(files[0], files[1]); err == nil {
+			t.Errorf("-verify with %s error = nil, want one", name)
+		}
 	}
 }
 
@@ -114,16 +109,14 @@ func TestKilledServer(t *testing.T) {
 	if _, err := verified(path, key); err == nil || !strings.Contains(err.Error(), "record ") {
 		t.Errorf("-verify after a kill error = %v, want a record without checkpoint", err)
 	}
-	whole, err := os.ReadFile(path)
-	must(t, err)
+	whole := value(os.ReadFile(path))
 	must(t, os.WriteFile(path, flip(whole, len(whole)-30), 0o600))
 	if err := serveFor(t, w.write(t, nil)); err == nil || !strings.Contains(err.Error(), "was changed") {
 		t.Errorf("start with a changed record error = %v, want one", err)
 	}
 	must(t, os.WriteFile(path, append(whole, []byte(`{"seq":99,"ti`)...), 0o600))
 	must(t, serveFor(t, w.write(t, nil)))
-	text, err := verified(path, key)
-	if err != nil {
+	if text, err := verified(path, key); err != nil {
 		t.Errorf("-verify after the next server: %q, %v, want nil", text, err)
 	}
 }
@@ -133,14 +126,14 @@ func TestTrailContents(t *testing.T) {
 	w := newWorld(t)
 	n := w.start(t, nil)
 	path, _ := w.trail()
-	alice, carol := n.person(t, "alice", "acme"), n.person(t, "carol", "acme", "admin")
+	alice, carol := n.person("alice", "acme"), n.person("carol", "acme", "admin")
 	own := n.own(t, n.client, "helper-1")
 	delegated := n.delegated(t, n.client, "helper-1", alice)
 	secret := object{"language": "echo", "source": "the-source-is-secret"}
 	id := n.callTool(t, n.client, own, "run_code", secret).approval()
 	n.decide(t, carol, id, "approve")
 	n.callTool(t, n.client, own, "run_code", secret)
-	if r := n.send(t, n.browser, http.MethodPost, "/agents/helper-1/decommission", "", "Authorization", "Bearer "+carol); r.status != 204 {
+	if r := n.decommission(t, carol); r.status != 204 {
 		t.Errorf("decommission: %d %s, want 204", r.status, r.text)
 	}
 	n.callTool(t, n.client, own, "read_public", reading)
@@ -155,8 +148,7 @@ func TestTrailContents(t *testing.T) {
 	} {
 		w.wantRecord(t, path, want)
 	}
-	text, err := os.ReadFile(path)
-	must(t, err)
+	text := value(os.ReadFile(path))
 	for name, secret := range map[string]string{
 		"own token": own[30:], "delegated token": delegated[30:], "token of a person": alice, "API key": n.keys["reader"], "source": "the-source-is-secret",
 	} {
@@ -176,11 +168,7 @@ func TestFloodIsCounted(t *testing.T) {
 	// A slow machine sends few each second, so it sends until most must be counted.
 	allowed := func() int { return 50 * (int(time.Since(start).Seconds()) + 2) }
 	for sent < 400 || sent < 2*allowed() && sent < 1000 {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, n.origin+"/mcp", http.NoBody)
-		must(t, err)
-		response, err := client.Do(r)
-		must(t, err)
-		_ = response.Body.Close()
+		_ = value(client.Do(n.request(http.MethodPost, "/mcp", ""))).Body.Close()
 		sent++
 	}
 	most := allowed()
@@ -208,7 +196,7 @@ func TestUnwritableTrail(t *testing.T) {
 	n := w.start(t, nil)
 	own := n.own(t, n.client, "helper-1")
 	id := n.callTool(t, n.client, own, "run_code", code).approval()
-	n.decide(t, n.person(t, "carol", "acme", "admin"), id, "approve")
+	n.decide(t, n.person("carol", "acme", "admin"), id, "approve")
 	path, _ := w.trail()
 	must(t, os.Remove(path))
 	if r := n.callTool(t, n.client, own, "run_code", code); r.status != 503 || strings.Contains(r.text, "1+1") {
@@ -225,10 +213,7 @@ func flip(data []byte, at int) []byte {
 // publicHalf writes the public half of a key and returns its path.
 func publicHalf(t *testing.T, path string) string {
 	t.Helper()
-	key, err := audit.ReadPublicKey(path)
-	must(t, err)
-	der, err := x509.MarshalPKIXPublicKey(key)
-	must(t, err)
+	der := value(x509.MarshalPKIXPublicKey(value(audit.ReadPublicKey(path))))
 	public := filepath.Join(t.TempDir(), "audit.pub")
 	must(t, os.WriteFile(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600))
 	return public

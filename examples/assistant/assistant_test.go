@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -20,22 +21,21 @@ import (
 	"github.com/gatehouse-go/gatehouse/tenant"
 )
 
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
 // databases returns the owner's database, and sets the variables of the program.
 func databases(t *testing.T) *sql.DB {
 	t.Helper()
 	owned := enginetest.StartPostgres(t, "fsync=off").Database(t)
-	owner, err := sql.Open("pgx", owned)
-	if err != nil {
-		t.Fatal(err)
-	}
+	owner := must(sql.Open("pgx", owned))
 	t.Cleanup(func() { _ = owner.Close() })
-	if _, err := owner.ExecContext(t.Context(), "CREATE ROLE app LOGIN PASSWORD 'app'"); err != nil {
-		t.Fatal(err)
-	}
-	u, err := url.Parse(owned)
-	if err != nil {
-		t.Fatal("not a URL")
-	}
+	must(owner.ExecContext(t.Context(), "CREATE ROLE app LOGIN PASSWORD 'app'"))
+	u := must(url.Parse(owned))
 	u.User = url.UserPassword("app", "app")
 	t.Setenv("OWNER_DSN", owned)
 	t.Setenv("APP_DSN", u.String())
@@ -64,15 +64,8 @@ func start(t *testing.T) client {
 		}
 	})
 	c := client{keys: make(map[string]string)}
-	for c.url == "" {
-		var line strings.Builder
-		for b := make([]byte, 1); !strings.HasSuffix(line.String(), "\n"); {
-			if _, err := r.Read(b); err != nil {
-				t.Fatal(err)
-			}
-			line.Write(b)
-		}
-		switch words := strings.Fields(line.String()); words[0] {
+	for lines := bufio.NewReader(r); c.url == ""; {
+		switch words := strings.Fields(must(lines.ReadString('\n'))); words[0] {
 		case "api-key":
 			c.keys[words[1]] = words[2]
 		case "listening":
@@ -84,15 +77,9 @@ func start(t *testing.T) client {
 
 func (c client) call(t *testing.T, key, method, path, body string, status int) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, c.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must(http.NewRequestWithContext(t.Context(), method, c.url+path, strings.NewReader(body)))
 	r.Header.Set("Authorization", "Bearer "+c.keys[key])
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	response := must(http.DefaultClient.Do(r))
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != status {
@@ -133,9 +120,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 	c.call(t, "acme", "POST", "/models", "{", 400)
 
 	// The background job deletes what is old, in the tenants that it names.
-	if _, err := owner.ExecContext(t.Context(), "ALTER TABLE conversations NO FORCE ROW LEVEL SECURITY; UPDATE conversations SET begun = now() - interval '31 days'; ALTER TABLE conversations FORCE ROW LEVEL SECURITY"); err != nil {
-		t.Fatal(err)
-	}
+	must(owner.ExecContext(t.Context(), "ALTER TABLE conversations NO FORCE ROW LEVEL SECURITY; UPDATE conversations SET begun = now() - interval '31 days'; ALTER TABLE conversations FORCE ROW LEVEL SECURITY"))
 	db, _, err := open("env:APP_DSN")
 	if err != nil {
 		t.Fatal(err)
@@ -162,15 +147,11 @@ func TestRefusesToStartUnprotected(t *testing.T) {
 		{"CREATE TABLE forgotten (tenant text)", "DROP TABLE forgotten", "public.forgotten: has no row-level security"},
 		{"ALTER ROLE app BYPASSRLS", "ALTER ROLE app NOBYPASSRLS", "role app: has BYPASSRLS"},
 	} {
-		if _, err := owner.ExecContext(t.Context(), hole.plant); err != nil {
-			t.Fatal(err)
-		}
+		must(owner.ExecContext(t.Context(), hole.plant))
 		if err := run(t.Context(), nil, io.Discard); err == nil || !strings.Contains(err.Error(), hole.want) {
 			t.Errorf("run after %s: error = %v, want %q", hole.plant, err, hole.want)
 		}
-		if _, err := owner.ExecContext(t.Context(), hole.remove); err != nil {
-			t.Fatal(err)
-		}
+		must(owner.ExecContext(t.Context(), hole.remove))
 	}
 	// Each table of the schema is protected.
 	for _, match := range regexp.MustCompile(`CREATE TABLE (\w+)`).FindAllStringSubmatch(schema, -1) {

@@ -28,6 +28,9 @@
 // With -hand it tests a list of mutants that a person has written instead:
 // a wrong constant, an effect before the check that permits it, a loop that ends early.
 //
+// With -needless it runs all tests that reach a mutant, not only until one fails, and lists
+// those without which the others would find as many mutants.
+//
 // A mutant is killed if the tests fail or time out, and survives if they pass. One
 // that does not compile says nothing. A survivor that no caller can distinguish
 // from the original is listed in equivalent.txt with the reason. A report for each
@@ -69,6 +72,7 @@ type options struct {
 	short      bool
 	kinds      []string
 	hand       string
+	needless   bool
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -85,6 +89,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	all := []string{kindCheck, kindOrder, kindStatement, kindClock, kindVariable, kindError, kindBoundary, kindSlice}
 	kinds := flags.String("kinds", strings.Join(all, ","), "the kinds of changes")
 	flags.StringVar(&o.hand, "hand", "", "a list of mutants that are tested instead, a line each: FILE ## CODE ## REPLACEMENT")
+	flags.BoolVar(&o.needless, "needless", false, "do not stop at the first test that fails, and list the tests without which no more mutants would survive")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}

@@ -193,6 +193,19 @@ func TestRunRefuses(t *testing.T) {
 	}
 }
 
+// Each mutant that TestAgain and TestEnds find is found by TestGuards too.
+func TestNeedless(t *testing.T) {
+	t.Setenv("GOWORK", "off")
+	var out, errs bytes.Buffer
+	args := []string{"-C", "testdata", "-equivalent", os.DevNull, "-timeout", "5s", "-kinds", "check", "-needless", "guards"}
+	code := run(t.Context(), args, &out, &errs)
+	_, got, _ := strings.Cut(out.String(), "Tests without which no more mutants would survive:\n")
+	got, _, _ = strings.Cut(got, "\n\n")
+	if want := "\tTestAgain, 5 lines\n\tTestEnds, 5 lines"; code != 1 || got != want {
+		t.Errorf("run(%q) = %d, %q, want 1, %q\n%s\n%s", args, code, got, want, &out, &errs)
+	}
+}
+
 // TestEquivalentListIsCurrent checks that each line of equivalent.txt names a mutant
 // of today's code.
 func TestEquivalentListIsCurrent(t *testing.T) {

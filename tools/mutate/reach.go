@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,8 @@ type unit struct {
 	blocks  map[string][]block // what it runs, by file
 	passes  bool               // in the program with mutants
 }
+
+var isTest = regexp.MustCompile(`^(Test|Fuzz|Example)`)
 
 // block is a part of a file without branches, as the cover tool sees it.
 type block struct{ from, to position }
@@ -52,7 +55,8 @@ func (t *target) units(ctx context.Context, o options, temp string) ([]*unit, er
 			return nil, fmt.Errorf("%s: %w\n%s", t.path, err, out)
 		}
 		for name := range strings.FieldsSeq(string(out)) {
-			if !strings.HasPrefix(name, "Benchmark") && (o.tests == nil || o.tests.MatchString(name)) {
+			// The program also prints benchmarks, and a warning that it has no directory for coverage.
+			if isTest.MatchString(name) && (o.tests == nil || o.tests.MatchString(name)) {
 				all = append(all, &unit{program: i, name: name})
 			}
 		}
@@ -103,11 +107,10 @@ func covered(profile string) map[string][]block {
 
 // reaching returns the tests in the order in which a mutant is tested: first those that run
 // its function, the fastest first, and then the others, whose processes may run it.
-func (t *target) reaching(units []*unit, decl *ast.FuncDecl) []*unit {
+func (t *target) reaching(units []*unit, decl *ast.FuncDecl) (list, others []*unit) {
 	begin, end := t.fset.Position(decl.Body.Pos()), t.fset.Position(decl.Body.End())
 	from, to := position{begin.Line, begin.Column}, position{end.Line, end.Column}
 	inside := func(b block) bool { return !b.from.before(from) && !to.before(b.to) }
-	var list, others []*unit
 	for _, u := range units {
 		if slices.ContainsFunc(u.blocks[path.Base(begin.Filename)], inside) {
 			list = append(list, u)
@@ -115,7 +118,7 @@ func (t *target) reaching(units []*unit, decl *ast.FuncDecl) []*unit {
 			others = append(others, u)
 		}
 	}
-	return append(list, others...)
+	return list, others
 }
 
 // run runs tests of one program with one mutant, or with none if it is 0.
@@ -124,7 +127,12 @@ func (t *target) run(ctx context.Context, o options, temp, name string, mutant i
 	for i, u := range units {
 		names[i] = u.name
 	}
-	args := append([]string{"-test.failfast", "-test.timeout=" + limit.String(), "-test.run=^(" + strings.Join(names, "|") + ")$"}, flags...)
+	args := append([]string{"-test.timeout=" + limit.String(), "-test.run=^(" + strings.Join(names, "|") + ")$"}, flags...)
+	if o.needless {
+		args = append(args, "-test.v")
+	} else {
+		args = append(args, "-test.failfast")
+	}
 	if o.short {
 		args = append(args, "-test.short")
 	}

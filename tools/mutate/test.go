@@ -27,7 +27,8 @@ type result struct {
 	mutant
 	Package string // its directory below the root, with slashes
 	Outcome string
-	Reason  string // why it is equivalent, "" if it is not listed
+	Reason  string  // why it is equivalent, "" if it is not listed
+	By      []*unit // with -needless the tests that fail, else nil
 }
 
 // limit is how long tests may take that took d without a mutant.
@@ -83,7 +84,12 @@ func (t *target) test(ctx context.Context, o options, temp string, stdout io.Wri
 		r := result{mutant: m, Package: t.dir, Reason: t.reasons[m.ID()], Outcome: notCompiling}
 		if !bad[i] {
 			var err error
-			r.Outcome, err = t.testMutant(ctx, o, temp, i+1, t.reaching(units, m.decl))
+			reaching, others := t.reaching(units, m.decl)
+			if o.needless {
+				r.Outcome, r.By, err = t.testAll(ctx, o, temp, i+1, reaching, others)
+			} else {
+				r.Outcome, err = t.testMutant(ctx, o, temp, i+1, append(reaching, others...))
+			}
 			if err != nil {
 				return err
 			}
@@ -94,6 +100,9 @@ func (t *target) test(ctx context.Context, o options, temp string, stdout io.Wri
 		fmt.Fprintf(stdout, "%-13s %s:%d %s: %s => %s\n", r.Outcome, m.File, m.Line, m.Func, m.Source, m.Change)
 		return ctx.Err()
 	})
+	if o.needless && err == nil {
+		return t.printNeedless(units, stdout)
+	}
 	return err
 }
 
