@@ -35,9 +35,9 @@ func createSession(t *testing.T, sessions session.Store, r session.Record, lifet
 }
 
 // createKey creates a key that ends in an hour.
-func createKey(t *testing.T, keys apikey.Store, id string) apikey.Record {
+func createKey(t *testing.T, keys apikey.Store, id string) {
 	t.Helper()
-	return must(keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}))(t)
+	must(keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}))(t)
 }
 
 // damage writes malformed values into the fields of a record, one at a time, and

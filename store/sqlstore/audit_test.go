@@ -24,19 +24,13 @@ var _, auditKey, _ = ed25519.GenerateKey(nil)
 
 func auditSealer(t testing.TB) *audit.Sealer {
 	t.Helper()
-	seal, err := audit.NewSealer("example.com/audit", gatehouse.NewSecret(bytes.Repeat([]byte("s"), 32)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	seal := must(audit.NewSealer("example.com/audit", gatehouse.NewSecret(bytes.Repeat([]byte("s"), 32))))(t)
 	return seal
 }
 
 func newRecorder(t testing.TB, s *sqlstore.Store) *audit.Recorder {
 	t.Helper()
-	r, err := audit.NewRecorder(s.Audit(auditSealer(t)), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must(audit.NewRecorder(s.Audit(auditSealer(t)), 0))(t)
 	return r
 }
 
@@ -79,10 +73,7 @@ func TestAuditOfSeveralWriters(t *testing.T) {
 
 func signAudit(t *testing.T, s *sqlstore.Store) []byte {
 	t.Helper()
-	point, err := audit.SignRecords(s.Audit(nil).Records(t.Context()), auditSealer(t), auditKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	point := must(audit.SignRecords(s.Audit(nil).Records(t.Context()), auditSealer(t), auditKey))(t)
 	return point
 }
 

@@ -159,10 +159,7 @@ func TestUnavailable(t *testing.T) {
 	for _, dialect := range []sqlstore.Dialect{sqlstore.SQLite, sqlstore.Postgres} {
 		db := sql.OpenDB(cutDriver{})
 		defer db.Close()
-		s, err := sqlstore.New(sqlstore.Config{DB: db, Dialect: dialect})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := must(sqlstore.New(sqlstore.Config{DB: db, Dialect: dialect}))(t)
 		check(t, string(dialect)+" breaks off", s, errCut)
 	}
 }

@@ -131,19 +131,14 @@ func TestMigrateObeysTimeout(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
-		conn, err := open(t, driver, dsn).Conn(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		conn := must(open(t, driver, dsn).Conn(t.Context()))(t)
 		defer conn.Close()
 		begin, lock := "BEGIN IMMEDIATE", "CREATE TABLE x (a INTEGER)"
 		if driver == "pgx" {
 			begin, lock = "BEGIN", "SELECT pg_advisory_xact_lock(x'67617465686f7573'::bigint)"
 		}
 		for _, statement := range []string{begin, lock} {
-			if _, err := conn.ExecContext(t.Context(), statement); err != nil {
-				t.Fatal(err)
-			}
+			must(conn.ExecContext(t.Context(), statement))(t)
 		}
 		s := withTimeout(t, open(t, driver, dsn), 300*time.Millisecond)
 		ended := make(chan error, 1)

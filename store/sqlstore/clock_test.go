@@ -73,10 +73,7 @@ func newClock(t *testing.T, engine, dsn string) (s *sqlstore.Store, resolution t
 	}
 	db := sql.OpenDB(clockConnector{plain.Driver(), dsn})
 	t.Cleanup(func() { db.Close() })
-	s, err := sqlstore.New(sqlstore.Config{DB: db, Dialect: dialect})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s = must(sqlstore.New(sqlstore.Config{DB: db, Dialect: dialect}))(t)
 	return s, resolution, func(after time.Duration) { execute(t, plain, "UPDATE test_clock SET now = "+update(start.Add(after))) }
 }
 

@@ -21,10 +21,7 @@ import (
 // open opens a database and closes it when the test ends.
 func open(t testing.TB, driver, dsn string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open(driver, dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := must(sql.Open(driver, dsn))(t)
 	t.Cleanup(func() { db.Close() })
 	db.SetMaxOpenConns(24)
 	db.SetMaxIdleConns(24) // the default of two makes a new connection for most calls
@@ -40,11 +37,7 @@ func newStore(t testing.TB, db *sql.DB) *sqlstore.Store {
 
 func withTimeout(t testing.TB, db *sql.DB, timeout time.Duration) *sqlstore.Store {
 	t.Helper()
-	s, err := sqlstore.New(sqlstore.Config{DB: db, Timeout: timeout})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return must(sqlstore.New(sqlstore.Config{DB: db, Timeout: timeout}))(t)
 }
 
 // eachEngine runs a test on every engine, without fsync. database returns the driver
@@ -65,9 +58,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, database func(testing.TB) 
 		test(t, func(t testing.TB) (string, string) {
 			schemas++
 			name := fmt.Sprintf("schema%d", schemas)
-			if _, err := db.ExecContext(t.Context(), "CREATE SCHEMA "+name); err != nil {
-				t.Fatal(err)
-			}
+			must(db.ExecContext(t.Context(), "CREATE SCHEMA "+name))(t)
 			return "pgx", url + "&search_path=" + name
 		})
 	})
@@ -139,5 +130,16 @@ func wantUnsuitable(t *testing.T, call string, err error, want string) {
 	wantError(t, call, err, want)
 	if !errors.Is(err, sqlstore.ErrUnsuitable) {
 		t.Errorf("%s: error = %v, want %v", call, err, sqlstore.ErrUnsuitable)
+	}
+}
+
+// must returns a value, or fails the test.
+func must[A any](value A, err error) func(testing.TB) A {
+	return func(t testing.TB) A {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
 	}
 }

@@ -31,13 +31,8 @@ func waits(t *testing.T, db *sql.DB, sessions int) {
 // lock changes rows in a transaction, and returns a function that commits it.
 func lock(t *testing.T, db *sql.DB, change string) (release func()) {
 	t.Helper()
-	tx, err := db.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.ExecContext(t.Context(), change); err != nil {
-		t.Fatal(err)
-	}
+	tx := must(db.BeginTx(t.Context(), nil))(t)
+	must(tx.ExecContext(t.Context(), change))(t)
 	return func() {
 		t.Helper()
 		if err := tx.Commit(); err != nil {
@@ -166,9 +161,7 @@ func TestPostgresStatementsAfterLock(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			execute(t, db, "DELETE FROM gatehouse_apikeys", "DELETE FROM gatehouse_families", "DELETE FROM gatehouse_sessions")
 			createKeys(t, keys, time.Hour, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j")
-			if _, err := families.Create(ctx, family("a"), time.Hour); err != nil {
-				t.Fatal(err)
-			}
+			must(families.Create(ctx, family("a"), time.Hour))(t)
 			createSession(t, sessions, browser("a"), 24*time.Hour)
 			created := query[time.Time](t, db, "SELECT clock_timestamp()")
 			change := test.change
@@ -214,9 +207,7 @@ func TestPostgresBulkChangesDoNotDeadlock(t *testing.T) {
 		createKeys(t, scans.APIKeys(), 0, id)
 		r := family(id)
 		r.Client = string(rune('i' - i)) // the second column of the index
-		if _, err := scans.Families().Create(t.Context(), r, time.Hour); err != nil {
-			t.Fatal(err)
-		}
+		must(scans.Families().Create(t.Context(), r, time.Hour))(t)
 		createSession(t, scans.Sessions(), browser(id), time.Hour)
 	}
 	execute(t, db, "UPDATE gatehouse_apikeys SET expires = expires - (ascii(id) - 97) * interval '1 hour'", // the order of the index

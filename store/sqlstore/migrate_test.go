@@ -67,10 +67,7 @@ func migrateFromEnv(driverName, dsn string) error {
 // process starts this program with a variable of the environment.
 func process(t *testing.T, env ...string) (cmd *exec.Cmd, stdin io.WriteCloser, stdout io.Reader) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := must(os.Executable())(t)
 	cmd = exec.CommandContext(t.Context(), self)
 	cmd.Env, cmd.Stderr = append(os.Environ(), env...), &strings.Builder{}
 	stdin, errIn := cmd.StdinPipe()

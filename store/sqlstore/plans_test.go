@@ -3,12 +3,12 @@
 package sqlstore_test
 
 import (
-	"cmp"
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,11 +26,11 @@ INSERT INTO gatehouse_apikeys (id, owner, tenant, environment, scopes, networks,
 SELECT substr(md5(n::text), 1, 16), 'owner' || n / 10, 'tenant' || n %% 100, 'live', 'reports:read reports:write', '', '{}', 7776000000000,
 	now() - n * interval '1 second', now() - n * interval '1 second', now() + (n %% 7776000) * interval '1 second',
 	CASE WHEN n %% 5 = 0 THEN now() END, 1, 0, sha256(n::text::bytea), 0
-FROM generate_series(1, %s) AS n`,
+FROM generate_series(1, %d) AS n`,
 	"sqlite": `
 INSERT INTO gatehouse_apikeys (id, owner, tenant, environment, scopes, networks, metadata, lifetime,
 	created, rotated, expires, revoked, generation, uses, current_sum, current_pepper)
-WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < %s)
+WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < %d)
 SELECT lower(hex(randomblob(8))), 'owner' || n / 10, 'tenant' || n %% 100, 'live', 'reports:read reports:write', '', '{}', 7776000000000,
 	unixepoch() * 1000000 - n * 1000000, unixepoch() * 1000000 - n * 1000000, unixepoch() * 1000000 + (n %% 7776000) * 1000000,
 	CASE WHEN n %% 5 = 0 THEN unixepoch() * 1000000 END, 1, 0, randomblob(32), 0
@@ -70,12 +70,21 @@ var primaryKeys = strings.NewReplacer("gatehouse_apikeys_pkey", "USING PRIMARY K
 	"gatehouse_sessions_pkey", "USING INDEX sqlite_autoindex_gatehouse_sessions_1 (id=?)",
 	"gatehouse_revocations_pkey", "USING PRIMARY KEY (issuer=? AND kind=? AND value=?)")
 
+// scale returns GATEHOUSE_SCALE, a number of keys, 0 if it is empty.
+func scale(t *testing.T) (keys int) {
+	t.Helper()
+	if text := os.Getenv("GATEHOUSE_SCALE"); text != "" {
+		keys = must(strconv.Atoi(text))(t)
+	}
+	return keys
+}
+
 // TestPlans checks that the statements of requests and lists use the primary keys and
 // indexes, also among GATEHOUSE_SCALE keys.
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB) {
-		execute(t, db, fmt.Sprintf(populateKeysSQL[driver], cmp.Or(os.Getenv("GATEHOUSE_SCALE"), "5000")))
+		execute(t, db, fmt.Sprintf(populateKeysSQL[driver], max(scale(t), 5000)))
 		execute(t, db, populateSQL[driver]...)
 		for name, p := range s.Plans() {
 			plan := explain(t, driver, db, p.Query, p.Args...)
@@ -102,10 +111,7 @@ func TestPlans(t *testing.T) {
 // does not depend on the arguments.
 func explain(t testing.TB, driverName string, db *sql.DB, query string, args ...any) string {
 	t.Helper()
-	conn, err := db.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must(db.Conn(t.Context()))(t)
 	defer conn.Close()
 	defer func() { _ = conn.Raw(func(any) error { return driver.ErrBadConn }) }() // ends the connection, with its statement
 	explained := "EXPLAIN QUERY PLAN " + query
@@ -115,16 +121,11 @@ func explain(t testing.TB, driverName string, db *sql.DB, query string, args ...
 			literals[i] = "'" + fmt.Sprint(arg) + "'"
 		}
 		for _, setup := range []string{"SET plan_cache_mode = force_generic_plan", "PREPARE query AS " + query} {
-			if _, err := conn.ExecContext(t.Context(), setup); err != nil {
-				t.Fatal(err)
-			}
+			must(conn.ExecContext(t.Context(), setup))(t)
 		}
 		explained, args = "EXPLAIN (COSTS OFF) EXECUTE query("+strings.Join(literals, ", ")+")", nil
 	}
-	rows, err := conn.QueryContext(t.Context(), explained, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := must(conn.QueryContext(t.Context(), explained, args...))(t)
 	defer rows.Close()
 	var plan strings.Builder
 	for rows.Next() {
@@ -147,12 +148,12 @@ func explain(t testing.TB, driverName string, db *sql.DB, query string, args ...
 // TestLookupTimeIsConstant compares the time of a lookup among GATEHOUSE_SCALE keys with
 // that among a thousand.
 func TestLookupTimeIsConstant(t *testing.T) {
-	many := os.Getenv("GATEHOUSE_SCALE")
-	if many == "" {
+	many := scale(t)
+	if many == 0 {
 		t.Skip("a measurement: set GATEHOUSE_SCALE to a number of keys; TestPlans checks what it depends on")
 	}
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
-		sizes := [2]string{"1000", many}
+		sizes := [2]int{1000, many}
 		var keys [2]*sqlstore.APIKeys
 		var ids [2][]string
 		for i, n := range sizes {
@@ -170,9 +171,7 @@ func TestLookupTimeIsConstant(t *testing.T) {
 			for i := range sizes {
 				start := time.Now()
 				for _, id := range ids[i] {
-					if _, err := keys[i].Find(t.Context(), id); err != nil {
-						t.Fatal(err)
-					}
+					must(keys[i].Find(t.Context(), id))(t)
 				}
 				times[i] = append(times[i], time.Since(start)/time.Duration(len(ids[i])))
 			}
@@ -181,7 +180,7 @@ func TestLookupTimeIsConstant(t *testing.T) {
 		slices.Sort(times[0])
 		slices.Sort(times[1])
 		slices.Sort(ratios)
-		t.Logf("a lookup among %s keys takes %v, among %s keys %v: ratio %.2f (%.2f to %.2f)", sizes[0], times[0][passes/2],
+		t.Logf("a lookup among %d keys takes %v, among %d keys %v: ratio %.2f (%.2f to %.2f)", sizes[0], times[0][passes/2],
 			sizes[1], times[1][passes/2], ratios[passes/2], ratios[0], ratios[passes-1])
 		if ratios[passes/2] > 3 {
 			t.Errorf("the time of a lookup grows with the number of keys: ratio %.2f, want at most 3", ratios[passes/2])

@@ -35,9 +35,7 @@ func browser(id string) session.Record {
 
 func createSession(t testing.TB, sessions session.Store, r session.Record, lifetime time.Duration) {
 	t.Helper()
-	if _, err := sessions.Create(t.Context(), r, lifetime); err != nil {
-		t.Fatal(err)
-	}
+	must(sessions.Create(t.Context(), r, lifetime))(t)
 }
 
 // createKeys creates keys of tenant t. Each one lives longer than the one before by
@@ -46,9 +44,7 @@ func createKeys(t testing.TB, keys apikey.Store, step time.Duration, ids ...stri
 	t.Helper()
 	for i, id := range ids {
 		r := apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Tenant: "t", Lifetime: 24*time.Hour + time.Duration(i)*step}}
-		if _, err := keys.Create(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
+		must(keys.Create(t.Context(), r))(t)
 	}
 }
 

@@ -18,10 +18,7 @@ import (
 func TestLoginAfterRevokeSubject(t *testing.T) {
 	eachStore(t, func(t *testing.T, _ string, s *sqlstore.Store, _ *sql.DB) {
 		const issuer = "https://auth.example.com"
-		list, err := revocation.New(revocation.Config{Store: s.Revocations(), Issuers: []string{issuer}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		list := must(revocation.New(revocation.Config{Store: s.Revocations(), Issuers: []string{issuer}}))(t)
 		token := func() jwtauth.Token {
 			return jwtauth.Token{Issuer: issuer, Subject: "alice", IssuedAt: time.Now().Truncate(time.Second)}
 		}

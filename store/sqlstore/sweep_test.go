@@ -140,9 +140,7 @@ func TestSessionsAreNotSweptEarly(t *testing.T) {
 		}
 		check("created")
 		for i := range idle {
-			if _, err := sessions.Touch(t.Context(), fmt.Sprint(i), 0); err != nil {
-				t.Fatal(err)
-			}
+			must(sessions.Touch(t.Context(), fmt.Sprint(i), 0))(t)
 		}
 		check("touched")
 		for i := range idle {

@@ -180,10 +180,7 @@ func TestRotationSurvivesKilledProcesses(t *testing.T) {
 			a := &account{}
 			server := httptest.NewServer(a)
 			start := func(kill int) (cmd *exec.Cmd, stdin io.Closer) {
-				text, err := json.Marshal(rotation{driver, dsn, server.URL, kill})
-				if err != nil {
-					t.Fatal(err)
-				}
+				text := must(json.Marshal(rotation{driver, dsn, server.URL, kill}))(t)
 				cmd, stdin, _ = process(t, "GATEHOUSE_TEST_ROTATE="+string(text))
 				return cmd, stdin
 			}
