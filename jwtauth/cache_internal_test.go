@@ -45,8 +45,10 @@ func TestCacheEvicts(t *testing.T) {
 	expect("put of a known token", 0, 1, 2, 3, 4, 5, 6, 7)
 	put(8, time.Hour)
 	expect("put of a new token", 0, 1, 2, 3, 4, 5, 6, 8)
+	put(9, time.Second)
+	expect("put of a token that expires before all others", 0, 1, 2, 3, 4, 5, 8, 9)
 	c.remove(c.hash("\x08"), get(8))
-	expect("remove", 0, 1, 2, 3, 4, 5, 6)
+	expect("remove", 0, 1, 2, 3, 4, 5, 9)
 	for n := range byte(ways) {
 		put(10+n, 2*time.Hour)
 	}

@@ -35,6 +35,7 @@ func TestDiscovery(t *testing.T) {
 		{"OAuth, slash", issuerURL + "/", pages(oauth, metadata(issuerURL+"/", issuerURL+"/keys")), ""},
 		{"OpenID is forbidden", issuerURL, map[string]string{openid: "400", oauth: valid}, ""},
 		{"another issuer", issuerURL, pages(openid, metadata("https://evil.example.com", issuerURL+"/keys")), `names another issuer: "https://evil.example.com", not "` + issuerURL + `"`},
+		{"issuer in capitals", issuerURL, pages(openid, metadata(strings.ToUpper(issuerURL), issuerURL+"/keys")), "names another issuer"},
 		{"issuer with a slash", issuerURL, pages(openid, metadata(issuerURL+"/", issuerURL+"/keys")), "names another issuer"},
 		{"no issuer", issuerURL, pages(openid, `{"jwks_uri":"`+issuerURL+`/keys"}`), "has no issuer"},
 		{"issuer is a number", issuerURL, pages(openid, `{"issuer":1,"jwks_uri":"`+issuerURL+`/keys"}`), "has no issuer"},

@@ -126,6 +126,9 @@ func TestKeyRingAsKeys(t *testing.T) {
 		want gatehouse.Reason
 	}{
 		{signingKey("k1", jwtauth.ES256), ""},
+		{signingKey("k0", jwtauth.ES256), jwtauth.ReasonKey}, // published in as many bytes
+		{signingKey("k1", jwtauth.ES256), ""},                // and in the cache again
+		{signingKey("k0", jwtauth.ES256), jwtauth.ReasonKey},
 		{signingKey("k2", jwtauth.ES384), jwtauth.ReasonKey},
 		{signingKey("k3", jwtauth.EdDSA), jwtauth.ReasonKeysUnavailable},
 		{signingKey("k4", jwtauth.EdDSA), jwtauth.ReasonKeysUnavailable}, // causes no second event

@@ -213,6 +213,7 @@ func TestBackoff(t *testing.T) {
 			{down, 920, []int{610, 620, 640, 680, 740, 800, 860}}, // five minutes after the last good one
 			{goodSet(), 980, []int{920}},
 			{retry(http.StatusTooManyRequests, "45"), 1280, []int{1220, 1265}},
+			{retry(http.StatusTooManyRequests, "3600"), 1380, []int{1310, 1370}},
 		}},
 		"slow failure": {jwtauth.KeySets{}, []phase{
 			{func(w http.ResponseWriter, r *http.Request) { time.Sleep(4 * time.Second); serverError(w, r) }, 13, []int{0, 10}},
@@ -380,7 +381,7 @@ func TestStaleSet(t *testing.T) {
 				noError(t, a.Ready(t.Context()))
 			}
 			time.Sleep(time.Nanosecond)
-			check(t, a, name+", new token after MaxStale", token(nil, nil), jwtauth.ReasonKeysUnavailable)
+			unavailable(t, a, name+", new token after MaxStale", token(nil, nil), "older than KeySets.MaxStale\njwtauth: the last fetch of the key set failed: ")
 			check(t, a, name+", cached token after MaxStale", cached, jwtauth.ReasonKeysUnavailable)
 			if err := a.Ready(t.Context()); err == nil {
 				t.Errorf("%s: Ready after MaxStale = nil, want an error", name)

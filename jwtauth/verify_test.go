@@ -104,7 +104,7 @@ func TestClaims(t *testing.T) {
 			jwtauth.ReasonClaims: slices.Concat(
 				each("iss", 1, []any{issuerURL}),
 				each("sub", nil, "", 1, longSubject+"x", "a\nb", "a\x7f", "a\u0085", "a\u2028", "a\u2029"),
-				each("client_id", nil, "", 1), each("jti", nil, "", 1),
+				each("client_id", nil, "", 1), list(object{"client_id": nil, "azp": "web"}), each("jti", nil, "", 1),
 				each("sid", 1, "", []string{"f1"}, "a\u0000b", true, long+"x"),
 				each("aud", nil, "", []any{}, []any{""}, []any{audience, ""}, []any{audience, 1}, []any{[]any{audience}}, 1, object{audience: true}, audiences(33)),
 				each("exp", nil, -1, "9999999999", true, []any{now + 300}, 253402300800),
@@ -367,6 +367,7 @@ func TestPrincipal(t *testing.T) {
 			i.AllowedScopes, i.AllowedRoles = []string{}, []string{}
 			i.Principal = func(_ gatehouse.Claims, p principal) (principal, error) { p.Roles = roles("admin"); return p, nil }
 		}, nil, func(p *principal) { p.Scopes = gatehouse.Scopes{} }},
+		"a service by azp":        {func(*issuer) {}, object{"client_id": nil, "azp": "alice"}, func(p *principal) { p.Kind, p.Client = gatehouse.KindService, "alice" }},
 		"a service by a mark":     {func(i *issuer) { i.Services = grant }, object{"gty": "client-credentials"}, service},
 		"a user without the mark": {func(i *issuer) { i.Services = grant }, object{"gty": "password"}, nil},
 		"always a service":        {func(i *issuer) { i.Services = []jwtauth.Mark{{Claim: "iss"}} }, nil, service},

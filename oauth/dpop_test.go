@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"reflect"
 	"strings"
@@ -36,7 +37,7 @@ type prover struct {
 func newProver(t *testing.T) (*prover, *oauth.Client) {
 	t.Helper()
 	p := &prover{Server: providertest.New(t), key: must(dpop.GenerateKey()), seen: map[string]bool{}, sent: map[string]int{}}
-	p.Metadata["dpop_signing_alg_values_supported"] = []string{"PS256", "ES256"}
+	p.Metadata["dpop_signing_alg_values_supported"] = []string{"PS256", "ES256", "RS256"}
 	p.Reply = object{"token_type": "DPoP"}
 	return p, p.Client(func(c *oauth.Config) { c.DPoP, c.Transport = p.key, p })
 }
@@ -121,7 +122,8 @@ func TestDPoPLogin(t *testing.T) {
 			}
 			answer(w, http.StatusOK, object{"sub": "alice"})
 		}
-		transaction, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")})
+		asked := map[bool]string{true: "reports:read", false: "openid"}[pushed]
+		transaction, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes(asked)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,7 +200,7 @@ func TestDPoPRetryHasNewAssertion(t *testing.T) {
 		c.DPoP, c.Transport = p.key, record
 	})
 	p.Routes["/token"] = func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, object{"access_token": "a", "token_type": "DPoP", "expires_in": 60})
+		answer(w, http.StatusOK, object{"access_token": "a", "token_type": "dpop", "expires_in": 60})
 	}
 	for want := 2; want <= 3; want++ { // the nonce is remembered
 		tokens, err := must(client.ClientCredentials(oauth.CredentialsRequest{})).Token(t.Context())
@@ -241,6 +243,24 @@ func TestDPoPTransport(t *testing.T) {
 		t.Fatalf("Get = %v, %v after %d requests with a nonce, want 204 after 1", response, err, p.sent["/api"])
 	}
 	_ = response.Body.Close()
+}
+
+// A proof is sent to an endpoint with a port too.
+func TestDPoPWithPort(t *testing.T) {
+	proof := ""
+	client := newClient(t, oauth.Config{
+		Issuer: issuer, Provider: oauth.Provider{Issuer: issuer, TokenEndpoint: issuer + ":8443/token"},
+		ClientID: clientID, Secret: secret(providertest.Secret), DPoP: must(dpop.GenerateKey()),
+		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			proof = r.Header.Get("DPoP")
+			w := httptest.NewRecorder()
+			answer(w, http.StatusOK, object{"access_token": "a", "token_type": "DPoP"})
+			return w.Result(), nil
+		}),
+	})
+	if _, err := client.Token(t.Context(), machineParams()); err != nil || proof == "" {
+		t.Errorf("Token error = %v, proof %q, want a proof", err, proof)
+	}
 }
 
 // Tokens that are not bound to the key are rejected, and so is a server that cannot

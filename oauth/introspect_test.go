@@ -171,6 +171,7 @@ func TestUserinfo(t *testing.T) {
 		"rejected":                  {"alice", 401, `{"error":"invalid_token"}`, "", false},
 		"redirect":                  {"alice", 302, ``, "", true},
 		"HTML":                      {"alice", 200, `{"sub":"alice"}`, "", true}, // Covers OIDC Core §5.3.2 (type).
+		"no type":                   {"alice", 200, `{"sub":"alice"}`, "", true},
 	} {
 		s.Routes["/userinfo"] = func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet || r.Header.Get("Authorization") != "Bearer access" {
@@ -181,6 +182,8 @@ func TestUserinfo(t *testing.T) {
 			switch {
 			case name == "HTML":
 				kind = "text/html"
+			case name == "no type":
+				kind = ""
 			case strings.HasPrefix(name, "signed"):
 				kind = "application/jwt"
 			}

@@ -180,7 +180,7 @@ func TestIntrospectorRejects(t *testing.T) {
 		oauth.ReasonIntrospectionClaims: {
 			`{"active":true,"sub":"alice","aud":1}`, `{"active":true,"aud":"` + api + `"}`, `{"active":true,"sub":"","aud":"` + api + `"}`,
 			`{"active":true,"sub":"a\nb","aud":"` + api + `"}`, with(`,"exp":"1"`), with(`,"nbf":-1`), with(`,"auth_time":"1"`),
-			with(`,"scope":["a"]`), with(`,"roles":"a"`), with(`,"act":"a"`), with(`,"client_id":{}`), with(`,"tenant":1`),
+			with(`,"scope":["a"]`), with(`,"roles":"a"`), with(`,"act":"a"`), with(`,"client_id":{}`), with(`,"client_id":"` + strings.Repeat("x", 256) + `"`), with(`,"tenant":1`),
 			with(`,"jti":1`), with(`,"token_type":"refresh_token"`), with(`,"token_use":"refresh_token"`), with(`,"typ":"Refresh"`),
 		},
 		oauth.ReasonIntrospectionIssuer:  {with(`,"iss":"` + issuer + `/"`), with(`,"iss":1`)},
@@ -377,9 +377,14 @@ func TestIntrospectorTimeout(t *testing.T) {
 		first, second := endpoint(t, s, "https://one.example.com"), endpoint(t, s, "https://two.example.com")
 		first.AnyTenant, second.AnyTenant = true, true
 		start := time.Now()
-		_, err := newIntrospector(t, nil, first, second).Authenticate(opaque("opaque"))
+		i := newIntrospector(t, nil, first, second)
+		_, err := i.Authenticate(opaque("opaque"))
 		if took := time.Since(start); statusOf(err) != 503 || took != 8*time.Second {
 			t.Errorf("Authenticate error = %v after %v, want 503 after 8s", err, took)
+		}
+		_, err = i.Authenticate(opaque("opaque"))
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.RetryAfter != time.Second {
+			t.Errorf("Authenticate again error = %v, want one with RetryAfter 1 s", err)
 		}
 	})
 }
@@ -475,6 +480,7 @@ func TestNewIntrospectorReportsEveryMistake(t *testing.T) {
 	good := endpoint(t, s, issuer)
 	public := good
 	public.Client = newClient(t, oauth.Config{Issuer: issuer, ClientID: "x", Auth: oauth.Public, Transport: s})
+	public.Tenants, public.AnyTenant = []string{"acme"}, true
 	signed := good
 	signed.AnyTenant, signed.Keys = true, jwtauth.StaticKeys()
 	_, err := oauth.NewIntrospector(oauth.IntrospectorConfig{
@@ -486,7 +492,7 @@ func TestNewIntrospectorReportsEveryMistake(t *testing.T) {
 	for _, want := range []string{
 		"Confirmers: confirmer 0: nil", "Cache: got 1h0m0s", "CacheEntries: got -1",
 		"Endpoints[0].Tenants: required with several endpoints", "Endpoints[1].Audiences: at least one", "Endpoints[1].Tenants: must be at least one",
-		"Endpoints[1].URL: ", "Endpoints[1].Algorithms: not used without Keys", "Endpoints[1].Client: required", "Endpoints[2].Client: a public client", "Endpoints[3].Keys: ",
+		"Endpoints[1].URL: ", "Endpoints[1].Algorithms: not used without Keys", "Endpoints[1].Client: required", "Endpoints[2].Client: a public client", "Endpoints[2].Tenants: must be at least one, none empty, and excludes AnyTenant", "Endpoints[3].Keys: ",
 	} {
 		if err == nil || !strings.Contains(err.Error(), "oauth: IntrospectorConfig."+want) {
 			t.Errorf("NewIntrospector error lacks %q:\n%v", want, err)

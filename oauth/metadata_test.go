@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -114,6 +113,20 @@ func TestDiscoveryPaths(t *testing.T) {
 	}
 }
 
+// TestSupportsPrompt: a server that does not say what it supports may support all.
+func TestSupportsPrompt(t *testing.T) {
+	s := providertest.New(t)
+	for want, listed := range map[bool]any{true: []string{"none", "login"}, false: []string{"none", "select_account"}} {
+		s.Metadata["prompt_values_supported"] = listed
+		if p := must(s.Client().Provider(t.Context())); p.SupportsPrompt("login") != want {
+			t.Errorf("SupportsPrompt(login) with %v = %t, want %t", listed, !want, want)
+		}
+	}
+	if p := (oauth.Provider{}); !p.SupportsPrompt("login") {
+		t.Error("SupportsPrompt(login) without a list = false, want true")
+	}
+}
+
 // TestMetadataAreCached: for an hour, and for a day while discovery fails.
 func TestMetadataAreCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -158,48 +171,36 @@ func TestMetadataAreCached(t *testing.T) {
 	})
 }
 
-// TestClose: it cancels running requests, and later calls fail.
+// TestClose: it cancels running requests, and later calls send none.
 func TestClose(t *testing.T) {
-	stopped := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		<-r.Context().Done()
-		close(stopped)
-	}))
-	t.Cleanup(server.Close)
-	began := make(chan struct{})
-	c := oauth.Config{Issuer: server.URL, ClientID: "x", Auth: oauth.Public, Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-		close(began)
-		return http.DefaultTransport.RoundTrip(r)
-	})}
-	client := newClient(t, c)
-	done := make(chan error)
-	go func() {
-		_, err := client.Provider(context.Background())
-		done <- err
-	}()
-	<-began
-	if err := client.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := <-done; !errors.Is(err, oauth.ErrUnavailable) {
-		t.Errorf("running Provider error = %v, want %v", err, oauth.ErrUnavailable)
-	}
-	if _, err := client.Provider(t.Context()); !errors.Is(err, oauth.ErrUnavailable) {
-		t.Errorf("Provider after Close: error = %v, want %v", err, oauth.ErrUnavailable)
-	}
-	c.Provider, c.Auth, c.Secret = oauth.Provider{Issuer: server.URL, TokenEndpoint: server.URL + "/token"}, "", secret("s")
-	c.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
-		t.Error("a closed client sent a request")
-		return nil, errors.New("closed")
+	synctest.Test(t, func(t *testing.T) {
+		s := providertest.New(t)
+		s.Routes[wellKnown] = hanging
+		running, client := make(chan error), s.Client()
+		go func() {
+			_, err := client.Provider(context.Background())
+			running <- err
+		}()
+		synctest.Wait()
+		start := time.Now()
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-running; !errors.Is(err, oauth.ErrUnavailable) || time.Since(start) != 0 {
+			t.Errorf("running Provider error = %v after %v, want %v at once", err, time.Since(start), oauth.ErrUnavailable)
+		}
+		if _, err := client.Provider(t.Context()); !errors.Is(err, oauth.ErrUnavailable) || s.Count(wellKnown) != 1 {
+			t.Errorf("Provider after Close: error = %v after %d requests, want %v after 1", err, s.Count(wellKnown), oauth.ErrUnavailable)
+		}
+		client = s.Client(keyless)
+		source := must(client.ClientCredentials(oauth.CredentialsRequest{}))
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := source.Token(t.Context()); err == nil || s.Count("/token") != 0 {
+			t.Errorf("Token after Close: error = %v after %d requests, want one after 0", err, s.Count("/token"))
+		}
 	})
-	client = newClient(t, c)
-	source := must(client.ClientCredentials(oauth.CredentialsRequest{}))
-	if err := client.Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := source.Token(t.Context()); err == nil {
-		t.Error("Token after Close: error = nil")
-	}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

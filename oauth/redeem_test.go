@@ -318,7 +318,7 @@ func TestMaxAge(t *testing.T) {
 		authTime any
 		good     bool
 	}{
-		"recent": {ago(time.Minute), true}, "within the skew": {ago(5*time.Minute + 30*time.Second), true}, "too old": {ago(time.Hour), false}, "missing": {nil, false}, "fraction": {1.5, false},
+		"recent": {ago(time.Minute), true}, "within the skew": {ago(5*time.Minute + 30*time.Second), true}, "too old": {ago(6*time.Minute + 30*time.Second), false}, "missing": {nil, false}, "fraction": {1.5, false},
 		"recent, with a fraction": {float64(time.Now().Unix()) + 0.5, true},
 	} {
 		l := newLogin(t, func(r *oauth.AuthorizationRequest) { r.MaxAge = 5 * time.Minute })

@@ -45,7 +45,11 @@ func TestRejectedTokensAreRevoked(t *testing.T) {
 		"refresh, not rotated": {refresh, func(s *providertest.Server) {
 			s.Reply = object{"id_token": s.IDToken("m"), "refresh_token": nil}
 		}, "access-2"},
-		"refresh, subject":    {refresh, func(s *providertest.Server) { s.Reply = idToken("sub", "eve")(s) }, "refresh-2"},
+		"refresh, subject": {refresh, func(s *providertest.Server) { s.Reply = idToken("sub", "eve")(s) }, "refresh-2"},
+		"refresh, subject, not rotated": {refresh, func(s *providertest.Server) {
+			s.Reply = idToken("sub", "eve")(s)
+			s.Reply["refresh_token"] = nil
+		}, "access-2"},
 		"refresh, forged":     {refresh, func(s *providertest.Server) { s.Reply = object{"id_token": forged()} }, "refresh-2"},
 		"refresh, token type": {refresh, func(s *providertest.Server) { s.Reply = object{"token_type": "mac"} }, "refresh-2"},
 	} {

@@ -220,13 +220,13 @@ func TestExchange(t *testing.T) {
 	full := oauth.ExchangeRequest{
 		Subject: secret("s"), SubjectType: oauth.TypeRefreshToken, Actor: secret("a"), ActorType: oauth.TypeIDToken,
 		RequestedType: oauth.TypeJWT, Scopes: scopes("r"),
-		Resources: []string{"https://one", "https://two"}, Audiences: []string{"three"},
+		Resources: []string{"https://one", "https://two"}, Audiences: []string{"three", "four"},
 	}
 	subject := oauth.ExchangeRequest{Subject: secret("s")}
 	grant := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"s"}, "subject_token_type": {oauth.TypeAccessToken}}
 	all := url.Values{
 		"actor_token": {"a"}, "actor_token_type": {oauth.TypeIDToken}, "requested_token_type": {oauth.TypeJWT}, "scope": {"r"},
-		"resource": {"https://one", "https://two"}, "audience": {"three"},
+		"resource": {"https://one", "https://two"}, "audience": {"three", "four"},
 	}
 	maps.Copy(all, grant)
 	all.Set("subject_token_type", oauth.TypeRefreshToken)
@@ -235,8 +235,10 @@ func TestExchange(t *testing.T) {
 		form.Set(name, value)
 		return form
 	}
-	resource, audience := subject, subject
-	resource.Resources, audience.Audiences = []string{"https://one"}, []string{"one"}
+	resource, audience, actor := subject, subject, full
+	resource.Resources, audience.Audiences, actor.ActorType = []string{"https://one"}, []string{"one"}, ""
+	acting := maps.Clone(all)
+	acting.Set("actor_token_type", oauth.TypeAccessToken)
 	const bearer = `{"access_token":"x","token_type":"Bearer","issued_token_type":"` + oauth.TypeAccessToken + `"}`
 	for name, test := range map[string]struct {
 		request oauth.ExchangeRequest
@@ -245,6 +247,7 @@ func TestExchange(t *testing.T) {
 		good    bool
 	}{
 		"all parameters": {full, `{"access_token":"x","token_type":"N_A","issued_token_type":"` + oauth.TypeJWT + `"}`, all, true},
+		"default actor":  {actor, `{"access_token":"x","token_type":"N_A","issued_token_type":"` + oauth.TypeJWT + `"}`, acting, true},
 		"subject only":   {subject, bearer, grant, true},
 		"resource":       {resource, bearer, with("resource", "https://one"), true},
 		"audience":       {audience, bearer, with("audience", "one"), true},

@@ -65,6 +65,7 @@ func TestAdmit(t *testing.T) {
 		{Call{Shape: chat, Output: 4, MinOutput: 5, Cap: &limit}, "budget_cap: budget: the call needs more than 4 output tokens"},
 		{Call{Shape: chat, Output: 4, MinOutput: 5}, "budget_cap: budget: the call needs more than 4 output tokens"},
 		{Call{Shape: chat, Output: 5, MinOutput: 5}, "5 5"},
+		{Call{Shape: chat, Output: most, MinOutput: most, Choices: 2}, "budget_cap: budget: the call needs more than 9007199254740991 output tokens"},
 		{Call{Shape: model.Embeddings, Input: 50, Cap: &limit}, "0 0"},
 		{Call{Shape: model.Embeddings, Input: 51, Cap: &limit}, "budget_cap: budget: the call needs 51 tokens "},
 		{Call{Shape: model.Embeddings, Output: 5}, "5 5"},
@@ -143,10 +144,10 @@ func TestUsage(t *testing.T) {
 		want  Usage
 	}{
 		{chat, `{"service_tier":"flex","usage":{"total_tokens":9}}`, Usage{Total: 9, Tier: "flex"}},
-		{chat, `{"usage":{"total_tokens":9},"x":{"service_tier":"x"},"service_tier":"flex"}`, Usage{Total: 9, Tier: "flex"}},
+		{chat, `{"usage":{"total_tokens":9},"x":{"service_tier":"x\n"},"service_tier":"flex"}`, Usage{Total: 9, Tier: "flex"}},
 		{chat, `{"service_tier":null,"service_tiers":"x","usage":{"total_tokens":9}}`, Usage{Total: 9}},
 		{
-			chat, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":3,"cache_write_tokens":2}}}`,
+			chat, `{"usage":{"cost":"0.5","prompt_tokens":7,"completion_tokens":5,"prompt_tokens_details":{"audio_tokens":1,"cached_tokens":3,"cache_write_tokens":2}}}`,
 			Usage{Input: 7, CacheRead: 3, CacheWrite: 2, Output: 5, Total: 12},
 		},
 		{chat, `{"service_tier":"flex","usage":{"prompt_tokens":0,"completion_tokens":0}}`, Usage{}}, // nothing was served
@@ -182,5 +183,13 @@ func TestUsage(t *testing.T) {
 		if !ok || got != test.want {
 			t.Errorf("usage of %s = %+v, %v, want %+v", test.text, got, ok, test.want)
 		}
+	}
+}
+
+// What follows the end of a stream neither extends its hold nor cuts it.
+func TestGrowAfterTheEnd(t *testing.T) {
+	f := &flow{ended: true, counted: 9, events: &events{fresh: true}}
+	if err := f.grow(); err != nil {
+		t.Errorf("grow after the end = %v, want nil", err)
 	}
 }

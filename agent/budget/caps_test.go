@@ -52,7 +52,7 @@ func TestCapsOf(t *testing.T) {
 		caps, err := budget.CapsOf(principal(t, "jwt", "j1", test.claims))
 		got := text(caps)
 		if err != nil {
-			if e, _ := refusal(t, err); e.Code != gatehouse.CodeAccessDenied || e.Reason != budget.ReasonClaims || e.Issuer != "https://issuer.example" || e.Credential != "j1" {
+			if e, _ := refused(t, test.claims, err, 403, budget.ReasonClaims); e.Code != gatehouse.CodeAccessDenied || e.Issuer != "https://issuer.example" || e.Credential != "j1" {
 				t.Errorf("CapsOf(%s) = %v", test.claims, err)
 			}
 			got = "error"

@@ -3,7 +3,7 @@
 package budget_test
 
 import (
-	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,37 +12,10 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 )
 
-// scripted is a store whose reservations are recorded, and answered by reserve if it is
-// set.
-type scripted struct {
-	outages
-	reserve  func(budget.Reservation) budget.Result
-	ahead    time.Duration // the clock of Read
-	reserved []budget.Reservation
-}
-
-func (s *scripted) Reserve(ctx context.Context, r budget.Reservation) (budget.Result, error) {
-	s.reserved = append(s.reserved, r)
-	if s.reserve != nil {
-		return s.reserve(r), nil
-	}
-	return s.outages.Reserve(ctx, r)
-}
-
-func (s *scripted) Read(ctx context.Context, tenant, account, window string, since time.Time) ([]budget.Counter, time.Time, error) {
-	counters, now, err := s.outages.Read(ctx, tenant, account, window, since)
-	return counters, now.Add(s.ahead), err
-}
-
-func (s *scripted) Extend(ctx context.Context, r budget.Reservation) (budget.Result, error) {
-	s.reserved = append(s.reserved, r)
-	return s.outages.Extend(ctx, r)
-}
-
 // pools is a ledger with chunks, its store, and the calls in progress.
 type pools struct {
 	t     *testing.T
-	store *scripted
+	store *store
 	*budget.Ledger
 	stop func() // of Run
 	line budget.Line
@@ -50,31 +23,30 @@ type pools struct {
 }
 
 func newPools(t *testing.T, limit, chunk int64) *pools {
-	k := &pools{t: t, store: &scripted{outages: outages{Store: budget.NewMemory(0)}}, line: chunkedLine(limit, chunk)}
+	k := &pools{t: t, store: newStore(), line: chunkedLine(limit, chunk)}
 	k.Ledger = newLedger(t, budget.Config{Store: k.store})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); _ = k.Run(ctx) }()
-	k.stop = func() { cancel(); <-done }
-	t.Cleanup(k.stop)
-	synctest.Wait()
+	k.stop = run(t, k.Ledger)
 	return k
 }
 
 func (k *pools) hold(amount int64) *budget.Hold {
 	k.t.Helper()
 	k.n++
-	h, err := k.Ledger.Reserve(k.t.Context(), string(rune('a'+k.n)), budget.Charge{Line: k.line, Amount: amount, Floor: min(amount, 1)})
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	return h
+	return reserve(k.t, k.Ledger, fmt.Sprint(k.n), budget.Charge{Line: k.line, Amount: amount, Floor: min(amount, 1)})
 }
 
 func (k *pools) settle(h *budget.Hold, amounts ...int64) {
 	k.t.Helper()
-	if err := h.Settle(k.t.Context(), amounts...); err != nil {
-		k.t.Fatal(err)
+	noError(k.t, h.Settle(k.t.Context(), amounts...))
+}
+
+// extend extends a hold, and again after each pause.
+func (k *pools) extend(h *budget.Hold, amount int64, pauses ...time.Duration) {
+	k.t.Helper()
+	noError(k.t, h.Extend(k.t.Context(), amount))
+	for _, pause := range pauses {
+		time.Sleep(pause)
+		noError(k.t, h.Extend(k.t.Context()))
 	}
 }
 
@@ -83,129 +55,146 @@ func TestChunks(t *testing.T) {
 		name         string
 		limit, chunk int64
 		act          func(k *pools)
-		want         [2]int64 // spent, held
-		calls        int64    // of the store, 0 for any number
+		spent, held  int64
+		calls        int64 // of the store, 0 for any number
 	}{
 		{"are used up", 1000, 100, func(k *pools) {
 			for range 10 {
 				k.hold(10)
 			}
-		}, [2]int64{0, 100}, 1},
-		{"are half of a small limit", 1000, 1000, func(k *pools) { k.hold(10) }, [2]int64{0, 500}, 1},
-		{"are half of what is left", 1000, 1000, func(k *pools) {
-			if _, err := newLedger(k.t, budget.Config{Store: k.store}).Reserve(k.t.Context(), "other", budget.Charge{Line: k.line, Amount: 900}); err != nil {
-				k.t.Fatal(err)
+		}, 0, 100, 1},
+		{"serve the calls that follow each other", 1_000_000, 1000, func(k *pools) {
+			for range 95 {
+				k.settle(k.hold(10), 9)
 			}
+		}, 0, 1000, 1},
+		{"are settled when no call uses them", 1000, 100, func(k *pools) {
+			k.settle(k.hold(10), 9)
+			time.Sleep(2 * time.Minute)
+			if n := k.store.swept.Load(); n < 100 {
+				k.t.Errorf("%d sweeps in two minutes, want one each second", n)
+			}
+		}, 9, 0, 2},
+		{"do not exist without Run, which settles them", 1000, 100, func(k *pools) {
+			k.stop()
 			k.hold(10)
-		}, [2]int64{0, 950}, 3},
+		}, 0, 10, 1},
+		{"are not reserved for nothing", 1000, 100, func(k *pools) { k.hold(0) }, 0, 0, 1},
+		{"are half of a small limit", 1000, 1000, func(k *pools) { k.hold(10) }, 0, 500, 1},
+		{"are half of what is left", 1000, 1000, func(k *pools) {
+			reserve(k.t, newLedger(k.t, budget.Config{Store: k.store}), "other", charge(k.line, 900))
+			k.hold(10)
+		}, 0, 950, 3},
 		{"are settled when the next one begins", 1000, 100, func(k *pools) {
 			k.settle(k.hold(91), 91)
 			k.hold(10)
-		}, [2]int64{91, 100}, 3},
-		{"are smaller if another one is not used up", 1000, 100, func(k *pools) { k.hold(60); k.hold(50) }, [2]int64{0, 160}, 2},
+		}, 91, 100, 3},
+		{"are smaller if another one is not used up", 1000, 100, func(k *pools) { k.hold(60); k.hold(50) }, 0, 160, 2},
+		{"are settled when a newer one is in use", 1000, 100, func(k *pools) {
+			first := k.hold(60)
+			k.hold(50)
+			k.settle(first, 55)
+		}, 55, 60, 3},
+		{"are charged in full if a call outlives them", 1000, 100, func(k *pools) {
+			h := k.hold(10)
+			time.Sleep(3 * time.Minute)
+			refused(k.t, "Extend after three minutes", h.Extend(k.t.Context(), 20), 503, budget.ReasonUnavailable)
+		}, 100, 0, 2},
 		{"count a call once", 1000, 100, func(k *pools) {
 			h := k.hold(10)
 			k.settle(h, 9)
 			k.settle(h, 9)
 			k.stop()
-		}, [2]int64{9, 0}, 2},
+		}, 9, 0, 2},
 		{"end before a call may", 1000, 100, func(k *pools) {
 			k.hold(10)
 			time.Sleep(2*time.Minute + time.Second) // of three minutes, and a call may take one
 			k.hold(10)
-		}, [2]int64{0, 110}, 2},
+		}, 0, 110, 2},
 		{"serve as long as a call may take", 1000, 100, func(k *pools) {
 			k.hold(10)
 			time.Sleep(2 * time.Minute)
 			k.hold(10)
-		}, [2]int64{0, 100}, 1},
-		{"grow with a call", 1000, 100, func(k *pools) {
-			if err := k.hold(10).Extend(k.t.Context(), 400); err != nil {
-				k.t.Error(err)
-			}
-		}, [2]int64{0, 400}, 2},
-		{"are extended if they end before a call may", 1000, 100, func(k *pools) {
+		}, 0, 100, 1},
+		{"grow with a call", 1000, 100, func(k *pools) { k.extend(k.hold(10), 400) }, 0, 400, 2},
+		{"grow up to the limit", 1000, 100, func(k *pools) {
 			h := k.hold(10)
-			for range 4 {
-				time.Sleep(50 * time.Second)
-				if err := h.Extend(k.t.Context()); err != nil {
-					k.t.Error(err)
-				}
+			for _, amount := range []int64{90, 400, 1000} {
+				k.extend(h, amount)
 			}
-		}, [2]int64{0, 100}, 2},
+			refused(k.t, "Extend above the limit", h.Extend(k.t.Context(), 1001), 429, budget.ReasonBusy)
+			k.extend(h, 1000, 50*time.Second, 50*time.Second, 50*time.Second, 50*time.Second, 50*time.Second)
+			k.settle(h, 777)
+			time.Sleep(2 * time.Minute)
+		}, 777, 0, 0},
+		{"are extended if they end before a call may", 1000, 100, func(k *pools) {
+			k.extend(k.hold(10), 10, 50*time.Second, 50*time.Second, 50*time.Second, 50*time.Second)
+		}, 0, 100, 2},
 		{"are charged more than a call has held", 1000, 100, func(k *pools) {
 			k.settle(k.hold(10), 50)
 			k.stop()
-		}, [2]int64{50, 0}, 2},
+		}, 50, 0, 2},
 		{"are settled when they end before the next call would", 1000, 100, func(k *pools) {
 			for range 5 {
 				k.settle(k.hold(10), 10)
 				time.Sleep(24 * time.Second)
 			}
 			time.Sleep(3 * time.Second) // less than a minute is left
-		}, [2]int64{50, 0}, 2},
+		}, 50, 0, 2},
 		{"are settled after their window", 1000, 100, func(k *pools) {
 			k.line.Window = budget.Minute()
 			time.Sleep(50 * time.Second)
 			k.settle(k.hold(10), 10)
 			time.Sleep(12 * time.Second)
-		}, [2]int64{0, 0}, 2},
+		}, 0, 0, 2},
 		{"end with their window", 1000, 100, func(k *pools) {
 			k.line.Window = budget.Minute()
 			k.hold(10)
 			time.Sleep(time.Minute)
 			k.hold(10)
-		}, [2]int64{0, 100}, 2},
+		}, 0, 100, 2},
 		{"are settled after Run by the last call", 1000, 100, func(k *pools) {
 			h := k.hold(10)
 			k.stop()
 			k.settle(h, 5)
-		}, [2]int64{5, 0}, 2},
+		}, 5, 0, 2},
 		{"are settled at the end of Run after an outage", 1000, 100, func(k *pools) {
 			k.settle(k.hold(10), 5)
 			k.store.down.Store(true)
 			time.Sleep(time.Minute + time.Second/2)
 			k.store.down.Store(false)
 			k.stop()
-		}, [2]int64{5, 0}, 0},
+		}, 5, 0, 0},
 		{"are settled after an outage", 1000, 100, func(k *pools) {
 			k.settle(k.hold(10), 5)
 			k.store.down.Store(true)
 			time.Sleep(time.Minute)
 			k.store.down.Store(false)
 			time.Sleep(2 * time.Second)
-		}, [2]int64{5, 0}, 0},
+		}, 5, 0, 0},
+		{"are of one limit", 1000, 100, func(k *pools) { // a call with a lower one takes nothing of a chunk
+			k.hold(10)
+			k.line.Max = 50
+			_, err := k.Reserve(k.t.Context(), "low", charge(k.line, 10))
+			refused(k.t, "Reserve(10) of 50 with 100 held", err, 429, budget.ReasonBusy)
+		}, 0, 100, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k := newPools(t, test.limit, test.chunk)
 				test.act(k)
-				calls := k.store.calls.Load()
-				if got := state(t, k.Ledger, k.line); got != test.want || test.calls > 0 && calls != test.calls {
-					t.Errorf("spent, held = %v after %d calls of the store, want %v after %d", got, calls, test.want, test.calls)
+				if calls := k.store.calls.Load(); test.calls > 0 && calls != test.calls {
+					t.Errorf("%d calls of the store, want %d", calls, test.calls)
 				}
-				// A process that dies has used all of its chunks.
+				expect(t, "at the end", k.Ledger, k.line, test.spent, test.held)
 				for _, r := range k.store.reserved {
-					if e := r.Entries[0]; r.TTL > time.Minute && e.Floor != e.Amount {
-						t.Errorf("chunk of %d with the floor %d, want both equal", e.Amount, e.Floor)
+					if e := r.Entries[0]; e.Account != "tenant/acme" || r.TTL > time.Minute && e.Floor != e.Amount { // a process that dies has used all of its chunks
+						t.Errorf("chunk of %d with the floor %d of %s, want both equal and of tenant/acme", e.Amount, e.Floor, e.Account)
 					}
 				}
 			})
 		})
 	}
-}
-
-// A call with a lower limit takes nothing of a chunk that was admitted by a higher one.
-func TestChunkIsOfOneLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := newPools(t, 1000, 100)
-		k.hold(10)
-		k.line.Max = 50
-		_, err := k.Reserve(t.Context(), "low", budget.Charge{Line: k.line, Amount: 10})
-		if e, _ := refusal(t, err); e.Reason != budget.ReasonBusy {
-			t.Errorf("Reserve(10) of 50 with 100 held = %v, want busy", err)
-		}
-	})
 }
 
 // The clock of the store decides on the window: what one call learns of it spares the
@@ -242,7 +231,7 @@ func TestFaultyStoreIsUnavailable(t *testing.T) {
 		calls map[int64]int // by the size of a chunk
 		store func(n int) budget.Result
 	}{
-		{`outcome "x" of Reserve`, map[int64]int{0: 1, 10: 1}, func(int) budget.Result { return budget.Result{Outcome: "x"} }},
+		{`outcome "x" of Reserve`, map[int64]int{0: 1, 10: 1}, func(int) budget.Result { return budget.Result{Outcome: "x", Counts: make([]budget.Count, 1)} }},
 		{"no count", map[int64]int{0: 1, 10: 1}, func(int) budget.Result { return budget.Result{Outcome: budget.Exceeded} }},
 		{"no", map[int64]int{0: 3, 10: 4}, func(n int) budget.Result {
 			return budget.Result{Outcome: budget.Moved, At: time.Now().AddDate(0, n, 0)}
@@ -252,37 +241,43 @@ func TestFaultyStoreIsUnavailable(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k := newPools(t, 1000, chunk)
 				k.store.reserve = func(budget.Reservation) budget.Result { return test.store(len(k.store.reserved)) }
-				_, err := k.Reserve(t.Context(), "1", budget.Charge{Line: k.line, Amount: 5})
-				if e, _ := refusal(t, err); e.Reason != budget.ReasonUnavailable || !strings.Contains(e.Cause.Error(), test.text) || len(k.store.reserved) != calls {
-					t.Errorf("Reserve with chunks of %d after %d calls of the store = %v: %v, want %q after %d", chunk, len(k.store.reserved), e, e.Cause, test.text, calls)
+				_, err := k.Reserve(t.Context(), "1", charge(k.line, 5))
+				e, _ := refused(t, "Reserve with chunks of "+fmt.Sprint(chunk), err, 503, budget.ReasonUnavailable)
+				if !strings.Contains(e.Cause.Error(), test.text) || len(k.store.reserved) != calls {
+					t.Errorf("Reserve with chunks of %d after %d calls of the store = %v, want %q after %d", chunk, len(k.store.reserved), e.Cause, test.text, calls)
 				}
 			})
 		}
 	}
 }
 
-// A call with a part of a chunk and a hold of its own extends and settles both.
+// A call with a part of a chunk and a hold of its own extends and settles both, and a call
+// that one of its budgets refuses takes nothing of a chunk.
 func TestCallWithPartAndHold(t *testing.T) {
-	for _, per := range []string{"aaa", "user"} { // before and after the tenant, in the order of the plan
+	for _, test := range []struct {
+		per   string // before and after the tenant, in the order of the plan
+		chunk int64  // of its budget, from which a refusal may come too
+	}{{"aaa", 0}, {"user", 0}, {"user", 5}} {
 		synctest.Test(t, func(t *testing.T) {
 			k := newPools(t, 1000, 100)
-			own := keyLine(50)
-			own.Account.Per = per
-			h, err := k.Reserve(t.Context(), "1", budget.Charge{Line: k.line, Amount: 10}, budget.Charge{Line: own, Amount: 5})
-			if err != nil || len(h.Balances) != 1 || h.Balances[0].Account.Per != per {
-				t.Fatalf("Reserve = %+v, %v, want the balance of %s", h, err, per)
+			own := keyLine(9)
+			own.Account.Per, own.Chunk = test.per, test.chunk
+			h := reserve(t, k.Ledger, "1", charge(k.line, 10), charge(own, 5))
+			if test.chunk == 0 && (len(h.Balances) != 1 || h.Balances[0].Account.Per != test.per) {
+				t.Errorf("Balances = %+v, want that of %s", h.Balances, test.per)
 			}
-			if err := h.Extend(t.Context(), 120, 7); err != nil {
-				t.Errorf("Extend = %v", err)
+			for i := range 100 {
+				_, err := k.Reserve(t.Context(), fmt.Sprint("x", i), charge(k.line, 10), charge(own, 5))
+				refused(t, "Reserve above the limit of "+test.per, err, 429, budget.ReasonBusy)
 			}
-			if line, key := state(t, k.Ledger, k.line), state(t, k.Ledger, own); line != [2]int64{0, 120} || key != [2]int64{0, 7} {
-				t.Errorf("after Extend: spent, held = %v and %v, want 0, 120 and 0, 7", line, key)
-			}
+			expect(t, "one chunk after Reserve", k.Ledger, k.line, 0, 100)
+			noError(t, h.Extend(t.Context(), 120, 7))
+			expect(t, "after Extend", k.Ledger, k.line, 0, 120)
+			expect(t, "after Extend", k.Ledger, own, 0, 7)
 			k.settle(h, 15, 3)
 			k.stop()
-			if line, key := state(t, k.Ledger, k.line), state(t, k.Ledger, own); line != [2]int64{15, 0} || key != [2]int64{3, 0} {
-				t.Errorf("after Settle: spent, held = %v and %v, want 15, 0 and 3, 0", line, key)
-			}
+			expect(t, "after Settle", k.Ledger, k.line, 15, 0)
+			expect(t, "after Settle", k.Ledger, own, 3, 0)
 		})
 	}
 }

@@ -21,20 +21,6 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
-// settled waits until nothing is held any more.
-func (g *gateway) settled(t *testing.T) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	for tick := time.NewTicker(2 * time.Millisecond); state(t, g.ledger, g.line)[1] > 0; {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatal("the hold was not settled")
-		}
-	}
-}
-
 // A client that disconnects pays for what was reported, or for the whole hold, and the
 // upstream call ends.
 func TestDisconnect(t *testing.T) {
@@ -55,8 +41,7 @@ func TestDisconnect(t *testing.T) {
 		} {
 			t.Run(form+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				canceled := make(chan struct{})
-				arrived := make(chan struct{})
+				canceled, arrived := make(chan struct{}), make(chan struct{})
 				g := newGateway(t, form, test.shape, func(w http.ResponseWriter, r *http.Request) {
 					_, _ = io.Copy(io.Discard, r.Body)
 					close(arrived)
@@ -70,79 +55,28 @@ func TestDisconnect(t *testing.T) {
 				defer cancel()
 				if len(test.events) == 0 {
 					go func() { <-arrived; cancel() }()
-					if response, err := g.send(ctx, test.body); err == nil {
-						t.Errorf("status %d, want no response", response.StatusCode)
-					}
-				} else {
-					response, err := g.send(ctx, test.body)
-					if err != nil {
-						t.Fatal(err)
-					}
+				}
+				response, err := g.send(ctx, test.body)
+				if (err != nil) != (len(test.events) == 0) {
+					t.Fatalf("error of the request = %v, want one only before the response", err)
+				}
+				if err == nil {
 					defer response.Body.Close()
 					for lines := bufio.NewScanner(response.Body); lines.Scan() && lines.Text() != ": last"; {
 					}
 				}
 				cancel()
 				<-canceled
-				g.settled(t)
+				g.settled()
 				spent := test.spent
 				if spent < 0 {
 					spent = holdOf(t, test.shape, test.body, 50)
 				}
-				if got := state(t, g.ledger, g.line)[0]; got != spent {
-					t.Errorf("spent = %d, want %d", got, spent)
-				}
+				expect(t, "after the disconnect", g.ledger, g.line, spent, 0)
 			})
 		}
 	}
 }
-
-// A panic of the handler, or of what is around it, settles the hold.
-func TestPanicSettles(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		next  http.HandlerFunc
-		spent int64
-	}{
-		{"before the response", func(http.ResponseWriter, *http.Request) { panic("oops") }, -1},
-		{"after the usage", func(w http.ResponseWriter, r *http.Request) {
-			answer(200, `{"usage":{"total_tokens":9}}`)(w, r)
-			panic("oops")
-		}, 9},
-		{"no response", func(http.ResponseWriter, *http.Request) {}, -1},
-		{"refused", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 404) }, 0},
-	} {
-		l := newLedger(t, budget.Config{})
-		m, err := budget.NewMeter(budget.MeterConfig{Ledger: l, Call: callOf(model.ChatCompletions, keyLine(1000))})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var ctx context.Context
-		func() {
-			defer func() { _ = recover() }()
-			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(chatBody))
-			m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				ctx = r.Context()
-				test.next(w, r)
-			})).ServeHTTP(httptest.NewRecorder(), r)
-		}()
-		if ctx.Err() == nil {
-			t.Errorf("%s: the context of the request goes on", test.name)
-		}
-		spent := test.spent
-		if spent < 0 {
-			spent = holdOf(t, model.ChatCompletions, chatBody, 50)
-		}
-		if got, want := state(t, l, keyLine(1000)), [2]int64{spent, 0}; got != want {
-			t.Errorf("%s: spent, held = %v, want %v", test.name, got, want)
-		}
-	}
-}
-
-// roundTrip is a round tripper of a test.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func response(body io.ReadCloser, contentType string) *http.Response {
 	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {contentType}}, Body: body, ContentLength: 7}
@@ -152,40 +86,56 @@ func response(body io.ReadCloser, contentType string) *http.Response {
 func metered(t *testing.T, base roundTrip, change func(*budget.Call)) (*budget.Ledger, http.RoundTripper) {
 	t.Helper()
 	l := newLedger(t, budget.Config{Hold: time.Minute})
-	read := callOf(model.ChatCompletions, keyLine(1000))
-	m, err := budget.NewMeter(budget.MeterConfig{Ledger: l, Call: func(r *http.Request) (budget.Call, error) {
-		call, err := read(r)
-		if change != nil {
-			change(&call)
-		}
-		return call, err
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l, m.Transport(base)
+	return l, newMeter(t, l, model.ChatCompletions, change).Transport(base)
 }
 
-func chatRequest(t testing.TB) *http.Request {
-	return httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://upstream.example/", strings.NewReader(chatStream))
-}
-
-// An upstream that stalls is cut before the hold expires.
-func TestStalledUpstreamIsCut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, transport := metered(t, func(r *http.Request) (*http.Response, error) {
+// A call without a response costs nothing, not even a request, if it failed, and the whole
+// hold if the meter has ended it: then it may have been served.
+func TestCallsWithoutResponse(t *testing.T) {
+	requests := keyLine(10)
+	requests.Unit = budget.Requests
+	var upstream io.Writer // of the body
+	for _, test := range []struct {
+		name    string
+		base    roundTrip
+		err     error
+		charged bool
+		least   time.Duration
+	}{
+		{"no connection", func(*http.Request) (*http.Response, error) { return nil, errDown }, errDown, false, 0},
+		{"stalls", func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
-		}, nil)
-		start := time.Now()
-		_, err := transport.RoundTrip(chatRequest(t))
-		if took := time.Since(start); !errors.Is(err, budget.ErrStalled) || took < 50*time.Second || took >= time.Minute {
-			t.Errorf("RoundTrip of a stalled upstream = %v after %v, want ErrStalled shortly before 1m", err, took)
-		}
-		if got, want := state(t, l, keyLine(1000)), [2]int64{holdOf(t, model.ChatCompletions, chatStream, 50), 0}; got != want {
-			t.Errorf("spent, held = %v, want %v", got, want)
-		}
-	})
+		}, budget.ErrStalled, true, 50 * time.Second},
+		{"stalls behind another meter", func(*http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("inner: %w", budget.ErrStalled)
+		}, budget.ErrStalled, true, 0},
+		{"another protocol", func(*http.Request) (*http.Response, error) {
+			body, writer := io.Pipe()
+			upstream = writer
+			return &http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{}, Body: body}, nil
+		}, budget.ErrUnmetered, true, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l, transport := metered(t, test.base, func(c *budget.Call) { c.Lines = append(c.Lines, requests) })
+			r, start := chatRequest(t), time.Now()
+			_, err := transport.RoundTrip(r)
+			if took := time.Since(start); !errors.Is(err, test.err) || took < test.least || took >= time.Minute || len(r.Header) > 0 {
+				t.Errorf("%s: RoundTrip error = %v after %v, want %v before 1m; header of the request = %v, want none", test.name, err, took, test.err, r.Header)
+			}
+			want := [2]int64{}
+			if test.charged {
+				want = [2]int64{holdOf(t, model.ChatCompletions, chatStream, 50), 1}
+			}
+			expect(t, test.name, l, keyLine(1000), want[0], 0)
+			expect(t, test.name+", requests", l, requests, want[1], 0)
+			if upstream != nil {
+				if _, err := upstream.Write([]byte("x")); err == nil {
+					t.Errorf("%s: the body of the upstream is open", test.name)
+				}
+			}
+		})
+	}
 }
 
 // A response is extended while it makes progress, and cut when it stalls.
@@ -203,16 +153,13 @@ func testProgress(t *testing.T, contentType string, length int64) {
 		context.AfterFunc(inner, func() { write.CloseWithError(inner.Err()) })
 		return response(read, contentType), nil
 	}, nil)
-	line := keyLine(1000)
+	line, hold := keyLine(1000), holdOf(t, model.ChatCompletions, chatStream, 50)
 	resp, err := transport.RoundTrip(chatRequest(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	defer resp.Body.Close()
 	if limit := resp.Header.Get("RateLimit"); resp.ContentLength != length || !strings.HasSuffix(limit, ";t=86400") {
 		t.Errorf("%s: Content-Length = %d, RateLimit = %s, want %d and a day", contentType, resp.ContentLength, limit, length)
 	}
-	hold := holdOf(t, model.ChatCompletions, chatStream, 50)
 	go func() {
 		time.Sleep(time.Minute) // the header is progress too
 		for range 60 {
@@ -222,36 +169,16 @@ func testProgress(t *testing.T, contentType string, length int64) {
 	}()
 	buffer := make([]byte, 1<<10)
 	for range 60 {
-		if _, err := resp.Body.Read(buffer); err != nil {
-			t.Fatalf("Read of a slow stream: %v", err)
-		}
-		if got, want := state(t, l, line), [2]int64{0, hold}; got != want {
-			t.Fatalf("spent, held = %v, want %v", got, want)
-		}
+		_, err := resp.Body.Read(buffer)
+		noError(t, err)
+		expect(t, "during a slow stream", l, line, 0, hold)
 	}
 	stalled := time.Now()
 	rest, err := io.ReadAll(resp.Body)
 	if took := time.Since(stalled); err == nil || len(rest) > 0 || took > 75*time.Second || !errors.Is(context.Cause(inner), budget.ErrStalled) {
 		t.Errorf("Read of a stalled stream = %q, %v, after %v, cause %v", rest, err, took, context.Cause(inner))
 	}
-	if got, want := state(t, l, line), [2]int64{hold, 0}; got != want {
-		t.Errorf("spent, held = %v, want %v", got, want)
-	}
-}
-
-func TestFailedConnectionIsNotCharged(t *testing.T) {
-	requests := keyLine(10)
-	requests.Unit = budget.Requests
-	l, transport := metered(t, func(*http.Request) (*http.Response, error) { return nil, errDown }, func(c *budget.Call) {
-		c.Lines = []budget.Line{requests}
-	})
-	r := chatRequest(t)
-	if _, err := transport.RoundTrip(r); !errors.Is(err, errDown) || len(r.Header) > 0 {
-		t.Errorf("RoundTrip = %v, want the error of the transport; header of the request = %v, want none", err, r.Header)
-	}
-	if got := state(t, l, requests); got != [2]int64{} {
-		t.Errorf("spent, held = %v, want 0, 0", got)
-	}
+	expect(t, "after a stalled stream", l, line, hold, 0)
 }
 
 // A refusal of the upstream that is not read costs nothing, and a plain response is
@@ -264,68 +191,33 @@ func TestPlainResponseIsCharged(t *testing.T) {
 			return r, nil
 		}, nil)
 		resp, err := transport.RoundTrip(chatRequest(t))
-		if err != nil {
-			t.Fatal(err)
-		}
+		noError(t, err)
 		if status == 200 {
 			_, err = resp.Body.Read(make([]byte, 100))
 		} else {
 			err = resp.Body.Close()
 		}
-		if got, want := state(t, l, keyLine(1000)), [2]int64{spent, 0}; got != want || err != nil {
-			t.Errorf("status %d: spent, held = %v, error %v, want %v", status, got, err, want)
-		}
+		noError(t, err)
+		expect(t, fmt.Sprint("status ", status), l, keyLine(1000), spent, 0)
 		resp.Body.Close()
-	}
-}
-
-// A connection with another protocol cannot be metered.
-func TestSwitchingProtocolsIsRefused(t *testing.T) {
-	body, other := io.Pipe()
-	l, transport := metered(t, func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{}, Body: body}, nil
-	}, nil)
-	if _, err := transport.RoundTrip(chatRequest(t)); !errors.Is(err, budget.ErrUnmetered) {
-		t.Errorf("RoundTrip = %v, want %v", err, budget.ErrUnmetered)
-	}
-	if _, err := other.Write([]byte("x")); err == nil {
-		t.Error("the body of the upstream is open")
-	}
-	if got, want := state(t, l, keyLine(1000)), [2]int64{holdOf(t, model.ChatCompletions, chatStream, 50), 0}; got != want {
-		t.Errorf("spent, held = %v, want %v", got, want)
-	}
-	m, err := budget.NewMeter(budget.MeterConfig{Ledger: l, Call: callOf(model.ChatCompletions, keyLine(1000))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := httptest.NewRecorder()
-	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusSwitchingProtocols) })).ServeHTTP(w, chatRequest(t))
-	if w.Code != http.StatusBadGateway {
-		t.Errorf("status = %d, want %d", w.Code, http.StatusBadGateway)
 	}
 }
 
 // A usage whose price is not an amount is charged as the whole hold.
 func TestPriceThatIsNoAmount(t *testing.T) {
-	l := newLedger(t, budget.Config{})
-	line := keyLine(1000)
+	l, line := newLedger(t, budget.Config{}), keyLine(1000)
 	line.Unit = "micro_usd"
-	m, err := budget.NewMeter(budget.MeterConfig{
-		Ledger: l, Call: callOf(model.ChatCompletions, line),
+	m := must(budget.NewMeter(budget.MeterConfig{
+		Ledger: l, Call: callOf(model.ChatCompletions, nil, line),
 		Price: func(_ string, _ budget.Unit, u budget.Usage) (int64, error) {
 			if u.Worst {
 				return 10, nil
 			}
 			return budget.MaxAmount + 1, nil
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Handler(answer(200, `{"usage":{"total_tokens":9}}`)).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", strings.NewReader(chatBody)))
-	if got, want := state(t, l, line), [2]int64{10, 0}; got != want {
-		t.Errorf("spent, held = %v, want %v", got, want)
-	}
+	}))
+	m.Handler(answer(200, `{"usage":{"total_tokens":9}}`)).ServeHTTP(httptest.NewRecorder(), chatRequest(t))
+	expect(t, "after the response", l, line, 10, 0)
 }
 
 // A stream that holds its output in steps grows up to its limit while the budget has
@@ -356,43 +248,31 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 			}
 		})
 		first := holdOf(t, model.ChatCompletions, chatStream, 0) + 10
-		if _, err := l.Reserve(t.Context(), "other", budget.Charge{Line: line, Amount: 1000 - first - test.capacity}); err != nil {
-			t.Fatal(err)
-		}
+		reserve(t, l, "other", charge(line, 1000-first-test.capacity))
 		resp, err := transport.RoundTrip(chatRequest(t))
-		if err != nil {
-			t.Fatal(err)
-		}
+		noError(t, err)
 		next := func(size int) {
 			t.Helper()
-			if _, err := io.CopyN(io.Discard, resp.Body, int64(size)); err != nil {
-				t.Fatal(err)
-			}
+			_, err := io.CopyN(io.Discard, resp.Body, int64(size))
+			noError(t, err)
 		}
 		next(len(finish))
 		for n := range int64(5) { // of which the last one comes near
 			next(len(chunk))
-			if held, want := state(t, l, line)[1], 1000-test.capacity+n/4*min(test.capacity, 10); held != want {
-				t.Errorf("%s: held after %d events = %d, want %d", test.name, n+1, held, want)
-			}
+			expect(t, test.name+fmt.Sprint(" after ", n+1), l, line, 0, 1000-test.capacity+n/4*min(test.capacity, 10))
 		}
 		if !test.cut {
 			next((test.chunks-5)*len(chunk) + len(done))
+			expect(t, test.name+" before the end is read", l, line, 12, 1000-first-test.capacity)
 		}
-		spent := state(t, l, line) // before the end is read
 		got, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
+		noError(t, err)
 		resp.Body.Close()
 		if cut := strings.HasSuffix(string(got), "\"param\":null}}\n\n"); cut != test.cut || !cut && len(got) > 0 {
 			t.Errorf("%s: the body ends with %q", test.name, got[max(len(got)-60, 0):])
 		}
-		if !test.cut && spent != [2]int64{12, 1000 - first - test.capacity} {
-			t.Errorf("%s: spent, held = %v", test.name, spent)
-		}
-		if spent, want := state(t, l, line)[0], first+min(test.capacity, 40); test.cut && spent != want {
-			t.Errorf("%s: spent = %d, want the hold of the cut stream, %d", test.name, spent, want)
+		if test.cut { // and is charged its hold
+			expect(t, test.name, l, line, first+min(test.capacity, 40), 1000-first-test.capacity)
 		}
 	}
 }
@@ -402,32 +282,12 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 func TestUnfinishedEventIsNotForwarded(t *testing.T) {
 	const unfinished = `data: {"choices":[{"delta":{"content":"`
 	for name, text := range map[string]string{"short": unfinished, "longer than an event may be": unfinished + strings.Repeat("a", 2<<20)} {
-		m, err := budget.NewMeter(budget.MeterConfig{Ledger: newLedger(t, budget.Config{}), Call: callOf(model.ChatCompletions, keyLine(1000))})
-		if err != nil {
-			t.Fatal(err)
-		}
 		w := httptest.NewRecorder()
-		m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "text/event-stream")
-			_, _ = io.WriteString(w, text)
-		})).ServeHTTP(w, chatRequest(t))
+		newMeter(t, newLedger(t, budget.Config{}), model.ChatCompletions, nil).Handler(streamOf(text)).ServeHTTP(w, chatRequest(t))
 		before, after, ok := strings.Cut(w.Body.String(), "event: error\n")
 		if !ok || before != "" && !strings.HasSuffix(before, "\n\n") || !strings.Contains(after, "ended early") {
 			t.Errorf("%s: body ends with %q, want an error event of its own", name, before[max(0, len(before)-20):]+after)
 		}
-	}
-}
-
-// A call whose upstream is metered too, and has stalled there, may have cost everything.
-func TestStalledInnerMeter(t *testing.T) {
-	l, transport := metered(t, func(*http.Request) (*http.Response, error) {
-		return nil, fmt.Errorf("inner: %w", budget.ErrStalled)
-	}, nil)
-	if _, err := transport.RoundTrip(chatRequest(t)); !errors.Is(err, budget.ErrStalled) {
-		t.Errorf("RoundTrip() error = %v, want %v", err, budget.ErrStalled)
-	}
-	if got, want := state(t, l, keyLine(1000)), [2]int64{holdOf(t, model.ChatCompletions, chatStream, 50), 0}; got != want {
-		t.Errorf("spent, held = %v, want %v", got, want)
 	}
 }
 
@@ -437,23 +297,28 @@ func TestHandlerIsCut(t *testing.T) {
 	running := func(output string) string {
 		return strings.Replace(chunk, "null", `{"prompt_tokens":7,"completion_tokens":`+output+`}`, 1)
 	}
+	small, six := holdOf(t, model.ChatCompletions, chatStream, 10), func([]byte) int64 { return 6 }
 	for _, test := range []struct {
-		hold   int64
-		count  func([]byte) int64
-		events [3]string
+		unit      budget.Unit
+		max, hold int64
+		count     func([]byte) int64
+		events    [3]string
 	}{
-		{holdOf(t, model.ChatCompletions, chatStream, 10), func([]byte) int64 { return 6 }, [3]string{chunk, chunk, chunk}},
-		{holdOf(t, model.ChatCompletions, chatStream, 50), nil, [3]string{running("50"), running("51"), chunk}},
+		{budget.Tokens, small, small, six, [3]string{chunk, chunk, chunk}},
+		{"micro_usd", 1000, small, six, [3]string{chunk, chunk, chunk}},
+		{budget.Tokens, 1000, holdOf(t, model.ChatCompletions, chatStream, 50), nil, [3]string{running("50"), running("51"), chunk}},
 	} {
-		l, read := newLedger(t, budget.Config{}), callOf(model.ChatCompletions, keyLine(test.hold))
-		m, err := budget.NewMeter(budget.MeterConfig{Ledger: l, Call: func(r *http.Request) (budget.Call, error) {
-			call, err := read(r)
-			call.Step, call.Count = 10, test.count
-			return call, err
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		l, line := newLedger(t, budget.Config{}), keyLine(test.max)
+		line.Unit = test.unit
+		m := must(budget.NewMeter(budget.MeterConfig{
+			Ledger: l, Call: callOf(model.ChatCompletions, func(c *budget.Call) { c.Step, c.Count = 10, test.count }, line),
+			Price: func(_ string, _ budget.Unit, u budget.Usage) (int64, error) {
+				if u.Output > 10 {
+					return 0, budget.ErrUnbounded // so that the hold cannot grow
+				}
+				return u.Total, nil
+			},
+		}))
 		w := httptest.NewRecorder()
 		m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
@@ -468,9 +333,7 @@ func TestHandlerIsCut(t *testing.T) {
 		if got := w.Body.String(); !strings.HasPrefix(got, test.events[0]) || strings.Count(got, "ended early") != 1 {
 			t.Errorf("body = %q, want one event that it ended early", got)
 		}
-		if got, want := state(t, l, keyLine(test.hold)), [2]int64{test.hold, 0}; got != want {
-			t.Errorf("spent, held = %v, want %v", got, want)
-		}
+		expect(t, "after the cut", l, line, test.hold, 0)
 	}
 }
 
@@ -493,23 +356,23 @@ func (s *statuses) Write(p []byte) (int, error) {
 	return n, s.lost
 }
 
-// The writer of a handler passes on what it gets and returns.
-func TestWriterPassesOn(t *testing.T) {
+// The writer of a handler passes on what it gets and returns, and the hold is settled and
+// the context of the request canceled even after a panic.
+func TestHandlerPassesOn(t *testing.T) {
+	whole := holdOf(t, model.ChatCompletions, chatStream, 50)
 	l := newLedger(t, budget.Config{})
-	m, err := budget.NewMeter(budget.MeterConfig{Ledger: l, Call: callOf(model.ChatCompletions, keyLine(1000))})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, test := range map[string]struct {
 		act      http.HandlerFunc
 		statuses []int
 		body     string
+		spent    int64
+		lost     error
 	}{
 		"statuses": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(103)
 			w.WriteHeader(404)
 			w.WriteHeader(500)
-		}, []int{103, 404}, ""},
+		}, []int{103, 404}, "", 0, nil},
 		"flush": {func(w http.ResponseWriter, _ *http.Request) {
 			c := http.NewResponseController(w)
 			if err := c.Flush(); err != nil || w.Header().Get("RateLimit") == "" {
@@ -520,32 +383,48 @@ func TestWriterPassesOn(t *testing.T) {
 					t.Errorf("error of the controller = %v, want %v", err, http.ErrNotSupported)
 				}
 			}
-		}, []int{200}, ""},
-		"panic": {func(w http.ResponseWriter, r *http.Request) { streamOf(chunk)(w, r); panic("oops") }, []int{200}, chunk},
+		}, []int{200}, "", whole, nil},
+		"no response":               {func(http.ResponseWriter, *http.Request) {}, nil, "", whole, nil},
+		"panic before the response": {func(http.ResponseWriter, *http.Request) { panic("oops") }, nil, "", whole, nil},
+		"panic in a stream":         {func(w http.ResponseWriter, r *http.Request) { streamOf(chunk)(w, r); panic("oops") }, []int{200}, chunk, whole, nil},
+		"panic after the usage": {func(w http.ResponseWriter, r *http.Request) {
+			answer(200, `{"usage":{"total_tokens":9}}`)(w, r)
+			panic("oops")
+		}, []int{200}, `{"usage":{"total_tokens":9}}`, 9, nil},
+		"another protocol": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusSwitchingProtocols) }, []int{502}, "", whole, nil},
 		"unmetered": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			w.WriteHeader(200)
-			if got := state(t, l, keyLine(1000)); got[1] != 0 {
-				t.Errorf("held when the client has the answer = %d, want 0", got[1])
+			if _, held := state(t, l, keyLine(1000)); held != 0 {
+				t.Errorf("held when the client has the answer = %d, want 0", held)
 			}
-		}, []int{502}, ""},
+		}, []int{502}, "", whole, nil},
+		"client lost": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			if _, err := io.WriteString(w, chunk); !errors.Is(err, io.ErrClosedPipe) {
+				t.Errorf("Write error without the client = %v, want %v", err, io.ErrClosedPipe)
+			}
+			panic(http.ErrAbortHandler)
+		}, []int{200}, chunk, whole, io.ErrClosedPipe},
 	} {
-		w := &statuses{ResponseRecorder: httptest.NewRecorder()}
+		l = newLedger(t, budget.Config{})
+		w := &statuses{ResponseRecorder: httptest.NewRecorder(), lost: test.lost}
+		var ctx context.Context
 		func() {
 			defer func() { _ = recover() }()
-			m.Handler(test.act).ServeHTTP(w, chatRequest(t))
+			newMeter(t, l, model.ChatCompletions, nil).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				ctx = r.Context()
+				test.act(w, r)
+			})).ServeHTTP(w, chatRequest(t))
 		}()
 		if !slices.Equal(w.all, test.statuses) || w.Body.String() != test.body || name == "flush" && !w.Flushed {
 			t.Errorf("%s: statuses %v, flushed %v, body %q, want %v and %q", name, w.all, w.Flushed, w.Body, test.statuses, test.body)
 		}
-	}
-	lost := &statuses{ResponseRecorder: httptest.NewRecorder(), lost: io.ErrClosedPipe}
-	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		if _, err := io.WriteString(w, chunk); !errors.Is(err, io.ErrClosedPipe) {
-			t.Errorf("Write error without the client = %v, want %v", err, io.ErrClosedPipe)
+		if ctx.Err() == nil {
+			t.Errorf("%s: the context of the request goes on", name)
 		}
-	})).ServeHTTP(lost, chatRequest(t))
+		expect(t, name, l, keyLine(1000), test.spent, 0)
+	}
 }
 
 // slow is a reader of one event at a time.

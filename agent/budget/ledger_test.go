@@ -3,144 +3,163 @@
 package budget_test
 
 import (
-	"context"
 	"crypto/rand"
-	"errors"
+	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse"
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 )
 
-func newLedger(t testing.TB, config budget.Config) *budget.Ledger {
-	t.Helper()
-	if config.Store == nil {
-		config.Store = budget.NewMemory(0)
+// Each limit of a configuration is accepted, and nothing beyond.
+func TestNewChecksLimits(t *testing.T) {
+	memory := budget.NewMemory(0)
+	for _, test := range []struct {
+		config budget.Config
+		want   []string // parts of the error
+	}{
+		{budget.Config{Store: memory, Hold: 10 * time.Millisecond, Nodes: 1_000_000, AllowUnrecorded: budget.MaxAmount}, nil},
+		{budget.Config{Store: memory, Hold: 24 * time.Hour}, nil},
+		{budget.Config{Store: memory, Hold: 24*time.Hour + 1}, []string{"Hold: 24h0m0.000000001s: must be from 10ms to 24h0m0s"}},
+		{budget.Config{Store: memory, Nodes: 1_000_001}, []string{"Nodes: 1000001: must be"}},
+		{budget.Config{Store: memory, AllowUnrecorded: budget.MaxAmount + 1}, []string{"AllowUnrecorded: 9007199254740992: must be"}},
+		{
+			budget.Config{Store: (*budget.Memory)(nil), Hold: time.Millisecond, Nodes: -1, AllowUnrecorded: -1, Observer: (*events)(nil)},
+			[]string{"Store: required", "Hold: 1ms: must be", "Nodes: -1: must be", "AllowUnrecorded: -1: must be", "Observer: is a nil *budget_test.events"},
+		},
+	} {
+		_, err := budget.New(test.config)
+		for _, want := range test.want {
+			if err == nil || !strings.Contains(err.Error(), "budget: Config."+want) {
+				t.Errorf("New(%+v) error = %v, want %q", test.config, err, want)
+			}
+		}
+		if err != nil && test.want == nil {
+			t.Errorf("New(%+v) error = %v, want none", test.config, err)
+		}
 	}
-	l, err := budget.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
 }
 
-// noon is a zone in which it is noon when the tests begin: no day ends during them.
-var noon = func() *time.Location {
-	loc, err := time.LoadLocation(fmt.Sprintf("Etc/GMT%+d", time.Now().UTC().Hour()-12)) // west of Greenwich is positive
-	if err != nil {
-		panic(err)
+func TestReserveChecksItsCharges(t *testing.T) {
+	l := newLedger(t, budget.Config{})
+	good := charge(keyLine(100), 10)
+	invalid := func(what, text, id string, charges ...budget.Charge) {
+		t.Helper()
+		_, err := l.Reserve(t.Context(), id, charges...)
+		if e, _ := refused(t, what, err, 503, budget.ReasonInvalid); !strings.Contains(e.Cause.Error(), text) {
+			t.Errorf("Reserve with %s: error = %v, want %s", what, e.Cause, text)
+		}
 	}
-	return loc
-}()
-
-// here returns noon, or UTC in a bubble of package synctest, whose clock begins at midnight.
-func here() *time.Location {
-	if time.Now().Year() == 2000 {
-		return time.UTC
+	for _, test := range []struct {
+		text   string
+		change func(c *budget.Charge)
+	}{
+		{"Charge.Amount:", func(c *budget.Charge) { c.Amount = -1 }},
+		{"Charge.Amount:", func(c *budget.Charge) { c.Amount = budget.MaxAmount + 1 }},
+		{"Charge.Floor:", func(c *budget.Charge) { c.Floor = 11 }},
+		{"Charge.Floor:", func(c *budget.Charge) { c.Floor = -1 }},
+		{"Account.Tenant:", func(c *budget.Charge) { c.Line.Account.Tenant = "a\n" }},
+		{`Account.Per: "Key":`, func(c *budget.Charge) { c.Line.Account.Per = "Key" }},
+		{"Account.Per:", func(c *budget.Charge) { c.Line.Account.Per = "" }},
+		{"Account.Per:", func(c *budget.Charge) { c.Line.Account.Per = strings.Repeat("k", 65) }},
+		{"Account.Per:", func(c *budget.Charge) { c.Line.Account.Per = "a{" }},
+		{"Account.Name:", func(c *budget.Charge) { c.Line.Account.Name = "" }},
+		{"Account.Name:", func(c *budget.Charge) { c.Line.Account.Name = "a\n" }},
+		{"Unit:", func(c *budget.Charge) { c.Line.Unit = "micro/usd" }},
+		{"Window: required", func(c *budget.Charge) { c.Line.Window = budget.Window{} }},
+		{"Window: the zone Local", func(c *budget.Charge) { c.Line.Window = budget.Day(time.Local) }},
+		{"Max: 9007199254740992:", func(c *budget.Charge) { c.Line.Max = budget.MaxAmount + 1 }},
+		{"Max: -1:", func(c *budget.Charge) { c.Line.Max = -1 }},
+		{"Spare: 101:", func(c *budget.Charge) { c.Line.Spare = 101 }},
+		{"Spare: -1:", func(c *budget.Charge) { c.Line.Spare = -1 }},
+		{"Chunk: -1:", func(c *budget.Charge) { c.Line.Chunk = -1 }},
+		{"Chunk: 9007199254740992:", func(c *budget.Charge) { c.Line.Chunk = budget.MaxAmount + 1 }},
+		{"Warn:", func(c *budget.Charge) { c.Line.Warn = []float64{math.NaN()} }},
+		{"Warn:", func(c *budget.Charge) { c.Line.Warn = []float64{0} }},
+		{"Warn:", func(c *budget.Charge) { c.Line.Warn = []float64{1.01} }},
+		{"two tenants", func(c *budget.Charge) { c.Line.Account.Tenant = "other" }},
+		{"differ in their amount", func(c *budget.Charge) { c.Amount++ }},
+	} {
+		c := good
+		test.change(&c)
+		invalid("a wrong "+test.text, test.text, "1", good, c)
 	}
-	return noon
-}
-
-func keyLine(limit int64) budget.Line {
-	return budget.Line{Account: budget.Account{Tenant: "acme", Per: "key", Name: "k1"}, Window: budget.Day(here()), Max: limit}
-}
-
-func tenantLine(limit int64) budget.Line {
-	return budget.Line{Account: budget.Account{Tenant: "acme", Per: "tenant", Name: "acme"}, Window: budget.Month(here()), Max: limit}
-}
-
-// refusal returns the code, reason and cause of a refusal.
-func refusal(t testing.TB, err error) (*gatehouse.Error, *budget.ExceededError) {
-	t.Helper()
-	e, ok := errors.AsType[*gatehouse.Error](err)
-	if !ok {
-		t.Fatalf("error = %v, want a *gatehouse.Error", err)
+	limits := charge(keyLine(budget.MaxAmount), 0)
+	limits.Line.Account.Per, limits.Line.Unit = strings.Repeat("az_", 21)+"z", "micro_usd"
+	limits.Line.Chunk, limits.Line.Warn = budget.MaxAmount, []float64{1}
+	reserve(t, l, "limits", limits)
+	var many []budget.Charge
+	for n := range 65 {
+		c := good
+		c.Line.Account.Name = strings.Repeat("k", n+1)
+		c.Line.Spare = 90 // less than Max
+		many = append(many, c)
 	}
-	cause, _ := errors.AsType[*budget.ExceededError](err)
-	return e, cause
-}
-
-func state(t testing.TB, l *budget.Ledger, line budget.Line) [2]int64 {
-	t.Helper()
-	b, err := l.Usage(t.Context(), line)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return [2]int64{b[0].Spent, b[0].Held}
-}
-
-// nextMinute is a store that has a counter of the next minute already.
-type nextMinute struct{ budget.Store }
-
-func (s nextMinute) Read(ctx context.Context, tenant, account, window string, since time.Time) ([]budget.Counter, time.Time, error) {
-	counters, now, err := s.Store.Read(ctx, tenant, account, window, since)
-	return append(counters, budget.Counter{Start: since.Add(time.Minute), Count: budget.Count{Spent: 7}}), now, err
-}
-
-func TestUsageIsOfOneWindow(t *testing.T) {
-	line := keyLine(100)
-	line.Window = budget.Minute()
-	if got := state(t, newLedger(t, budget.Config{Store: nextMinute{budget.NewMemory(0)}}), line); got != [2]int64{} {
-		t.Errorf("spent, held = %v, want none of the next minute", got)
-	}
+	reserve(t, l, "many", many[:64]...)
+	invalid("65 charges", "must be 1 to 64", "1", many...)
+	invalid("no charge", "must be 1 to 64", "1")
+	invalid("no ID", "of 1 to 256 bytes", "", good)
+	invalid("a long ID", "of 1 to 256 bytes", strings.Repeat("x", 257), good)
 }
 
 func TestReserveIsAllOrNothing(t *testing.T) {
 	l := newLedger(t, budget.Config{})
 	key, tenant := keyLine(100), tenantLine(50)
-	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: key, Amount: 40, Floor: 40}, budget.Charge{Line: tenant, Amount: 40})
-	if err != nil {
-		t.Fatal(err)
+	h := reserve(t, l, "1", budget.Charge{Line: key, Amount: 40, Floor: 40}, charge(tenant, 40))
+	expect(t, "after Reserve", l, tenant, 0, 40)
+	_, err := l.Reserve(t.Context(), "2", charge(key, 50), charge(tenant, 50))
+	if _, cause := refused(t, "Reserve without capacity", err, 429, budget.ReasonBusy); !cause.Busy || cause.Balance.Account.Per != "tenant" {
+		t.Errorf("Reserve without capacity: %+v, want busy for the tenant", cause)
 	}
-	if got, want := state(t, l, tenant), [2]int64{0, 40}; got != want {
-		t.Errorf("after Reserve: spent, held = %v, want %v", got, want)
+	expect(t, "after a refused Reserve", l, key, 0, 40)
+	noError(t, h.Settle(t.Context(), 35, 35))
+	noError(t, h.Settle(t.Context(), 9, 9))
+	expect(t, "after Settle", l, key, 35, 0)
+	_, err = l.Reserve(t.Context(), "3", charge(key, 20), charge(tenant, 20))
+	if e, cause := refused(t, "Reserve of an exhausted budget", err, 429, budget.ReasonExhausted); cause.Busy || e.RetryAfter <= 0 {
+		t.Errorf("Reserve of an exhausted budget: %+v, Retry-After %v", cause, e.RetryAfter)
 	}
-	_, err = l.Reserve(t.Context(), "2", budget.Charge{Line: key, Amount: 50}, budget.Charge{Line: tenant, Amount: 50})
-	e, cause := refusal(t, err)
-	if e.Code != budget.CodeExhausted || e.Reason != budget.ReasonBusy || !cause.Busy || cause.Balance.Account.Per != "tenant" {
-		t.Errorf("Reserve without capacity = %v, %+v, want busy for the tenant", e, cause)
-	}
-	if got, want := state(t, l, key), [2]int64{0, 40}; got != want {
-		t.Errorf("after a refused Reserve: spent, held = %v, want %v", got, want)
-	}
-	if err := h.Settle(t.Context(), 35, 35); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Settle(t.Context(), 9, 9); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := state(t, l, key), [2]int64{35, 0}; got != want {
-		t.Errorf("after Settle: spent, held = %v, want %v", got, want)
-	}
-	_, err = l.Reserve(t.Context(), "3", budget.Charge{Line: key, Amount: 20}, budget.Charge{Line: tenant, Amount: 20})
-	if e, cause := refusal(t, err); e.Reason != budget.ReasonExhausted || cause.Busy || e.RetryAfter != time.Until(cause.Until).Round(time.Second) && e.RetryAfter <= 0 {
-		t.Errorf("Reserve of an exhausted budget = %v, %+v", e, cause)
-	}
-	_, err = l.Reserve(t.Context(), "4", budget.Charge{Line: tenant, Amount: 51})
-	if e, cause := refusal(t, err); e.Code != budget.CodeExceeded || e.Code.Status() != 403 || !cause.Never {
-		t.Errorf("Reserve above the whole limit = %v, %+v", e, cause)
+	_, err = l.Reserve(t.Context(), "4", charge(tenant, 51))
+	if _, cause := refused(t, "Reserve above the whole limit", err, 403, budget.ReasonTooLarge); !cause.Never {
+		t.Errorf("Reserve above the whole limit: %+v", cause)
 	}
 }
 
-// Two charges of a call for one budget are one charge. It costs the larger of their amounts.
+// Two rules for one account and window are one budget, with the smaller limit without its
+// spare. A call costs the larger of their amounts.
 func TestChargesOfOneBudget(t *testing.T) {
-	l := newLedger(t, budget.Config{})
-	line := keyLine(100)
-	h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 40}, budget.Charge{Line: line, Amount: 40})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := state(t, l, line), [2]int64{0, 40}; got != want {
-		t.Errorf("after Reserve: spent, held = %v, want %v", got, want)
-	}
-	if err := h.Settle(t.Context(), 35, 9); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := state(t, l, line), [2]int64{35, 0}; got != want {
-		t.Errorf("after Settle: spent, held = %v, want %v", got, want)
+	large, small, spare := keyLine(100), keyLine(80), keyLine(100)
+	spare.Spare = 50
+	for _, test := range []struct {
+		lines  [2]budget.Line
+		limit  int64
+		settle [2]int64
+	}{
+		{[2]budget.Line{large, large}, 100, [2]int64{35, 9}},
+		{[2]budget.Line{large, small}, 80, [2]int64{9, 35}},
+		{[2]budget.Line{small, large}, 80, [2]int64{35, 35}},
+		{[2]budget.Line{spare, small}, 50, [2]int64{35, 35}},
+		{[2]budget.Line{small, spare}, 50, [2]int64{35, 35}},
+	} {
+		l := newLedger(t, budget.Config{})
+		both := func(amount int64) []budget.Charge {
+			return []budget.Charge{charge(test.lines[0], amount), charge(test.lines[1], amount)}
+		}
+		_, err := l.Reserve(t.Context(), "above", both(test.limit+1)...)
+		refused(t, "Reserve above the smaller limit", err, 403, budget.ReasonTooLarge)
+		h := reserve(t, l, "1", both(40)...)
+		expect(t, "after Reserve", l, large, 0, 40)
+		_, err = l.Reserve(t.Context(), "2", both(test.limit-39)...)
+		refused(t, "Reserve above the rest of the smaller limit", err, 429, budget.ReasonBusy)
+		noError(t, h.Settle(t.Context(), test.settle[:]...))
+		expect(t, "after Settle", l, large, 35, 0)
 	}
 }
 
@@ -150,86 +169,138 @@ func TestExtendDuringSettleAll(t *testing.T) {
 	line := keyLine(1_000_000)
 	want := int64(0)
 	for range 200 {
-		h, err := l.Reserve(t.Context(), rand.Text(), budget.Charge{Line: line, Amount: 10})
-		if err != nil {
-			t.Fatal(err)
-		}
+		h := reserve(t, l, rand.Text(), charge(line, 10))
 		extended := make(chan error)
 		go func() { extended <- h.Extend(t.Context(), 20) }()
-		if err := h.SettleAll(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, h.SettleAll(t.Context()))
 		if want += 10; <-extended == nil {
 			want += 10
 		}
 	}
-	if got, want := state(t, l, line), [2]int64{want, 0}; got != want {
-		t.Errorf("spent, held = %v, want %v", got, want)
-	}
-}
-
-// Of two limits for one budget the smaller one counts, without the spare for calls in
-// progress.
-func TestSmallerLimitWithoutSpare(t *testing.T) {
-	spare, plain := keyLine(100), keyLine(80)
-	spare.Spare = 50
-	for _, lines := range [][2]budget.Line{{spare, plain}, {plain, spare}} {
-		l := newLedger(t, budget.Config{})
-		_, err := l.Reserve(t.Context(), "1", budget.Charge{Line: lines[0], Amount: 60}, budget.Charge{Line: lines[1], Amount: 60})
-		if e, _ := refusal(t, err); e.Code != budget.CodeExceeded {
-			t.Errorf("Reserve(60) of 50 = %v, want %s", err, budget.CodeExceeded)
-		}
-	}
+	expect(t, "after SettleAll", l, line, want, 0)
 }
 
 func TestHoldExpiresAtItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLedger(t, budget.Config{Hold: time.Minute})
 		line := keyLine(100)
-		_, err := l.Reserve(t.Context(), "0", budget.Charge{Line: line, Amount: 50, Floor: 5})
-		if err != nil {
-			t.Fatal(err)
+		hold := func(id string, amount, floor int64) *budget.Hold {
+			return reserve(t, l, id, budget.Charge{Line: line, Amount: amount, Floor: floor})
 		}
-		h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 50, Floor: 5})
-		if err != nil {
-			t.Fatal(err)
-		}
+		hold("0", 50, 5)
+		h := hold("1", 50, 5)
 		time.Sleep(time.Minute - time.Microsecond)
-		if got, want := state(t, l, line), [2]int64{0, 100}; got != want {
-			t.Errorf("before the deadline: spent, held = %v, want %v", got, want)
-		}
+		expect(t, "before the deadline", l, line, 0, 100)
 		time.Sleep(time.Microsecond)
-		if got, want := state(t, l, line), [2]int64{10, 0}; got != want {
-			t.Errorf("at the deadline: spent, held = %v, want %v", got, want)
-		}
-		if e, _ := refusal(t, h.Extend(t.Context())); e.Reason != budget.ReasonUnavailable {
-			t.Errorf("Extend of an expired hold = %v, want %s", e, budget.ReasonUnavailable)
-		}
-		if err := h.Settle(t.Context(), 55); err != nil {
-			t.Fatal(err)
-		}
-		if got, want := state(t, l, line), [2]int64{60, 0}; got != want {
-			t.Errorf("after a late Settle: spent, held = %v, want %v", got, want)
-		}
+		expect(t, "at the deadline", l, line, 10, 0)
+		refused(t, "Extend of an expired hold", h.Extend(t.Context()), 503, budget.ReasonUnavailable)
+		noError(t, h.Settle(t.Context(), 55))
+		expect(t, "after a late Settle", l, line, 60, 0)
 		// A hold that is extended keeps its floor, but is charged no more than it has.
-		for id, amount := range map[string]int64{"2": 5, "3": 25} {
-			if h, err = l.Reserve(t.Context(), id, budget.Charge{Line: line, Amount: 15, Floor: 10}); err == nil {
-				err = h.Extend(t.Context(), amount)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, want := state(t, l, line), [2]int64{60, 30}; got != want {
-			t.Errorf("after Extend: spent, held = %v, want %v", got, want)
-		}
+		noError(t, hold("2", 15, 10).Extend(t.Context(), 5))
+		h = hold("3", 15, 10)
+		noError(t, h.Extend(t.Context(), 25))
+		expect(t, "after Extend", l, line, 60, 30)
 		time.Sleep(time.Minute)
-		if got, want := state(t, l, line), [2]int64{75, 0}; got != want {
-			t.Errorf("after the end of an extended hold: spent, held = %v, want %v", got, want)
-		}
+		expect(t, "after the end of an extended hold", l, line, 75, 0)
 		time.Sleep(budget.Retention)
-		if err := h.Settle(t.Context(), 5); err != nil {
-			t.Errorf("Settle of a hold that was charged long ago: %v", err)
+		noError(t, h.Settle(t.Context(), 5)) // it was charged long ago
+	})
+}
+
+// Spare is for calls in progress: an agent can finish its last answer.
+func TestSpareIsForCallsInProgress(t *testing.T) {
+	l := newLedger(t, budget.Config{})
+	line := keyLine(100)
+	line.Spare = 30
+	h := reserve(t, l, "1", budget.Charge{Line: line, Amount: 60, Floor: 1})
+	_, err := l.Reserve(t.Context(), "2", charge(line, 11))
+	refused(t, "Reserve of the spare", err, 429, budget.ReasonBusy)
+	_, err = l.Reserve(t.Context(), "3", charge(line, 71))
+	refused(t, "Reserve above Max less Spare", err, 403, budget.ReasonTooLarge)
+	noError(t, h.Extend(t.Context(), 100))
+	err = h.Extend(t.Context(), 101)
+	if _, cause := refused(t, "Extend above Max", err, 429, budget.ReasonBusy); !cause.Busy || cause.Amount != 1 {
+		t.Errorf("Extend above Max: %+v, want busy for one more", cause)
+	}
+	all := keyLine(100)
+	all.Spare = 100
+	expect(t, "of a budget that is for calls in progress only", l, all, 0, 100)
+	refused(t, "Settle()", h.Settle(t.Context()), 503, budget.ReasonInvalid)
+	for _, amounts := range [][]int64{{1, 2}, {-1}, {budget.MaxAmount + 1}} {
+		refused(t, fmt.Sprintf("Settle(%d)", amounts), h.Settle(t.Context(), amounts...), 503, budget.ReasonInvalid)
+		refused(t, fmt.Sprintf("Extend(%d)", amounts), h.Extend(t.Context(), amounts...), 503, budget.ReasonInvalid)
+	}
+	noError(t, h.Settle(t.Context(), 95))
+	expect(t, "after Settle", l, line, 95, 0)
+	_ = h.Settle(t.Context()) // without amounts, which is invalid
+	refused(t, "Extend of a settled hold", h.Extend(t.Context()), 503, budget.ReasonInvalid)
+}
+
+func TestUsageIsOfOneWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, line := newStore(), keyLine(100)
+		line.Window = budget.Minute()
+		s.more = []budget.Counter{{Start: time.Now().Add(time.Minute), Count: budget.Count{Spent: 7}}}
+		expect(t, "with a counter of the next minute", newLedger(t, budget.Config{Store: s}), line, 0, 0)
+	})
+}
+
+func TestTenantListsItsBudgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		l := newLedger(t, budget.Config{Store: s})
+		lines := []budget.Line{keyLine(100), keyLine(500), tenantLine(300), tenantLine(1000)}
+		lines[1].Unit, lines[2].Window, lines[3].Window = "micro_usd", budget.Rolling24h(), budget.Month(zone(t, "Europe/Berlin"))
+		before := lines[2]
+		before.Max = 299
+		reserve(t, l, "0", charge(before, 10))
+		time.Sleep(time.Hour) // another counter of the same budget
+		var charges []budget.Charge
+		for _, line := range lines {
+			charges = append(charges, charge(line, 10))
 		}
+		reserve(t, l, "1", charges...)
+		text := func(balances []budget.Balance, err error) (texts []string) {
+			noError(t, err)
+			for _, b := range balances {
+				texts = append(texts, string(must(json.Marshal(b)))+b.Account.Tenant+b.Window.String())
+			}
+			slices.Sort(texts)
+			return texts
+		}
+		if diff := cmp.Diff(text(l.Usage(t.Context(), lines...)), text(l.Tenant(t.Context(), "acme"))); diff != "" {
+			t.Errorf("Tenant differs from Usage (-usage +tenant):\n%s", diff)
+		}
+		if others, err := l.Tenant(t.Context(), "other"); err != nil || len(others) != 0 {
+			t.Errorf("Tenant(other) = %v, %v, want nothing", others, err)
+		}
+		for _, c := range []budget.Counter{{Account: "key", Window: "day"}, {Account: "key/a", Window: "year"}} {
+			s.more = []budget.Counter{c}
+			_, err := l.Tenant(t.Context(), "other")
+			refused(t, "Tenant with a malformed counter", err, 503, budget.ReasonUnavailable)
+		}
+	})
+}
+
+func TestReplayedCallsAreRefusedOrMarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(t, budget.Config{})
+		line := keyLine(100)
+		h := reserve(t, l, "1", charge(line, 60))
+		if again := reserve(t, l, "1", charge(line, 60)); h.Replayed || !again.Replayed {
+			t.Errorf("Replayed of the first and the second Reserve = %v, %v, want false, true", h.Replayed, again.Replayed)
+		}
+		reserve(t, l, "expired", charge(line, 10))
+		refuse := func(what, id string, amount int64) {
+			t.Helper()
+			_, err := l.Reserve(t.Context(), id, charge(line, amount))
+			refused(t, "Reserve of "+what, err, 409, budget.ReasonReplayed)
+		}
+		refuse("another call with the ID", "1", 10)
+		_ = h.SettleAll(t.Context())
+		refuse("an ended call", "1", 60)
+		time.Sleep(time.Minute)
+		refuse("an expired call", "expired", 10)
 	})
 }

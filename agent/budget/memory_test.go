@@ -83,7 +83,7 @@ func TestMemoryLimits(t *testing.T) {
 		keep := start.Add(time.Hour + budget.CounterRetention)
 		time.Sleep(time.Until(keep) - time.Microsecond)
 		later := entry("a", 100, 1)
-		later.Start, later.Since, later.Next, later.End = later.End, later.End, keep.Add(time.Hour), keep.Add(time.Hour)
+		later.Start, later.Since, later.Next, later.End = later.End, later.End, keep.Add(3*time.Hour), keep.Add(3*time.Hour)
 		got, err = reserve("5", later)
 		expect("Reserve in a later counter", got, err, budget.Held)
 		if c := counters("a"); len(c) != 2 {
@@ -101,6 +101,13 @@ func TestMemoryLimits(t *testing.T) {
 			if n, err := m.Sweep(t.Context(), 2*want-1); n != want || err != nil {
 				t.Errorf("Sweep(%d) = %d, %v, want %d", 2*want-1, n, err, want)
 			}
+		}
+		time.Sleep(budget.Retention)
+		later.Account = "a"
+		got, err = reserve("7", later)
+		expect("Reserve after the retention of a counter", got, err, budget.Held)
+		if c := counters("a"); len(c) != 1 {
+			t.Errorf("counters after the end of their retention: %v, want one", c)
 		}
 	})
 }

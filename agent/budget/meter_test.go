@@ -39,17 +39,6 @@ const (
 	failed    = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"usage\":null}}\n\n"
 )
 
-// holdOf returns the hold of a body of one message "hello": its input bound and 50
-// output tokens.
-func holdOf(t *testing.T, shape model.Shape, body string, limit int64) int64 {
-	t.Helper()
-	c, err := model.Parse(shape, []byte(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c.Worst(model.Model{}, limit)
-}
-
 // TestMeter shows what each kind of response is charged, in both forms. A spent of -1
 // is the whole hold.
 func TestMeter(t *testing.T) {
@@ -62,7 +51,7 @@ func TestMeter(t *testing.T) {
 		status   int
 		ends     string // with which the body ends
 	}{
-		"chat":               {chat, chatBody, answer(200, "\r\n{ \"x\" :\t\"\\\"usage\\\":\\\\\", \"choices\" : [{\"usage\":1}] , \"usage\" : { \"prompt_tokens\" : 7 , \"completion_tokens\" : 5, \"total_tokens\": 12} }"), 12, 200, "}"},
+		"chat":               {chat, chatBody, answer(200, " \t\r\n{ \"x\" :\t\"\\\"usage\\\":\\\\\", \"choices\" : [{\"usage\":1}] , \"usage\" : { \"prompt_tokens\" : 7 , \"completion_tokens\" : 5, \"total_tokens\": 12} }"), 12, 200, "}"},
 		"total is larger":    {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":40}}`), 40, 200, "}"},
 		"parts are larger":   {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":2}}`), 12, 200, "}"},
 		"above the hold":     {chat, chatBody, answer(200, `{"usage":{"total_tokens":999}}`), 999, 200, "}"},
@@ -75,6 +64,8 @@ func TestMeter(t *testing.T) {
 		"two counts":         {chat, chatBody, answer(200, `{"usage":{"total_tokens":1,"total_tokens":2}}`), -1, 200, "}"},
 		"cached above 2^53":  {chat, chatBody, answer(200, `{"usage":{"total_tokens":12,"prompt_tokens_details":{"cached_tokens":9007199254740992}}}`), -1, 200, "}"},
 		"large record":       {chat, chatBody, answer(200, `{"usage":{"x":"`+strings.Repeat("x", 64<<10)+`","total_tokens":9}}`), -1, 200, "}"},
+		"only the output":    {chat, chatBody, answer(200, `{"usage":{"completion_tokens":5}}`), -1, 200, "}"},
+		"sum above 2^53":     {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":9007199254740991,"completion_tokens":1}}`), -1, 200, "}"},
 		"only the input":     {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7}}`), -1, 200, "}"},
 		"truncated":          {chat, chatBody, answer(200, `{"usage":{"total_tokens":1}`), -1, 200, "}"},
 		"refused":            {chat, chatBody, answer(400, `{"error":{}}`), 0, 400, "}"},
@@ -82,6 +73,9 @@ func TestMeter(t *testing.T) {
 		"error with usage":   {chat, chatBody, answer(500, `{"error":{},"usage":{"total_tokens":9}}`), 9, 500, "}"},
 		"responses":          {responses, responseBody, answer(200, `{"usage":{"input_tokens":6,"output_tokens":5,"total_tokens":11}}`), 11, 200, "}"},
 		"embeddings":         {embeddings, embeddingBody, answer(200, `{"data":[],"usage":{"prompt_tokens":2,"total_tokens":2}}`), 2, 200, "}"},
+		"embedding's input":  {embeddings, embeddingBody, answer(200, `{"usage":{"prompt_tokens":2}}`), 2, 200, "}"},
+		"negative cache":     {messages, messageBody, answer(200, `{"usage":{"input_tokens":7,"cache_read_input_tokens":-3,"output_tokens":5}}`), -1, 200, "}"},
+		"no output":          {messages, messageBody, answer(200, `{"usage":{"input_tokens":7}}`), -1, 200, "}"},
 		"messages":           {messages, messageBody, answer(200, `{"usage":{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":5}}`), 17, 200, "}"},
 		"compressed":         {chat, chatBody, withHeader(200, "Content-Encoding", "gzip", "x"), -1, 502, ""},
 		"chat stream":        {chat, chatStream, streamOf(chunk, finish, usageOnly, done), 12, 200, finish + done},
@@ -93,6 +87,7 @@ func TestMeter(t *testing.T) {
 		"no usage in chat":   {chat, chatStream, streamOf(chunk, finish, done), -1, 200, done},
 		"no end mark":        {chat, chatStream, streamOf(chunk, finish, usageOnly), 12, 200, finish},
 		"chat ends early":    {chat, chatStream, streamOf(chunk), -1, 200, "\"param\":null}}\n\n"},
+		"usage of no report": {chat, chatStream, streamOf(`data: {"choices":[],"x":{"usage":1}}` + "\n\n"), -1, 200, "\"param\":null}}\n\n"},
 		"running usage":      {chat, chatStream, streamOf(strings.Replace(chunk, `"usage":null`, `"usage":{"total_tokens":9}`, 1)), -1, 200, "\"param\":null}}\n\n"},
 		"null before usage":  {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"x":{"usage" : null},"usage" : {"total_tokens":9}`, 1), done), 9, 200, done},
 		"usage before null":  {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9},"x":{"usage":null}`, 1), done), 9, 200, done},
@@ -154,9 +149,9 @@ func TestMeter(t *testing.T) {
 					spent = holdOf(t, test.shape, test.body, limit)
 				}
 				if form == "handler" {
-					g.settled(t) // after the response, if the proxy flushes
+					g.settled() // after the response, if the proxy flushes
 				}
-				g.check("after the response", spent, 0)
+				expect(t, "after the response", g.ledger, g.line, spent, 0)
 			})
 		}
 	}
@@ -203,9 +198,7 @@ func TestMeterRefuses(t *testing.T) {
 				g := newGateway(t, form, model.ChatCompletions, func(http.ResponseWriter, *http.Request) {
 					t.Error("the request reached the upstream")
 				}, test.change)
-				if _, err := g.ledger.Reserve(t.Context(), "used", budget.Charge{Line: g.line, Amount: 900}); err != nil {
-					t.Fatal(err)
-				}
+				reserve(t, g.ledger, "used", charge(g.line, 900))
 				status, text, header := g.post(chatBody)
 				if status != test.status || !strings.Contains(text, test.body) {
 					t.Errorf("status %d, body %s, want %d, %s", status, text, test.status, test.body)
@@ -213,7 +206,7 @@ func TestMeterRefuses(t *testing.T) {
 				if limit := header.Get("RateLimit"); status == 429 && (!strings.HasPrefix(limit, `"key-day@`+here().String()+`";r=100;t=`) || header.Get("Retry-After") != "2") {
 					t.Errorf("RateLimit = %q, Retry-After = %q", limit, header.Get("Retry-After"))
 				}
-				g.check("after the refusal", 0, 900)
+				expect(t, "after the refusal", g.ledger, g.line, 0, 900)
 			})
 		}
 	}
@@ -226,10 +219,7 @@ func TestNewMeterReportsAllErrors(t *testing.T) {
 			t.Errorf("NewMeter error = %v, want one for %s", err, field)
 		}
 	}
-	m, err := budget.NewMeter(budget.MeterConfig{Ledger: newLedger(t, budget.Config{}), Call: callOf(model.ChatCompletions)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := newMeter(t, newLedger(t, budget.Config{}), model.ChatCompletions, nil)
 	for name, wrap := range map[string]func(){"Handler": func() { m.Handler(nil) }, "Transport": func() { m.Transport((*http.Transport)(nil)) }} {
 		func() {
 			defer func() {
@@ -253,7 +243,7 @@ func TestMeterRefusesErrors(t *testing.T) {
 		{fmt.Errorf("call: %w", own), 403, "own"}, {fmt.Errorf("call: %w", budget.ErrUnbounded), 403, budget.ReasonUnbounded}, {io.ErrUnexpectedEOF, 503, budget.ReasonInvalid},
 	} {
 		for _, rewrite := range []bool{false, true} {
-			m, err := budget.NewMeter(budget.MeterConfig{Ledger: newLedger(t, budget.Config{}), Call: func(*http.Request) (budget.Call, error) {
+			m := must(budget.NewMeter(budget.MeterConfig{Ledger: newLedger(t, budget.Config{}), Call: func(*http.Request) (budget.Call, error) {
 				if !rewrite {
 					return budget.Call{}, test.err
 				}
@@ -266,14 +256,9 @@ func TestMeterRefusesErrors(t *testing.T) {
 						return test.err
 					},
 				}, nil
-			}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
-			if e, _ := refusal(t, err); e.Code.Status() != test.status || e.Reason != test.reason {
-				t.Errorf("RoundTrip after %v = %v, want %d %s", test.err, e, test.status, test.reason)
-			}
+			}}))
+			_, err := m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
+			refused(t, "RoundTrip after "+test.err.Error(), err, test.status, test.reason)
 		}
 	}
 }

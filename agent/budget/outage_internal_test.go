@@ -5,8 +5,10 @@ package budget
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -26,33 +28,89 @@ func TestRetryOfOthers(t *testing.T) {
 	}
 }
 
-// A call that waits while the last chunk of a pool is settled does not use the pool any
-// more, whose chunks would never be settled.
-func TestPoolThatIsGone(t *testing.T) {
-	l, err := New(Config{Store: NewMemory(0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := Charge{Line: Line{Account: Account{Per: "key", Name: "k"}, Window: Day(nil), Max: 100, Chunk: 10}, Amount: 1}
-	held := l.pools.pool(l, &c, "")
-	l.pools.idle(t.Context(), l, true)
-	if p, err := held.take(t.Context(), l, &c); p != nil || err != nil {
-		t.Errorf("take of a pool that is gone = %v, %v, want nothing", p, err)
-	}
+var tokens = Charge{Line: Line{Account: Account{Per: "key", Name: "k"}, Window: Minute(), Max: 100, Chunk: 10}, Amount: 1}
+
+// Who has the turn of a pool has it alone, and its chunks are of one window.
+func TestTurnOfAPool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := New(Config{Store: NewMemory(0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		c := tokens
+		held := l.pools.pool(l, &c, "")
+		first, err := held.take(t.Context(), l, &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held.turn <- struct{}{} // of another call
+		if _, err := held.take(canceled, l, &c); !errors.Is(err, context.Canceled) {
+			t.Errorf("take without the turn = %v, want %v", err, context.Canceled)
+		}
+		if err := first.extend(canceled, l, &c); !errors.Is(err, context.Canceled) {
+			t.Errorf("extend without the turn = %v, want %v", err, context.Canceled)
+		}
+		go first.settle(canceled, l, 1)
+		synctest.Wait()
+		if first.chunk.used != 0 {
+			t.Error("settle did not wait for the turn")
+		}
+		<-held.turn
+		synctest.Wait()
+		if first.chunk.used != 1 {
+			t.Error("settle has no effect after it got the turn")
+		}
+		second, err := held.take(t.Context(), l, &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if next, err := held.take(t.Context(), l, &c); err != nil || next.chunk == second.chunk {
+			t.Errorf("take in the next window = %+v, %v, want a part of another chunk", next, err)
+		}
+		// A call that waits while the last chunk is settled does not use the pool any more:
+		// its chunks would never be settled.
+		held.chunks = nil
+		l.pools.idle(t.Context(), l, true)
+		if p, err := held.take(t.Context(), l, &c); p != nil || err != nil {
+			t.Errorf("take of a pool that is gone = %v, %v, want nothing", p, err)
+		}
+	})
 }
 
-// Above the limit of changes that wait for the store no call is admitted without it.
+// Above the limits of changes that wait for the store, and of accounts, no call is admitted
+// without it, and no release is added.
 func TestUnrecordedCallsEnd(t *testing.T) {
 	l, err := New(Config{Store: NewMemory(0), AllowUnrecorded: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &Hold{plan: &plan{charges: []Charge{{Line: Line{Account: Account{Per: "key", Name: "k"}, Window: Day(nil), Max: 100}, Amount: 1}}}}
-	for _, want := range []bool{true, false} {
+	p := &plan{charges: []Charge{tokens}}
+	h := &Hold{plan: p, direct: p, random: true}
+	waiting := func(n int) []func(context.Context) error { return make([]func(context.Context) error, n) }
+	for n, want := range map[int]bool{0: true, maxPending - 1: true, maxPending: false} {
+		l.pending = waiting(n)
 		if got := l.admitUnrecorded(t.Context(), h); got != want {
-			t.Errorf("admitUnrecorded with %d changes that wait = %v, want %v", len(l.pending), got, want)
+			t.Errorf("admitUnrecorded with %d changes that wait = %v, want %v", n, got, want)
 		}
-		l.pending = make([]func(context.Context) error, maxPending)
+	}
+	for n, want := range map[int]int{maxAbandoned - 1: maxAbandoned, maxAbandoned: maxAbandoned} {
+		l.pending = waiting(n)
+		if l.abandon(h, errors.New("down")); len(l.pending) != want {
+			t.Errorf("abandon with %d changes that wait: %d, want %d", n, len(l.pending), want)
+		}
+	}
+	l.outage.used = make(map[seriesKey]int64)
+	for n := range maxUnrecorded {
+		if n == maxUnrecorded-1 && !l.admitUnrecorded(t.Context(), h) {
+			t.Errorf("admitUnrecorded with %d accounts = false, want true", len(l.outage.used))
+		}
+		l.outage.used[seriesKey{account: fmt.Sprint(n)}] = 1
+	}
+	if l.admitUnrecorded(t.Context(), h) {
+		t.Errorf("admitUnrecorded with %d accounts = true, want false", len(l.outage.used))
 	}
 }
 

@@ -18,70 +18,108 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
-// outages is a store that can be down.
-type outages struct {
+// store is a store in memory that counts its calls, can be down, and can answer otherwise
+// than it should.
+type store struct {
 	budget.Store
-	down  atomic.Bool
-	lossy atomic.Bool // Reserve is done, and its answer is lost
-	calls atomic.Int64
-	swept atomic.Int64
-}
-
-func (o *outages) Sweep(ctx context.Context, limit int) (int, error) {
-	o.swept.Add(1)
-	return o.Store.Sweep(ctx, limit)
+	down         atomic.Bool
+	calls, swept atomic.Int64
+	pause        time.Duration                          // before each call
+	ahead        time.Duration                          // the clock of Read
+	more         []budget.Counter                       // of Read and List
+	reserve      func(budget.Reservation) budget.Result // answers Reserve if it is set
+	mu           sync.Mutex
+	reserved     []budget.Reservation // by Reserve and Extend
+	faults       []string             // of the next calls: "Reserve fails", "Reserve is lost" after it is done, or of Settle
 }
 
 var errDown = errors.New("connection refused")
 
-func (o *outages) err() error {
-	o.calls.Add(1)
-	if o.down.Load() {
+func newStore() *store { return &store{Store: budget.NewMemory(0)} }
+
+// call counts a call, and returns an error if the store is down.
+func (s *store) call(r ...budget.Reservation) error {
+	time.Sleep(s.pause)
+	s.calls.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reserved = append(s.reserved, r...)
+	if s.down.Load() {
 		return errDown
 	}
 	return nil
 }
 
-func (o *outages) Reserve(ctx context.Context, r budget.Reservation) (budget.Result, error) {
-	if err := o.err(); err != nil {
-		return budget.Result{}, err
+// next sets the faults of the next calls.
+func (s *store) next(faults ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = faults
+}
+
+// fault reports whether a fault is the next one.
+func (s *store) fault(fault string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	is := len(s.faults) > 0 && s.faults[0] == fault
+	if is {
+		s.faults = s.faults[1:]
 	}
-	result, err := o.Store.Reserve(ctx, r)
-	if o.lossy.Load() {
+	return is
+}
+
+func (s *store) Reserve(ctx context.Context, r budget.Reservation) (result budget.Result, err error) {
+	if err := s.call(r); err != nil || s.fault("Reserve fails") {
+		return result, errDown
+	}
+	if s.reserve != nil {
+		return s.reserve(r), nil
+	}
+	if result, err = s.Store.Reserve(ctx, r); s.fault("Reserve is lost") {
 		return budget.Result{}, errDown
 	}
 	return result, err
 }
 
-func (o *outages) Extend(ctx context.Context, r budget.Reservation) (budget.Result, error) {
-	if err := o.err(); err != nil {
+func (s *store) Extend(ctx context.Context, r budget.Reservation) (budget.Result, error) {
+	if err := s.call(r); err != nil {
 		return budget.Result{}, err
 	}
-	return o.Store.Extend(ctx, r)
+	return s.Store.Extend(ctx, r)
 }
 
-func (o *outages) Settle(ctx context.Context, tenant, id string, amounts []int64) (budget.Result, error) {
-	if err := o.err(); err != nil {
-		return budget.Result{}, err
+func (s *store) Settle(ctx context.Context, tenant, id string, amounts []int64) (result budget.Result, err error) {
+	if err := s.call(); err != nil || s.fault("Settle fails") {
+		return result, errDown
 	}
-	return o.Store.Settle(ctx, tenant, id, amounts)
+	if result, err = s.Store.Settle(ctx, tenant, id, amounts); s.fault("Settle is lost") {
+		return budget.Result{}, errDown
+	}
+	return result, err
 }
 
-func (o *outages) Read(ctx context.Context, tenant, account, window string, since time.Time) ([]budget.Counter, time.Time, error) {
-	if err := o.err(); err != nil {
+func (s *store) Read(ctx context.Context, tenant, account, window string, since time.Time) ([]budget.Counter, time.Time, error) {
+	if err := s.call(); err != nil {
 		return nil, time.Time{}, err
 	}
-	return o.Store.Read(ctx, tenant, account, window, since)
+	counters, now, err := s.Store.Read(ctx, tenant, account, window, since)
+	return append(counters, s.more...), now.Add(s.ahead), err
 }
 
-func (o *outages) List(ctx context.Context, tenant string, limit int) ([]budget.Counter, time.Time, error) {
-	if err := o.err(); err != nil {
+func (s *store) List(ctx context.Context, tenant string, limit int) ([]budget.Counter, time.Time, error) {
+	if err := s.call(); err != nil {
 		return nil, time.Time{}, err
 	}
-	return o.Store.List(ctx, tenant, limit)
+	counters, now, err := s.Store.List(ctx, tenant, limit)
+	return append(counters, s.more...), now, err
 }
 
-// events records the types of events.
+func (s *store) Sweep(ctx context.Context, limit int) (int, error) {
+	s.swept.Add(1)
+	return s.Store.Sweep(ctx, limit)
+}
+
+// events records events.
 type events struct {
 	mu  sync.Mutex
 	all []gatehouse.Event
@@ -103,146 +141,92 @@ func (e *events) types() (types []gatehouse.EventType) {
 	return types
 }
 
-// run runs the ledger until the end of the test.
-func run(t *testing.T, l *budget.Ledger) {
+// run runs the ledger until stop is called or the test ends.
+func run(t *testing.T, l *budget.Ledger) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() { done <- l.Run(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run() = %v", err)
 		}
 	})
+	t.Cleanup(stop)
 	synctest.Wait()
-}
-
-func TestUnavailableStoreIs503(t *testing.T) {
-	store := &outages{Store: budget.NewMemory(0)}
-	l := newLedger(t, budget.Config{Store: store})
-	line := keyLine(100)
-	store.down.Store(true)
-	_, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 1})
-	if e, _ := refusal(t, err); e.Code.Status() != 503 || e.Reason != budget.ReasonUnavailable || !errors.Is(e, errDown) {
-		t.Errorf("Reserve without the store = %v", e)
-	}
-	_, err = l.Usage(t.Context(), line)
-	if e, _ := refusal(t, err); e.Code.Status() != 503 {
-		t.Errorf("Usage without the store = %v", e)
-	}
-	_, err = l.Tenant(t.Context(), "acme")
-	if e, _ := refusal(t, err); e.Code.Status() != 503 {
-		t.Errorf("Tenant without the store = %v", e)
-	}
+	return stop
 }
 
 // A call is admitted without the store up to the configured amount, is reported, and
 // is recorded when the store is available again.
 func TestUnrecordedCallsAreBoundedAndRecordedLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, observer := &outages{Store: budget.NewMemory(0)}, &events{}
+		store, observer := newStore(), &events{}
 		l := newLedger(t, budget.Config{Store: store, AllowUnrecorded: 50, Observer: observer})
 		run(t, l)
 		line := keyLine(100)
+		_, err := l.Reserve(t.Context(), "0", charge(tenantLine(9), 10))
+		refused(t, "Reserve above a limit while the store is available", err, 403, budget.ReasonTooLarge)
+		reserve(t, l, "full", charge(tenantLine(9), 9))
+		_, err = l.Reserve(t.Context(), "0", charge(tenantLine(9), 1))
+		refused(t, "Reserve without capacity while the store is available", err, 429, budget.ReasonBusy)
 		store.down.Store(true)
-		h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 30})
-		if err != nil {
-			t.Fatalf("Reserve within AllowUnrecorded: %v", err)
-		}
-		if err := h.Extend(t.Context(), 51); err == nil {
-			t.Error("Extend above AllowUnrecorded: no error")
-		}
-		if err := h.Extend(t.Context(), 40); err != nil {
-			t.Errorf("Extend within AllowUnrecorded: %v", err)
-		}
-		if _, err := l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 11}); err == nil {
-			t.Error("Reserve above AllowUnrecorded: no error")
-		}
-		if err := h.Settle(t.Context(), 25); err != nil {
-			t.Fatal(err)
-		}
-		h, err = l.Reserve(t.Context(), "3", budget.Charge{Line: line, Amount: 25})
-		if err != nil {
-			t.Fatalf("Reserve of the rest of AllowUnrecorded: %v", err)
-		}
-		if err := h.Settle(t.Context(), 24); err != nil {
-			t.Fatal(err)
-		}
+		h := reserve(t, l, "1", charge(line, 30))
+		refused(t, "Extend above AllowUnrecorded", h.Extend(t.Context(), 51), 503, budget.ReasonUnavailable)
+		noError(t, h.Extend(t.Context(), 40))
+		_, err = l.Reserve(t.Context(), "2", charge(line, 11))
+		refused(t, "Reserve above AllowUnrecorded", err, 503, budget.ReasonUnavailable)
+		noError(t, h.Settle(t.Context(), 25))
+		noError(t, reserve(t, l, "3", charge(line, 25)).Settle(t.Context(), 24)) // the rest of AllowUnrecorded
 		// What was used is recorded also if it does not fit any more.
-		if _, err := newLedger(t, budget.Config{Store: store.Store, Hold: 24 * time.Hour}).Reserve(t.Context(), "other", budget.Charge{Line: line, Amount: 90}); err != nil {
-			t.Fatal(err)
-		}
+		reserve(t, newLedger(t, budget.Config{Store: store.Store, Hold: 24 * time.Hour}), "other", charge(line, 90))
 		time.Sleep(time.Hour) // the windows may have changed
+		store.next("Reserve fails", "Reserve is lost", "Settle fails", "Settle is lost")
 		store.down.Store(false)
-		time.Sleep(2 * time.Second)
-		if got, want := state(t, l, line), [2]int64{49, 90}; got != want {
-			t.Errorf("after the outage: spent, held = %v, want %v", got, want)
-		}
+		time.Sleep(10 * time.Second)
+		expect(t, "after the outage", l, line, 49, 90)
 		if got, want := observer.types(), []gatehouse.EventType{budget.EventUnrecorded, budget.EventUnrecorded}; !slices.Equal(got, want) {
 			t.Errorf("events = %v, want %v", got, want)
 		}
 		store.down.Store(true)
-		if _, err = l.Reserve(t.Context(), "4", budget.Charge{Line: line, Amount: 50}); err != nil {
-			t.Errorf("Reserve in the next outage: %v", err)
-		}
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = l.Reserve(canceled, "4", charge(line, 1)) // a caller that has hung up is not an unavailable store
+		refused(t, "Reserve with a canceled context", err, 503, budget.ReasonUnavailable)
+		reserve(t, l, "5", charge(line, 50))
+		small := tenantLine(20)
+		reserve(t, l, "6", charge(small, 15))
+		_, err = l.Reserve(t.Context(), "7", charge(small, 15))
+		refused(t, "Reserve above the limit of the budget", err, 503, budget.ReasonUnavailable)
 	})
-}
-
-func TestUnrecordedCallsStayBelowTheLimitOfTheBudget(t *testing.T) {
-	store := &outages{Store: budget.NewMemory(0)}
-	l := newLedger(t, budget.Config{Store: store, AllowUnrecorded: 1000})
-	store.down.Store(true)
-	for id, want := range map[string]bool{"1": true, "2": false} {
-		if id == "2" {
-			continue
-		}
-		if _, err := l.Reserve(t.Context(), id, budget.Charge{Line: keyLine(100), Amount: 60}); (err == nil) != want {
-			t.Errorf("Reserve(%s) = %v", id, err)
-		}
-	}
-	if _, err := l.Reserve(t.Context(), "2", budget.Charge{Line: keyLine(100), Amount: 60}); err == nil {
-		t.Error("Reserve above the limit of the budget: no error")
-	}
-}
-
-// A caller that has hung up is not an unavailable store.
-func TestCanceledCallsAreNotAdmittedUnrecorded(t *testing.T) {
-	store := &outages{Store: budget.NewMemory(0)}
-	l := newLedger(t, budget.Config{Store: store, AllowUnrecorded: 1000})
-	canceled, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := l.Reserve(canceled, "1", budget.Charge{Line: keyLine(100), Amount: 60}); err == nil {
-		t.Error("Reserve with a canceled context: no error")
-	}
 }
 
 // What could not be settled is settled later.
 func TestSettleIsRepeatedAfterAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, observer := &outages{Store: budget.NewMemory(0)}, &events{}
+		store, observer := newStore(), &events{}
 		l := newLedger(t, budget.Config{Store: store, Observer: observer})
 		run(t, l)
 		line := keyLine(100)
-		h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 60})
-		if err != nil {
-			t.Fatal(err)
-		}
-		whole, err := l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 20})
-		if err != nil {
-			t.Fatal(err)
-		}
+		chunked := chunkedLine(1000, 100)
+		h, whole, part := reserve(t, l, "1", charge(line, 60)), reserve(t, l, "2", charge(line, 20)), reserve(t, l, "part", charge(chunked, 100))
 		store.down.Store(true)
-		for name, err := range map[string]error{"Extend": h.Extend(t.Context(), 61), "Settle": h.Settle(t.Context(), 10), "SettleAll": whole.SettleAll(t.Context())} {
-			if e, _ := refusal(t, err); e.Code.Status() != 503 || e.Reason != budget.ReasonUnavailable || !errors.Is(e, errDown) {
-				t.Errorf("%s without the store = %v", name, e)
+		_, reserved := l.Reserve(t.Context(), "3", charge(line, 0))
+		_, chunk := l.Reserve(t.Context(), "4", charge(chunked, 1))
+		_, usage := l.Usage(t.Context(), line)
+		_, tenant := l.Tenant(t.Context(), "acme")
+		for name, err := range map[string]error{
+			"Reserve": reserved, "Reserve of a chunk": chunk, "Extend of a chunk": part.Extend(t.Context(), 101), "Usage": usage, "Tenant": tenant,
+			"Extend": h.Extend(t.Context(), 61), "Settle": h.Settle(t.Context(), 10), "SettleAll": whole.SettleAll(t.Context()),
+		} {
+			if e, _ := refused(t, name+" without the store", err, 503, budget.ReasonUnavailable); !errors.Is(e, errDown) {
+				t.Errorf("%s without the store = %v, want %v", name, e, errDown)
 			}
 		}
 		time.Sleep(2 * time.Minute) // the hold has expired
 		store.down.Store(false)
 		time.Sleep(2 * time.Second)
-		if got, want := state(t, l, line), [2]int64{30, 0}; got != want {
-			t.Errorf("after the outage: spent, held = %v, want %v", got, want)
-		}
+		expect(t, "after the outage", l, line, 30, 0)
 		if got, want := observer.types(), []gatehouse.EventType{budget.EventUnsettled, budget.EventUnsettled}; !slices.Equal(got, want) {
 			t.Errorf("events = %v, want %v", got, want)
 		}
@@ -253,91 +237,77 @@ func TestSettleIsRepeatedAfterAnOutage(t *testing.T) {
 // hold that the store has made is released. That of an ID which another call may have
 // stays.
 func TestLostAnswerIsNotCharged(t *testing.T) {
-	for id, want := range map[string][2]int64{"": {}, "mine": {0, holdOf(t, model.ChatCompletions, chatStream, 50)}} {
+	for id, held := range map[string]int64{"": 0, "mine": holdOf(t, model.ChatCompletions, chatStream, 50)} {
 		synctest.Test(t, func(t *testing.T) {
-			store := &outages{Store: budget.NewMemory(0)}
+			store := newStore()
 			l := newLedger(t, budget.Config{Store: store})
 			run(t, l)
-			read := callOf(model.ChatCompletions, keyLine(1000))
-			m, err := budget.NewMeter(budget.MeterConfig{Ledger: l, Call: func(r *http.Request) (budget.Call, error) {
-				call, err := read(r)
-				call.ID = id
-				return call, err
-			}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			store.lossy.Store(true)
-			_, err = m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
-			if e, _ := refusal(t, err); e.Code.Status() != 503 {
-				t.Errorf("RoundTrip = %v, want 503", err)
-			}
+			m := newMeter(t, l, model.ChatCompletions, func(c *budget.Call) { c.ID = id })
+			store.next("Reserve is lost")
+			_, err := m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
+			refused(t, "RoundTrip", err, 503, budget.ReasonUnavailable)
 			time.Sleep(2 * time.Second)
-			if got := state(t, l, keyLine(1000)); got != want {
-				t.Errorf("ID %q: spent, held = %v, want %v", id, got, want)
-			}
+			expect(t, "with the ID "+id, l, keyLine(1000), 0, held)
 		})
 	}
-}
-
-// blocking is an observer that blocks at the first event of a type.
-type blocking struct {
-	kind              gatehouse.EventType
-	blocked, released chan struct{}
-	seen              atomic.Bool
-}
-
-func (b *blocking) Observe(_ context.Context, e gatehouse.Event) error {
-	if e.Type == b.kind && !b.seen.Swap(true) {
-		close(b.blocked)
-		<-b.released
-	}
-	return nil
 }
 
 // An observer that blocks delays neither the settlement that it observes nor other calls.
 func TestObserverBlocksNoOtherCall(t *testing.T) {
 	for kind, test := range map[gatehouse.EventType]struct {
 		chunk, spends int64 // by the first call, of 60
-		want          [2]int64
+		spent, held   int64
 	}{
-		budget.EventOverrun:    {0, 95, [2]int64{95, 5}},
-		budget.EventThreshold:  {100, 60, [2]int64{60, 100}},
-		budget.EventUnrecorded: {0, 60, [2]int64{}},
+		budget.EventOverrun:    {0, 95, 95, 5},
+		budget.EventThreshold:  {100, 60, 60, 100},
+		budget.EventUnrecorded: {0, 60, 0, 0},
+		budget.EventUnsettled:  {0, 60, 60, 5},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			observer := &blocking{kind: kind, blocked: make(chan struct{}), released: make(chan struct{})}
-			store := &outages{Store: budget.NewMemory(0)}
+			var seen atomic.Bool
+			blocked, released := make(chan struct{}), make(chan struct{})
+			observer := gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+				if e.Type == kind && !seen.Swap(true) {
+					close(blocked)
+					<-released
+				}
+				return nil
+			})
+			store := newStore()
 			l := newLedger(t, budget.Config{Store: store, Observer: observer, AllowUnrecorded: 100})
 			line := chunkedLine(1000, test.chunk)
 			if test.chunk > 0 {
 				line.Warn = []float64{0.05}
+			}
+			if kind != budget.EventUnrecorded {
 				run(t, l)
 			}
 			store.down.Store(kind == budget.EventUnrecorded)
 			ended := make(chan error, 1)
 			go func() {
-				h, err := l.Reserve(t.Context(), "1", budget.Charge{Line: line, Amount: 60})
+				h, err := l.Reserve(t.Context(), "1", charge(line, 60))
+				store.down.Store(kind == budget.EventUnrecorded || kind == budget.EventUnsettled)
 				if err == nil {
 					err = h.Settle(t.Context(), test.spends)
 				}
+				if kind == budget.EventUnsettled {
+					err = nil // Run settles it
+				}
 				if err == nil && kind == budget.EventThreshold { // the first chunk is settled before another one is fetched
-					_, err = l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 60})
+					_, err = l.Reserve(t.Context(), "2", charge(line, 60))
 				}
 				ended <- err
 			}()
-			<-observer.blocked
-			if _, err := l.Reserve(t.Context(), "3", budget.Charge{Line: line, Amount: 5}); err != nil {
-				t.Errorf("Reserve while the observer of %s blocks: %v", kind, err)
-			}
+			<-blocked
+			store.down.Store(kind == budget.EventUnrecorded)
+			reserve(t, l, "3", charge(line, 5))
 			store.down.Store(false)
-			if got := state(t, l, line); got != test.want {
-				t.Errorf("spent, held while the observer of %s blocks = %v, want %v", kind, got, test.want)
+			if kind == budget.EventUnsettled {
+				time.Sleep(2 * time.Second)
 			}
-			close(observer.released)
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
+			expect(t, "while the observer of "+string(kind)+" blocks", l, line, test.spent, test.held)
+			close(released)
+			noError(t, <-ended)
 		})
 	}
 }

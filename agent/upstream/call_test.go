@@ -72,18 +72,19 @@ func TestCallReleasesWhatItTook(t *testing.T) {
 		origin  string
 		secrets []string
 		answers []*http.Response
-		want    string // the body, "error" for none
+		want    string // the body
+		err     error
 	}{
-		{"accepted", origin, []string{"sk-one"}, []*http.Response{answer(200, "", "of sk-one")}, "of ******"},
-		{"repeated", origin, []string{"sk-one", "sk-second"}, []*http.Response{answer(401, "", strings.Repeat("x", 1<<20)), answer(200, "", "of sk-second")}, "of *********"},
-		{"rejected", origin, []string{"sk-one"}, []*http.Response{answer(401, "", "no sk-one")}, "no ******"},
-		{"rejected twice", origin, []string{"sk-one", "sk-second"}, []*http.Response{answer(401, "", ""), answer(401, "", "no sk-second")}, "no *********"},
-		{"compressed", origin, []string{"sk-one"}, []*http.Response{answer(299, "gzip", "x")}, "error"},
-		{"compressed choice", origin, []string{"sk-one"}, []*http.Response{answer(300, "gzip", "x")}, ""},
-		{"no credential", origin, nil, nil, "error"},
-		{"longest", origin, []string{strings.Repeat("x", 4096)}, []*http.Response{answer(200, "identity", "")}, ""},
-		{"not visible", origin, []string{"a b"}, nil, "error"},
-		{"another origin", "https://example.com", []string{"sk-one"}, nil, "error"},
+		{"accepted", origin, []string{"sk-one"}, []*http.Response{answer(200, "", "of sk-one")}, "of ******", nil},
+		{"repeated", origin, []string{"sk-one", "sk-second"}, []*http.Response{answer(401, "", strings.Repeat("x", 1<<20)), answer(200, "", "of sk-second")}, "of *********", nil},
+		{"rejected", origin, []string{"sk-one"}, []*http.Response{answer(401, "", "no sk-one")}, "no ******", nil},
+		{"rejected twice", origin, []string{"sk-one", "sk-second"}, []*http.Response{answer(401, "", ""), answer(401, "", "no sk-second")}, "no *********", nil},
+		{"compressed", origin, []string{"sk-one"}, []*http.Response{answer(299, "gzip", "x")}, "", upstream.ErrEncoded},
+		{"compressed choice", origin, []string{"sk-one"}, []*http.Response{answer(300, "gzip", "x")}, "", nil},
+		{"no credential", origin, nil, nil, "", upstream.ErrNoCredential},
+		{"longest", origin, []string{strings.Repeat("x", 4096)}, []*http.Response{answer(200, "identity", "")}, "", nil},
+		{"not visible", origin, []string{"a b"}, nil, "", upstream.ErrNoCredential},
+		{"another origin", "https://example.com", []string{"sk-one"}, nil, "", upstream.ErrOrigin},
 	} {
 		for _, whole := range []bool{true, false} {
 			t.Run(test.name, func(t *testing.T) {
@@ -109,8 +110,8 @@ func TestCallReleasesWhatItTook(t *testing.T) {
 				transport := newTransport(t, origin, func(c *upstream.Config) { c.Source, c.Base = source, base })
 				response, err := transport.RoundTrip(r)
 				switch {
-				case (err != nil) != (test.want == "error"):
-					t.Fatalf("RoundTrip error = %v", err)
+				case !errors.Is(err, test.err) || (err == nil) != (test.err == nil) || test.err == upstream.ErrEncoded && !errors.Is(err, upstream.ErrUnavailable):
+					t.Fatalf("RoundTrip error = %v, want %v", err, test.err)
 				case err == nil:
 					if whole {
 						if text, err := io.ReadAll(response.Body); err != nil || string(text) != test.want {

@@ -3,6 +3,7 @@
 package upstream
 
 import (
+	"fmt"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -54,12 +55,10 @@ func TestNewCredentialIsNotRefused(t *testing.T) {
 
 func TestBoundedKeepsOrder(t *testing.T) {
 	b := &bounded{}
-	for _, piece := range []string{"a", "b"} {
-		if n, err := b.Write([]byte(piece)); n != 1 || err != nil {
-			t.Errorf("Write = %d, %v, want 1", n, err)
-		}
+	if n, err := fmt.Fprint(b, "a"); n != 1 || err != nil {
+		t.Errorf("Write = %d, %v, want 1", n, err)
 	}
-	if string(b.text) != "ab" {
-		t.Errorf("text = %q, want ab", b.text)
+	if _, err := fmt.Fprint(b, "b"); string(b.text) != "ab" || err != nil {
+		t.Errorf("text = %q, error = %v, want ab", b.text, err)
 	}
 }

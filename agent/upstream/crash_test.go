@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/upstream"
 )
 
@@ -27,13 +26,15 @@ var errCrashed = errors.New("crashed")
 func (c *crash) hook(when, op string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.left == 0 {
+	switch {
+	case c.left == 0:
 		if c.name == "" {
 			c.name = when + " " + op
 		}
 		return errCrashed
+	case op != "load":
+		c.left--
 	}
-	c.left--
 	return nil
 }
 
@@ -41,47 +42,6 @@ func (c *crash) ended() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.left == 0
-}
-
-// process is a view of the provider and the store from one process.
-type process struct {
-	*provider
-	store *store
-	crash *crash
-}
-
-func (p process) do(op string, f func() error) error {
-	if err := p.crash.hook("before", op); err != nil {
-		return err
-	}
-	if err := f(); err != nil {
-		return err
-	}
-	return p.crash.hook("after", op)
-}
-
-func (p process) Create(ctx context.Context, id string) (secret gatehouse.Secret, err error) {
-	err = p.do("create", func() error { secret, err = p.provider.Create(ctx, id); return err })
-	return secret, err
-}
-
-func (p process) Probe(ctx context.Context, secret gatehouse.Secret) error {
-	return p.do("probe", func() error { return p.provider.Probe(ctx, secret) })
-}
-
-func (p process) Revoke(ctx context.Context, id string) error {
-	return p.do("revoke", func() error { return p.provider.Revoke(ctx, id) })
-}
-
-func (p process) Load(ctx context.Context, name string) (record upstream.Record, err error) {
-	if p.crash.ended() {
-		return record, errCrashed
-	}
-	return p.store.Load(ctx, name)
-}
-
-func (p process) Swap(ctx context.Context, name string, revision int64, data []byte) error {
-	return p.do("swap", func() error { return p.store.Swap(ctx, name, revision, data) })
 }
 
 // A process ends before or after any call of the store or of the provider, during the
@@ -95,13 +55,11 @@ func TestCrashAtEachStep(t *testing.T) {
 		"first":  {func(context.Context, *testing.T, *provider, *upstream.Rotator) {}, 1},
 		"rotate": {func(ctx context.Context, _ *testing.T, _ *provider, r *upstream.Rotator) { _ = r.Rotate(ctx) }, 1},
 		"replace": {func(ctx context.Context, t *testing.T, p *provider, r *upstream.Rotator) {
-			c, release, err := r.Acquire(ctx)
-			if err != nil {
-				return
+			if c, release, err := r.Acquire(ctx); err == nil {
+				release()
+				noError(t, p.Revoke(ctx, c.ID))
+				r.Rejected(ctx, c)
 			}
-			release()
-			noError(t, p.Revoke(ctx, c.ID))
-			r.Rejected(ctx, c)
 		}, 1},
 		"decommission": {func(ctx context.Context, _ *testing.T, _ *provider, r *upstream.Rotator) {
 			_ = r.Rotate(ctx)
@@ -114,9 +72,8 @@ func TestCrashAtEachStep(t *testing.T) {
 			for ; ; points++ {
 				ended := false
 				synctest.Test(t, func(t *testing.T) {
-					p, s := newProvider(), &store{}
-					c := &crash{left: points}
-					dying := newRotator(t, process{p, s, c}, process{p, s, c}, rarely)
+					p, s, c := newProvider(), newStore(), &crash{left: points}
+					dying := newRotator(t, &provider{hooked{hook: c.hook}, p.vendor}, &store{hooked{hook: c.hook}, s.Memory}, rarely)
 					stop := run(t, dying)
 					ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 					go func() {
@@ -150,12 +107,8 @@ func TestCrashAtEachStep(t *testing.T) {
 					if len(got) != scene.want {
 						t.Fatalf("crash %s (operation %d): live credentials = %q, want %d", c.name, points, got, scene.want)
 					}
-					if scene.want == 1 {
-						current, release := acquire(t, survivor)
-						release()
-						if !p.accepts(current) {
-							t.Fatalf("crash %s (operation %d): the current credential is not live", c.name, points)
-						}
+					if scene.want == 1 && !p.accepts(current(t, survivor)) {
+						t.Fatalf("crash %s (operation %d): the current credential is not live", c.name, points)
 					}
 				})
 				if ended || t.Failed() {

@@ -66,35 +66,70 @@ func (e *events) drain() []gatehouse.Event {
 	return all
 }
 
-// provider is a provider that has credentials in memory.
-type provider struct {
-	mu      sync.Mutex
-	live    map[string]string // secrets by ID
-	created int
-	hook    func(when, op string) error // before and after each operation
+// hooked calls a hook before and after each operation, which it can let fail. The zero
+// value calls none.
+type hooked struct {
+	mu   sync.Mutex
+	hook func(when, op string) error
 }
 
-func newProvider() *provider { return &provider{live: make(map[string]string)} }
+func (h *hooked) onCall(hook func(when, op string) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hook = hook
+}
 
-func (p *provider) call(ctx context.Context, op string, f func() error) error {
-	p.mu.Lock()
-	hook := p.hook
-	p.mu.Unlock()
-	if hook != nil {
-		if err := hook("before", op); err != nil {
-			return err
-		}
+func (h *hooked) call(op string, f func() error) error {
+	h.mu.Lock()
+	hook := h.hook
+	h.mu.Unlock()
+	if hook == nil {
+		return f()
 	}
-	if err := ctx.Err(); err != nil {
-		return err
+	err := hook("before", op)
+	if err == nil {
+		err = f()
 	}
-	p.mu.Lock()
-	err := f()
-	p.mu.Unlock()
-	if hook != nil && err == nil {
+	if err == nil {
 		err = hook("after", op)
 	}
 	return err
+}
+
+// fails is a hook that lets one operation fail before it begins.
+func fails(failing string, err error) func(when, op string) error {
+	return func(_, op string) error {
+		if op == failing {
+			return err
+		}
+		return nil
+	}
+}
+
+// vendor has the credentials of a provider in memory.
+type vendor struct {
+	mu      sync.Mutex
+	live    map[string]string // secrets by ID
+	created int
+}
+
+// provider is a view of a vendor from one process.
+type provider struct {
+	hooked
+	*vendor
+}
+
+func newProvider() *provider { return &provider{vendor: &vendor{live: make(map[string]string)}} }
+
+func (p *provider) call(ctx context.Context, op string, f func() error) error {
+	return p.hooked.call(op, func() error {
+		p.vendor.mu.Lock()
+		defer p.vendor.mu.Unlock()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return f()
+	})
 }
 
 func (p *provider) Create(ctx context.Context, id string) (secret gatehouse.Secret, err error) {
@@ -124,73 +159,51 @@ func (p *provider) Revoke(ctx context.Context, id string) error {
 }
 
 // ids returns the IDs of the live credentials.
-func (p *provider) ids() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Sorted(maps.Keys(p.live))
+func (v *vendor) ids() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Sorted(maps.Keys(v.live))
 }
 
 // creations returns how many credentials were created.
-func (p *provider) creations() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.created
+func (v *vendor) creations() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.created
 }
 
-func (p *provider) accepts(c upstream.Credential) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.live[c.ID] != "" && p.live[c.ID] == string(c.Secret.Reveal())
+func (v *vendor) accepts(c upstream.Credential) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.live[c.ID] != "" && v.live[c.ID] == string(c.Secret.Reveal())
 }
 
-func (p *provider) onCall(hook func(when, op string) error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.hook = hook
-}
-
-// store is a memory store with a hook before and after each swap, and one that can be
-// unavailable.
+// store is a view of a store in memory from one process.
 type store struct {
-	upstream.Memory
-	hook func(when, op string) error
-	mu   sync.Mutex
-	down error
+	hooked
+	*upstream.Memory
 }
 
+func newStore() *store { return &store{Memory: &upstream.Memory{}} }
+
+// fail makes the store unavailable, or available again if err is nil. With
+// [upstream.ErrConflict] only Swap fails.
 func (s *store) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.down = err
+	s.onCall(func(_, op string) error {
+		if op == "load" && errors.Is(err, upstream.ErrConflict) {
+			return nil
+		}
+		return err
+	})
 }
 
-func (s *store) err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.down
-}
-
-func (s *store) Load(ctx context.Context, name string) (upstream.Record, error) {
-	if err := s.err(); err != nil && !errors.Is(err, upstream.ErrConflict) {
-		return upstream.Record{}, err
-	}
-	return s.Memory.Load(ctx, name)
+func (s *store) Load(ctx context.Context, name string) (r upstream.Record, err error) {
+	err = s.call("load", func() error { r, err = s.Memory.Load(ctx, name); return err })
+	return r, err
 }
 
 func (s *store) Swap(ctx context.Context, name string, revision int64, data []byte) error {
-	if err := s.err(); err != nil {
-		return err
-	}
-	if s.hook != nil {
-		if err := s.hook("before", "swap"); err != nil {
-			return err
-		}
-	}
-	err := s.Memory.Swap(ctx, name, revision, data)
-	if err == nil && s.hook != nil {
-		err = s.hook("after", "swap")
-	}
-	return err
+	return s.call("swap", func() error { return s.Memory.Swap(ctx, name, revision, data) })
 }
 
 var errDown = errors.New("dial tcp 10.1.2.3:5432: down")
@@ -229,4 +242,12 @@ func acquire(t *testing.T, r upstream.Source) (upstream.Credential, func()) {
 	c, release, err := r.Acquire(t.Context())
 	noError(t, err)
 	return c, release
+}
+
+// current returns the current credential, after the end of a call with it.
+func current(t *testing.T, r upstream.Source) upstream.Credential {
+	t.Helper()
+	c, release := acquire(t, r)
+	release()
+	return c
 }

@@ -225,6 +225,14 @@ func (r *Rotator) load(t *testing.T) (*state, Record) {
 	return s, record
 }
 
+// set changes the record.
+func (r *Rotator) set(t *testing.T, change func(s *state, now time.Time)) {
+	t.Helper()
+	if err := r.update(t.Context(), func(s *state, now time.Time) bool { change(s, now); return true }); err != nil {
+		t.Fatal(err)
+	}
+}
+
 type creator struct {
 	Provider
 	create func() error
@@ -246,13 +254,7 @@ func TestLeaseIsOfTheStore(t *testing.T) {
 			}
 			return errors.New("down")
 		}})
-		set := func(s *state, now time.Time, expires time.Duration) bool {
-			s.Lease = lease{Node: "other", Expires: now.Add(expires)}
-			return true
-		}
-		if err := r.update(t.Context(), func(s *state, now time.Time) bool { return set(s, now, time.Microsecond) }); err != nil {
-			t.Fatal(err)
-		}
+		r.set(t, func(s *state, now time.Time) { s.Lease = lease{Node: "other", Expires: now.Add(time.Microsecond)} })
 		if wait, err := r.turn(t.Context()); wait != time.Second || err != nil || creations > 0 {
 			t.Errorf("turn before the end of the lease = %v, %v after %d creations, want no step for a second", wait, err, creations)
 		}
@@ -286,12 +288,9 @@ func TestReplace(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newInternal(t, creator{})
 			now := time.Now().Add(time.Hour)
-			if err := r.update(t.Context(), func(s *state, _ time.Time) bool {
+			r.set(t, func(s *state, _ time.Time) {
 				s.Versions, s.Retry = []version{{ID: "a", Stage: active, Dead: test.wasDead}}, now.Add(test.retry)
-				return true
-			}); err != nil {
-				t.Fatal(err)
-			}
+			})
 			_, ok, err := r.replace(t.Context(), test.id, test.dead)
 			s, _ := r.load(t)
 			if err != nil || ok != test.ok || (s.Replace == "a") != test.replaced || s.Versions[0].Dead != (test.wasDead || test.dead && test.replaced) || !s.Retry.Equal(now.Add(test.wantRetry)) {
@@ -363,19 +362,16 @@ func TestUpdateHolds(t *testing.T) {
 func TestUntilSeesChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newInternal(t, creator{})
-		change := func(change func(*state)) {
-			if err := r.update(t.Context(), func(s *state, _ time.Time) bool { change(s); return true }); err != nil {
-				t.Error(err)
-			}
-		}
-		change(func(s *state) { s.Lease = lease{Node: "other", Expires: time.Now().Add(2 * time.Hour)} })
+		r.set(t, func(s *state, now time.Time) { s.Lease = lease{Node: "other", Expires: now.Add(time.Hour)} })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		if _, _, err := r.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Acquire error = %v, want %v", err, context.DeadlineExceeded)
 		}
 		start := time.Now()
-		time.AfterFunc(time.Millisecond, func() { change(func(s *state) { s.Versions = []version{{ID: "a", Stage: active}} }) })
+		time.AfterFunc(time.Millisecond, func() {
+			r.set(t, func(s *state, _ time.Time) { s.Versions = []version{{ID: "a", Stage: active}} })
+		})
 		if _, _, err := r.Acquire(t.Context()); err != nil || time.Since(start) != time.Millisecond {
 			t.Errorf("Acquire error = %v after %v, want none after 1 ms", err, time.Since(start))
 		}
@@ -386,12 +382,9 @@ func TestUntilSeesChanges(t *testing.T) {
 func TestTurnRecordsMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newInternal(t, creator{})
-		if err := r.update(t.Context(), func(s *state, now time.Time) bool {
+		r.set(t, func(s *state, now time.Time) {
 			s.Versions, s.Retry = []version{{ID: "a", Stage: creating, Created: now}}, now.Add(time.Hour)
-			return true
-		}); err != nil {
-			t.Fatal(err)
-		}
+		})
 		_, err := r.turn(t.Context())
 		if s, _ := r.load(t); err != nil || s.Versions[0].Stage != revoking {
 			t.Errorf("after turn: %+v, error %v, want %s", s.Versions, err, revoking)
@@ -410,9 +403,7 @@ func TestUpdateFails(t *testing.T) {
 				return true
 			}
 		}
-		if err := r.update(t.Context(), activate("a")); err != nil {
-			t.Fatal(err)
-		}
+		r.set(t, func(s *state, now time.Time) { activate("a")(s, now) })
 		canceled, cancel := context.WithCancel(t.Context())
 		cancel()
 		down := errors.New("down")

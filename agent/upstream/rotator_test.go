@@ -45,7 +45,7 @@ func TestNewRotatorReportsAllErrors(t *testing.T) {
 func TestRotateDrainsBeforeItRevokes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, seen := newProvider(), &events{}
-		r := newRotator(t, p, &store{}, func(c *upstream.RotatorConfig) { c.Observer = seen })
+		r := newRotator(t, p, newStore(), func(c *upstream.RotatorConfig) { c.Observer = seen })
 		run(t, r)
 		first, release := acquire(t, r)
 		if want := []gatehouse.EventType{upstream.EventCreating, upstream.EventCreated, upstream.EventActivated}; !slices.Equal(seen.types(), want) {
@@ -80,7 +80,7 @@ func TestRotateDrainsBeforeItRevokes(t *testing.T) {
 func TestDrainHasALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProvider()
-		r := newRotator(t, p, &store{}, nil)
+		r := newRotator(t, p, newStore(), nil)
 		run(t, r)
 		first, release := acquire(t, r)
 		defer release()
@@ -100,7 +100,7 @@ func TestDrainHasALimit(t *testing.T) {
 // calls of the others, and for one that has died until its hold expires.
 func TestRotationWaitsForOtherNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, s := newProvider(), &store{}
+		p, s := newProvider(), newStore()
 		one, two, dead := newRotator(t, p, s, nil), newRotator(t, p, s, nil), newRotator(t, p, s, nil)
 		run(t, one)
 		run(t, two)
@@ -108,10 +108,8 @@ func TestRotationWaitsForOtherNodes(t *testing.T) {
 		_, _ = acquire(t, dead) // never runs and never releases
 		noError(t, one.Rotate(t.Context()))
 		time.Sleep(1500 * time.Millisecond) // more than Refresh
-		if c, end := acquire(t, two); c.ID == first.ID {
+		if c := current(t, two); c.ID == first.ID {
 			t.Error("the other node does not use the new credential after Refresh")
-		} else {
-			end()
 		}
 		release()
 		time.Sleep(3 * time.Second)
@@ -134,13 +132,12 @@ func TestRotationWaitsForOtherNodes(t *testing.T) {
 // one do so at once.
 func TestOneNodeCallsProvider(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, s := newProvider(), &store{}
+		p, s := newProvider(), newStore()
 		one, two, other := newRotator(t, p, s, nil), newRotator(t, p, s, nil), newRotator(t, p, s, nil)
 		stop := run(t, other)
 		run(t, one)
 		run(t, two)
-		_, release := acquire(t, one)
-		release()
+		current(t, one)
 		var calls atomic.Int32
 		p.onCall(func(when, op string) error {
 			if when == "after" {
@@ -172,8 +169,7 @@ func TestOneNodeCallsProvider(t *testing.T) {
 			t.Errorf("%d credentials created, live %q, want 5 and one", p.creations(), p.ids())
 		}
 		// Rejected waits for a probe, a creation and a probe.
-		c, release := acquire(t, one)
-		release()
+		c := current(t, one)
 		p.onCall(nil)
 		noError(t, p.Revoke(t.Context(), c.ID))
 		p.onCall(func(when, _ string) error {
@@ -187,10 +183,9 @@ func TestOneNodeCallsProvider(t *testing.T) {
 		if took := time.Since(start); took >= 20*time.Second {
 			t.Errorf("Rejected took %v, want the time of four calls of the provider at most", took)
 		}
-		if c, release = acquire(t, one); !p.accepts(c) {
+		if c := current(t, one); !p.accepts(c) {
 			t.Errorf("after Rejected: the credential %s is not live", c.ID)
 		}
-		release()
 	})
 }
 
@@ -215,7 +210,7 @@ func TestFaultyCreation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRotator(t, faulty{newProvider(), create, errDown}, &store{}, nil)
+				r := newRotator(t, faulty{newProvider(), create, errDown}, newStore(), nil)
 				ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second) // more than twice Timeout
 				defer cancel()
 				if c, _, err := r.Acquire(ctx); !isUnavailable(err) || ctx.Err() != nil {
@@ -228,7 +223,7 @@ func TestFaultyCreation(t *testing.T) {
 
 func TestRotatesEveryInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, s := newProvider(), &store{}
+		p, s := newProvider(), newStore()
 		for range 3 { // nodes
 			run(t, newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Refresh = 10 * time.Minute }))
 		}
@@ -243,7 +238,7 @@ func TestRotatesEveryInterval(t *testing.T) {
 // and calls wait for the new one.
 func TestRejectedReplaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, s, seen := newProvider(), &store{}, &events{}
+		p, s, seen := newProvider(), newStore(), &events{}
 		observed := func(c *upstream.RotatorConfig) { c.Observer = seen }
 		one, two := newRotator(t, p, s, observed), newRotator(t, p, s, observed)
 		run(t, one)
@@ -255,10 +250,8 @@ func TestRejectedReplaces(t *testing.T) {
 		p.onCall(func(string, string) error { return errDown })
 		one.Rejected(t.Context(), first) // the provider does not say
 		p.onCall(nil)
-		if c, end := acquire(t, one); c.ID != first.ID || p.creations() != 1 {
+		if c := current(t, one); c.ID != first.ID || p.creations() != 1 {
 			t.Errorf("Rejected for a credential that the provider accepts: %s, %d created", c.ID, p.creations())
-		} else {
-			end()
 		}
 		seen.types()
 		noError(t, p.Revoke(t.Context(), first.ID))
@@ -297,16 +290,10 @@ func TestRejectedReplaces(t *testing.T) {
 func TestRejectedIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProvider()
-		r := newRotator(t, p, &store{}, nil)
+		r := newRotator(t, p, newStore(), nil)
 		run(t, r)
-		c, release := acquire(t, r)
-		release()
-		p.onCall(func(when, op string) error {
-			if when == "before" && op == "probe" {
-				return upstream.ErrRejected
-			}
-			return nil
-		})
+		c := current(t, r)
+		p.onCall(fails("probe", upstream.ErrRejected))
 		time.Sleep(5 * time.Second)
 		for range 1000 {
 			r.Rejected(t.Context(), c)
@@ -325,19 +312,14 @@ func TestRejectedIsBounded(t *testing.T) {
 
 func TestDecommissionRevokesAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, s, seen := newProvider(), &store{}, &events{}
+		p, s, seen := newProvider(), newStore(), &events{}
 		one, two := newRotator(t, p, s, nil), newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Observer = seen })
 		run(t, one)
 		run(t, two)
 		_, release := acquire(t, one)
 		defer release()
-		noError(t, one.Rotate(t.Context())) // two are live now
-		p.onCall(func(when, op string) error {
-			if op == "revoke" { // of either node
-				return fmt.Errorf("%w: %w", upstream.ErrRejected, errDown)
-			}
-			return nil
-		})
+		noError(t, one.Rotate(t.Context()))                                            // two are live now
+		p.onCall(fails("revoke", fmt.Errorf("%w: %w", upstream.ErrRejected, errDown))) // of either node
 		if err := two.Decommission(t.Context()); !errors.Is(err, upstream.ErrRejected) || !isUnavailable(err) || strings.Contains(err.Error(), "10.1") {
 			t.Errorf("Decommission with a failing provider: error = %v", err)
 		}
@@ -374,20 +356,14 @@ func TestProbeFails(t *testing.T) {
 			}
 			return nil
 		})
-		r := newRotator(t, p, &store{}, nil)
+		r := newRotator(t, p, newStore(), nil)
 		run(t, r)
-		first, release := acquire(t, r)
-		release()
+		first := current(t, r)
 		if p.creations() != 1 || probes != 4 {
 			t.Errorf("%d created and %d probes, want 1 and 4", p.creations(), probes)
 		}
 		probes = -1000
-		p.onCall(func(when, op string) error {
-			if when == "before" && op == "probe" {
-				return errDown
-			}
-			return nil
-		})
+		p.onCall(fails("probe", errDown))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err := r.Rotate(ctx)
@@ -398,10 +374,8 @@ func TestProbeFails(t *testing.T) {
 		if got := p.ids(); !slices.Contains(got, first.ID) || len(got) > 2 {
 			t.Errorf("live credentials after a failed rotation: %q, want %s", got, first.ID)
 		}
-		if c, end := acquire(t, r); c.ID != first.ID {
+		if c := current(t, r); c.ID != first.ID {
 			t.Errorf("Acquire after a failed rotation = %s, want %s", c.ID, first.ID)
-		} else {
-			end()
 		}
 		p.onCall(nil)
 		time.Sleep(time.Hour)
@@ -414,26 +388,21 @@ func TestProbeFails(t *testing.T) {
 // Create fails after the provider has created the credential: it is revoked by its ID.
 func TestLostCreationIsRevoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, fault := range []error{errDown, nil} {
-			p := newProvider()
-			lost := 3
-			p.onCall(func(when, op string) error {
-				if op == "create" && when == "after" {
-					if lost--; lost >= 0 && fault != nil {
-						return fault
-					}
+		p, lost := newProvider(), 3
+		p.onCall(func(when, op string) error {
+			if op == "create" && when == "after" {
+				if lost--; lost >= 0 {
+					return errDown
 				}
-				return nil
-			})
-			r := newRotator(t, p, &store{}, nil)
-			stop := run(t, r)
-			time.Sleep(10 * time.Minute)
-			c, release := acquire(t, r)
-			release()
-			if got := p.ids(); len(got) != 1 || got[0] != c.ID {
-				t.Errorf("live credentials = %q, want %s", got, c.ID)
 			}
-			stop()
+			return nil
+		})
+		r := newRotator(t, p, newStore(), nil)
+		run(t, r)
+		time.Sleep(10 * time.Minute)
+		c := current(t, r)
+		if got := p.ids(); len(got) != 1 || got[0] != c.ID {
+			t.Errorf("live credentials = %q, want %s", got, c.ID)
 		}
 	})
 }
@@ -441,7 +410,7 @@ func TestLostCreationIsRevoked(t *testing.T) {
 // A credential that is created while the program ends is kept, and not left behind.
 func TestCreationIsRecordedAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, s, seen := newProvider(), &canceled{}, &events{}
+		p, s, seen := newProvider(), newStore(), &events{}
 		ctx, end := context.WithCancel(t.Context())
 		p.onCall(func(when, op string) error {
 			if op == "create" && when == "after" {
@@ -458,8 +427,7 @@ func TestCreationIsRecordedAtTheEnd(t *testing.T) {
 		r := newRotator(t, p, s, nil)
 		stop := run(t, r)
 		start := time.Now()
-		c, release := acquire(t, r)
-		release()
+		c := current(t, r)
 		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("Acquire took %v: the program has not released its lease", took)
 		}
@@ -468,24 +436,6 @@ func TestCreationIsRecordedAtTheEnd(t *testing.T) {
 		}
 		stop()
 	})
-}
-
-// canceled is a store that, unlike the one in memory, makes nothing after the end of its
-// context.
-type canceled struct{ store }
-
-func (s *canceled) Load(ctx context.Context, name string) (upstream.Record, error) {
-	if err := ctx.Err(); err != nil {
-		return upstream.Record{}, err
-	}
-	return s.store.Load(ctx, name)
-}
-
-func (s *canceled) Swap(ctx context.Context, name string, revision int64, data []byte) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return s.store.Swap(ctx, name, revision, data)
 }
 
 // isUnavailable reports whether gatehouse.Refuse answers an error with 503, and reports a
@@ -501,24 +451,19 @@ func isUnavailable(err error) bool {
 func TestFailedStepIsReported(t *testing.T) {
 	for _, step := range []string{"load", "record", "create", "probe", "revoke"} {
 		synctest.Test(t, func(t *testing.T) {
-			p, s, seen := newProvider(), &store{}, &events{}
+			p, s, seen := newProvider(), newStore(), &events{}
 			r := newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Observer = seen })
 			swaps := 0
-			s.hook = func(when, _ string) error {
-				if swaps++; step == "record" && swaps > 2 {
-					return errDown
+			s.onCall(func(_, op string) error {
+				if op == "swap" {
+					swaps++
 				}
-				return nil
-			}
-			if step == "load" {
-				s.fail(errDown)
-			}
-			p.onCall(func(when, op string) error {
-				if op == step {
+				if op == step || step == "record" && op == "swap" && swaps > 2 {
 					return errDown
 				}
 				return nil
 			})
+			p.onCall(fails(step, errDown))
 			_, _, err := r.Acquire(t.Context())
 			if step == "revoke" {
 				err = r.Decommission(t.Context())
@@ -540,7 +485,7 @@ func TestFailedStepIsReported(t *testing.T) {
 
 func TestStoreIsUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, s, seen := newProvider(), &store{}, &events{}
+		p, s, seen := newProvider(), newStore(), &events{}
 		s.fail(errDown)
 		r := newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Observer = seen })
 		if _, _, err := r.Acquire(t.Context()); !errors.Is(err, errDown) || !isUnavailable(err) || p.creations() != 0 {
@@ -548,14 +493,11 @@ func TestStoreIsUnavailable(t *testing.T) {
 		}
 		s.fail(nil)
 		run(t, r)
-		c, release := acquire(t, r)
-		release()
+		c := current(t, r)
 		s.fail(errDown)
 		time.Sleep(time.Hour)
-		if got, end := acquire(t, r); got.ID != c.ID || p.creations() != 1 {
+		if got := current(t, r); got.ID != c.ID || p.creations() != 1 {
 			t.Errorf("Acquire without a store = %s, %d created, want %s and 1", got.ID, p.creations(), c.ID)
-		} else {
-			end()
 		}
 		failures := slices.DeleteFunc(seen.types(), func(e gatehouse.EventType) bool { return e != upstream.EventFailed })
 		if len(failures) < 3600 {
@@ -586,12 +528,11 @@ func TestStoreIsUnavailable(t *testing.T) {
 // rotation of the credential.
 func TestRecordIsSealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, s := newProvider(), &store{}
+		p, s := newProvider(), newStore()
 		with := func(text string) *upstream.Rotator {
 			return newRotator(t, p, s, func(c *upstream.RotatorConfig) { c.Keys = keyring(t, text) })
 		}
-		c, release := acquire(t, with("a"))
-		release()
+		c := current(t, with("a"))
 		record, err := s.Load(t.Context(), "main")
 		noError(t, err)
 		if strings.Contains(string(record.Data), string(c.Secret.Reveal())) || len(c.Secret.Reveal()) < 10 {
@@ -627,7 +568,7 @@ func TestRecordIsSealed(t *testing.T) {
 func TestObserverFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProvider()
-		r := newRotator(t, p, &store{}, func(c *upstream.RotatorConfig) {
+		r := newRotator(t, p, newStore(), func(c *upstream.RotatorConfig) {
 			c.Observer = gatehouse.ObserverFunc(func(context.Context, gatehouse.Event) error { return errDown })
 		})
 		run(t, r)
@@ -641,19 +582,16 @@ func TestObserverFails(t *testing.T) {
 
 func TestAcquireEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, s := newProvider(), &store{}
+		p, s := newProvider(), newStore()
 		p.onCall(func(string, string) error { return errDown })
 		r := newRotator(t, p, s, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, _, err := r.Acquire(ctx); !errors.Is(err, context.Canceled) {
-			t.Errorf("Acquire with a canceled context: error = %v", err)
-		}
-		if err := r.Rotate(ctx); !errors.Is(err, context.Canceled) {
-			t.Errorf("Rotate with a canceled context: error = %v", err)
-		}
-		if err := r.Decommission(ctx); !errors.Is(err, context.Canceled) {
-			t.Errorf("Decommission with a canceled context: error = %v", err)
+		_, _, err := r.Acquire(ctx)
+		for name, err := range map[string]error{"Acquire": err, "Rotate": r.Rotate(ctx), "Decommission": r.Decommission(ctx)} {
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%s with a canceled context: error = %v", name, err)
+			}
 		}
 		if _, _, err := r.Acquire(t.Context()); err == nil {
 			t.Error("Acquire with a failing provider: no error")
