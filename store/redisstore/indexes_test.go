@@ -126,22 +126,32 @@ func TestRotateUpdatesExpiryIndex(t *testing.T) {
 	list(map[time.Duration]string{time.Minute + time.Second: "c", 90 * time.Minute: "c a", 3 * time.Hour: "c a"})
 }
 
-// Approvals that have expired leave the pending ones of the tenant.
-func TestExpiredApprovalsLeaveIndex(t *testing.T) {
+// Approvals that have expired, are decided or lost leave the pending ones of the tenant.
+func TestEndedApprovalsLeaveIndex(t *testing.T) {
 	t.Parallel()
 	client := startServer(t)
 	clock := newClock(client)
 	approvals := newStoreAt(t, client, "expired").Approvals()
-	for _, id := range []string{"a", "b", "c"} {
+	request := func(id string) {
+		t.Helper()
 		a := approval.Approval{ID: id, Call: approval.Call{Tenant: "t", Tool: id, Arguments: "{}"}, Rule: approval.Rule{Count: 1}}
-		if _, _, err := approvals.Request(t.Context(), a, approval.Limits{Lifetime: time.Minute, Pending: 10, Bytes: 100}, false); err != nil {
+		if err := third(approvals.Request(t.Context(), a, approval.Limits{Lifetime: time.Minute, Pending: 10, Bytes: 100}, false)); err != nil {
 			t.Fatal(err)
 		}
 		if got := client.ZRange(t.Context(), "{expired}:approvals:1:tenant:t", 0, -1).Val(); !slices.Equal(got, []string{id}) {
 			t.Errorf("pending approvals = %q, want %q", got, id)
 		}
-		clock.now.Add(time.Minute.Microseconds())
 	}
+	for _, id := range []string{"a", "b", "c"} {
+		clock.now.Add(time.Minute.Microseconds())
+		request(id)
+	}
+	if err := third(approvals.Decide(t.Context(), "t", "c", approval.Decision{})); err != nil {
+		t.Fatal(err)
+	}
+	request("d")
+	must(client.Del(t.Context(), "{expired}:approvals:1:approval:d").Result())(t) // an hour after its expiry
+	request("e")
 }
 
 // Records that expired long ago leave every index, ten with each new one.

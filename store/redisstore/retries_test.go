@@ -201,6 +201,7 @@ func TestKeysDoNotEndEarly(t *testing.T) {
 		check("{late}:revocations:1:jti:1:i"+id, revoked[0].Add(lifetime), revoked[0].Add(lifetime+time.Second))
 		check("{late}:approvals:1:approval:"+id, a.Expires.Add(time.Hour), a.Expires.Add(time.Hour))
 		check("{late}:approvals:1:tenant:t", last, last)
+		check(must(client.Keys(ctx, "{late}:approvals:1:actor:*").Result())(t)[0], last, last)
 	}
 	digests, err := client.Keys(ctx, "{late}:approvals:1:digest:*").Result()
 	if err != nil || len(digests) != 3 {
