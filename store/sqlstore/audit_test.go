@@ -82,8 +82,8 @@ func verifyAudit(t *testing.T, s *sqlstore.Store, point []byte) (int64, int64, e
 	return audit.VerifyRecords(s.Audit(nil).Records(t.Context()), auditSealer(t), auditKey.Public(), point)
 }
 
-// What the owner of the table changes without the secret is named, record by record. The
-// triggers do not matter then.
+// What the owner of the table changes without the secret is named, record by record: see the
+// tests of audit.VerifyRecords. The triggers do not matter then.
 func TestAuditNamesChangedRecord(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB) {
@@ -99,35 +99,17 @@ func TestAuditNamesChangedRecord(t *testing.T) {
 		}
 		dropAuditTriggers(t, driver, s, db)
 		execute(t, db, "CREATE TABLE kept AS SELECT seq, record FROM gatehouse_audit")
-		const (
-			set   = "UPDATE gatehouse_audit SET "
-			move  = set + `record = replace(record, '"seq":' || seq || ',', '"seq":' || (seq %s 1) || ','), seq = seq + %d WHERE seq >= 4`
-			shift = set + "seq = seq - 100 WHERE seq > 100"
-		)
-		changed := func(n int64) *audit.Fault { return &audit.Fault{First: n, Problem: audit.Changed} }
-		missing := func(n int64) *audit.Fault { return &audit.Fault{First: n, Problem: audit.Missing} }
 		for _, c := range []struct {
-			name    string
-			changes []string
-			want    *audit.Fault
+			name, change string
+			want         *audit.Fault
 		}{
-			{"unchanged", nil, nil},
-			{"changed", []string{set + "record = replace(record, 's7', 's8') WHERE seq = 7"}, changed(7)},
-			{"changed behind the checkpoint", []string{set + "record = replace(record, 's10', 's11') WHERE seq = 10"}, changed(10)},
-			{"deleted", []string{"DELETE FROM gatehouse_audit WHERE seq = 4"}, missing(4)},
-			{"deleted, the others numbered anew", []string{"DELETE FROM gatehouse_audit WHERE seq = 4", fmt.Sprintf(move, "-", 99), shift}, changed(4)},
-			{"inserted at the end", []string{`INSERT INTO gatehouse_audit (seq, record) VALUES (11, '{"seq":11,"type":"a"}')`}, changed(11)},
-			{"inserted, the others numbered anew", []string{
-				fmt.Sprintf(move, "+", 101), shift, `INSERT INTO gatehouse_audit (seq, record) VALUES (4, '{"seq":4,"type":"a"}')`,
-			}, changed(4)},
-			{"swapped", []string{set + "record = (SELECT record FROM kept WHERE kept.seq = 11 - gatehouse_audit.seq) WHERE seq IN (5, 6)"}, missing(5)},
-			{"swapped with their numbers", []string{
-				set + `record = (SELECT replace(record, '"seq":' || kept.seq || ',', '"seq":' || gatehouse_audit.seq || ',') FROM kept WHERE kept.seq = 11 - gatehouse_audit.seq) WHERE seq IN (5, 6)`,
-			}, changed(5)},
-			{"truncated", []string{"DELETE FROM gatehouse_audit WHERE seq >= 8"}, missing(8)},
-			{"emptied", []string{"DELETE FROM gatehouse_audit"}, missing(0)},
+			{"unchanged", "SELECT 1", nil},
+			{"changed", "UPDATE gatehouse_audit SET record = replace(record, 's7', 's8') WHERE seq = 7", &audit.Fault{First: 7, Problem: audit.Changed}},
+			{"changed behind the checkpoint", "UPDATE gatehouse_audit SET record = replace(record, 's10', 's11') WHERE seq = 10", &audit.Fault{First: 10, Problem: audit.Changed}},
+			{"deleted", "DELETE FROM gatehouse_audit WHERE seq = 4", &audit.Fault{First: 4, Problem: audit.Missing}},
+			{"truncated", "DELETE FROM gatehouse_audit WHERE seq >= 8", &audit.Fault{First: 8, Problem: audit.Missing}},
 		} {
-			execute(t, db, c.changes...)
+			execute(t, db, c.change)
 			total, _, err := verifyAudit(t, s, point)
 			got, _ := errors.AsType[*audit.Fault](err)
 			if diff := cmp.Diff(c.want, got); diff != "" || err != nil && got == nil {
