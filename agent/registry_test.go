@@ -206,10 +206,9 @@ func TestAgentsAreCopies(t *testing.T) {
 func TestStoreFailures(t *testing.T) {
 	ctx := context.Background()
 	for name, call := range map[string]func(*world) error{
-		"admit":    func(w *world) error { _, err := w.admit(person(object{"act": chainOf("helper-1")})); return err },
-		"token":    func(w *world) error { return refusal(w, tokenRequest("helper-1")) },
-		"exchange": func(w *world) error { return refusal(w, exchangeRequest("helper-1", person(nil))) },
-		"client":   func(w *world) error { return refusal(w, tokenRequest("", "client_id", "helper-1")) },
+		"admit":  func(w *world) error { _, err := w.admit(person(object{"act": chainOf("helper-1")})); return err },
+		"token":  func(w *world) error { return refusal(w, tokenRequest("helper-1")) },
+		"client": func(w *world) error { return refusal(w, tokenRequest("", "client_id", "helper-1")) },
 	} {
 		w := newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) { c.MaxAge = time.Nanosecond })
 		w.store.fail(errors.New("down"))

@@ -177,8 +177,8 @@ func TestMalformedDecisions(t *testing.T) {
 	for _, form := range []string{"", "reason=x", "decision=approve&decision=deny", "decision=approve&access_token=x", "decision=yes", "decision=approve;reason=x", "decision=approve&%zz"} {
 		x := postForm(path, alice, nil)
 		x.body = form
-		if w := x.do(a); w.Code != 400 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
-			t.Errorf("POST of the form %q = %d, want a page with 400", form, w.Code)
+		if w := x.do(a); w.Code != 400 || !strings.Contains(w.Body.String(), "<h1>This request was not understood</h1>") {
+			t.Errorf("POST of the form %q = %d %s, want a page with 400", form, w.Code, w.Body)
 		}
 	}
 	for _, contentType := range []string{"", "text/plain", "multipart/form-data; boundary=x", "application/json; charset"} {
@@ -366,8 +366,8 @@ func TestUnavailable(t *testing.T) {
 		{method: "GET", path: "/approvals", caller: person("alice")},
 	} {
 		w := x.do(a)
-		if w.Code != 503 || w.Header().Get("Retry-After") != "5" {
-			t.Errorf("%s %s = %d, want 503 with Retry-After 5", x.method, x.path, w.Code)
+		if w.Code != 503 || w.Header().Get("Retry-After") != "5" || strings.Contains(w.Body.String(), "<h1>Not possible at the moment</h1>") != (x.header == nil) {
+			t.Errorf("%s %s = %d %s, want 503 with Retry-After 5, and a page without Accept", x.method, x.path, w.Code, w.Body)
 		}
 		if e, _ := seen.last(""); e.Decision != gatehouse.Unavailable || e.Cause == nil || e.Cause.Error() != "down" {
 			t.Errorf("%s %s: event = %+v, want an unavailable decision with the cause", x.method, x.path, e)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -20,22 +19,17 @@ const (
 
 // events is an observer that keeps events, and fails while fail is set.
 type events struct {
-	mu   sync.Mutex
 	all  []gatehouse.Event
 	fail error
 }
 
 func (e *events) Observe(_ context.Context, event gatehouse.Event) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.all = append(e.all, event)
 	return e.fail
 }
 
 // last returns the last event, and an attribute of it.
 func (e *events) last(attr string) (gatehouse.Event, string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if len(e.all) == 0 {
 		return gatehouse.Event{}, ""
 	}

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"sync"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -40,22 +39,17 @@ type (
 
 // events is an observer that keeps events, and fails while fail is set.
 type events struct {
-	mu   sync.Mutex
 	all  []gatehouse.Event
 	fail error
 }
 
 func (e *events) Observe(_ context.Context, event gatehouse.Event) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.all = append(e.all, event)
 	return e.fail
 }
 
 // last returns the last event of a type, and an attribute of it.
 func (e *events) last(of gatehouse.EventType, attr string) (last gatehouse.Event, value string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	for _, event := range e.all {
 		if event.Type != of {
 			continue

@@ -6,31 +6,22 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// serveFor runs a server until it is ended, or for a moment if it serves.
-func serveFor(t *testing.T, path string) error {
+// refusal returns the error of a server that does not start.
+func refusal(t *testing.T, path string) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	var out bytes.Buffer
-	stopper := writerFunc(func(b []byte) (int, error) {
-		if bytes.Contains(b, []byte("listening ")) {
-			cancel()
-		}
-		return out.Write(b)
-	})
-	return run(ctx, path, stopper, &bytes.Buffer{})
+	return run(ctx, path, io.Discard, io.Discard)
 }
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 func TestValidConfigServes(t *testing.T) {
 	w := newWorld(t)
@@ -40,8 +31,8 @@ func TestValidConfigServes(t *testing.T) {
 		"no issuers": {"issuers": nil},
 	} {
 		changes["audit"] = object{"path": filepath.Join(t.TempDir(), "audit.jsonl"), "signing_key": "file:" + filepath.Join(w.dir, "audit.key")}
-		if err := serveFor(t, w.write(t, changes)); err != nil {
-			t.Errorf("%s: run() error = %v, want nil", name, err)
+		if err := w.start(t, changes).end(syscall.SIGTERM); err != nil {
+			t.Errorf("%s: the server ended with %v, want nil", name, err)
 		}
 	}
 }
@@ -105,7 +96,7 @@ func TestConfigRefuses(t *testing.T) {
 		"signin.client_secret":         {"signin": object{"issuer": w.issuer.URL, "client_id": "a", "client_secret": missing, "scopes": []string{"openid"}, "cookie_keys": []string{missing}}},
 		"signin.scopes":                {"signin": object{"issuer": w.issuer.URL, "client_id": "a", "client_secret": missing, "scopes": []string{"profile"}}},
 	} {
-		err := serveFor(t, w.write(t, changes))
+		err := refusal(t, w.write(t, changes))
 		if want = strings.TrimRight(want, " ,"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("run(%v) error = %v, want %q", changes, err, want)
 		}
@@ -117,11 +108,11 @@ func TestConfigRefuses(t *testing.T) {
 		"data after":            `{} {}`,
 		"agents: unexpected":    `{"agents": {}}`,
 	} {
-		if err := serveFor(t, writeText(t, text)); err == nil || !strings.Contains(err.Error(), want) {
+		if err := refusal(t, writeText(t, text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("run(%s) error = %v, want %q", text, err, want)
 		}
 	}
-	if err := serveFor(t, "/missing"); err == nil {
+	if err := refusal(t, "/missing"); err == nil {
 		t.Error("run(/missing) error = nil, want one")
 	}
 }

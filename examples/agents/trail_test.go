@@ -111,11 +111,11 @@ func TestKilledServer(t *testing.T) {
 	}
 	whole := value(os.ReadFile(path))
 	must(t, os.WriteFile(path, flip(whole, len(whole)-30), 0o600))
-	if err := serveFor(t, w.write(t, nil)); err == nil || !strings.Contains(err.Error(), "was changed") {
+	if err := refusal(t, w.write(t, nil)); err == nil || !strings.Contains(err.Error(), "was changed") {
 		t.Errorf("start with a changed record error = %v, want one", err)
 	}
 	must(t, os.WriteFile(path, append(whole, []byte(`{"seq":99,"ti`)...), 0o600))
-	must(t, serveFor(t, w.write(t, nil)))
+	must(t, w.start(t, nil).end(syscall.SIGTERM))
 	if text, err := verified(path, key); err != nil {
 		t.Errorf("-verify after the next server: %q, %v, want nil", text, err)
 	}

@@ -160,24 +160,7 @@ type node struct {
 	client *http.Client
 	cmd    *exec.Cmd
 	ended  chan struct{}
-	log    *logBuffer
-}
-
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	log    *enginetest.Log
 }
 
 // process starts this program with a variable of the environment, and writes the
@@ -200,7 +183,7 @@ func (e *engine) node(t *testing.T, config nodeConfig) *node {
 	if config.Store == "" {
 		config.Store = e.store
 	}
-	n := &node{ended: make(chan struct{}), log: &logBuffer{}, client: &http.Client{
+	n := &node{ended: make(chan struct{}), log: new(enginetest.Log), client: &http.Client{
 		Timeout:   time.Minute,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 100},
 	}}
