@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
@@ -60,10 +61,20 @@ func TestListPagesOfOneMicrosecond(t *testing.T) {
 	}
 }
 
-// No two pairs of tenant and owner share an index, whatever their names contain.
+// No two pairs of tenant and owner share an index, whatever their names contain, and no two
+// pairs of tenant and actor the limit of pending approvals.
 func TestIndexPerTenantAndOwner(t *testing.T) {
 	t.Parallel()
-	keys := newStore(t, startServer(t)).APIKeys()
+	s := newStore(t, startServer(t))
+	for i, call := range []approval.Call{
+		{Tenant: "t", Actor: gatehouse.Key{Issuer: "x:i", Subject: "a"}}, {Tenant: "t:x", Actor: gatehouse.Key{Issuer: "i", Subject: "a"}},
+	} {
+		a := approval.Approval{ID: string(rune('a' + i)), Call: call, Rule: approval.Rule{Count: 1}}
+		if err := third(s.Approvals().Request(t.Context(), a, approval.Limits{Lifetime: time.Hour, Pending: 1, Bytes: 9}, false)); err != nil {
+			t.Errorf("Request(%+v) error = %v, want nil", call, err)
+		}
+	}
+	keys := s.APIKeys()
 	pairs := []struct{ tenant, owner string }{
 		{"t", "oo"}, {"to", "o"}, {"", "too"}, {"1:t", "o"}, {"1", ":to"}, {"1:", "to"}, {"3:1:t", "o"}, {"all", "all"},
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/internal/contract"
 )
@@ -217,8 +218,8 @@ var listRules = []rule{
 		decided := s.request("decided", draft("decided"), false, true)
 		s.decide("first", decided, approve("olga"), true)
 		s.list("after her decision", olga, 10, "consent of olga")
-		for _, other := range []string{"OLGA", "olg"} {
-			s.list("another person", approval.Filter{Tenant: olga.Tenant, Decider: key(other), Roles: roles("another", "operator, of 100%")}, 10,
+		for _, other := range []gatehouse.Key{key("OLGA"), key("olg"), {Subject: "olga"}} {
+			s.list("another person", approval.Filter{Tenant: olga.Tenant, Decider: other, Roles: roles("another", "operator, of 100%")}, 10,
 				"decided", "own actor", "own call")
 		}
 	}),
