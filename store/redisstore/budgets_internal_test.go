@@ -160,7 +160,8 @@ func TestBrokenCounter(t *testing.T) {
 	}
 }
 
-// TestLostCounter: a counter that is gone, long after its end, is not made again.
+// TestLostCounter: a counter is kept after its end, which the last reservation gives it. One
+// that is gone is not made again.
 func TestLostCounter(t *testing.T) {
 	t.Parallel()
 	client, b := newBudgets(t)
@@ -169,6 +170,17 @@ func TestLostCounter(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := b.base("acme") + ":counter:" + nameOf("acme", "key/ci", "day") + ":" + strconv.FormatInt(r.Entries[0].Start.UnixMicro(), 10)
+	if left := client.PTTL(t.Context(), name).Val(); left <= budget.CounterRetention || left > budget.CounterRetention+time.Hour {
+		t.Errorf("time to live of a counter = %v, want %v after its end", left, budget.CounterRetention)
+	}
+	later := reservation("2", time.Minute) // with another end
+	if _, err := b.Reserve(t.Context(), later); err != nil {
+		t.Fatal(err)
+	}
+	counters, _, err := b.Read(t.Context(), "acme", "key/ci", "day", r.Entries[0].Start)
+	if want := later.Entries[0].End.Truncate(time.Microsecond); err != nil || len(counters) != 1 || !counters[0].End.Equal(want) {
+		t.Errorf("Read after a reservation with another end = %+v, %v, want the end %v", counters, err, want)
+	}
 	if n := client.Del(t.Context(), name).Val(); n != 1 {
 		t.Fatalf("%d counters are called %s, want 1", n, name)
 	}

@@ -171,7 +171,9 @@ func TestTimeLimitsToTheMicrosecond(t *testing.T) {
 			return outcome(s.Budgets().Extend(ctx, holdAt(0, 30*time.Second-time.Hour)))
 		}, "held <nil>", "expired <nil>"},
 		{"reserve what many holds have", time.Minute, holds, func(s *store) any {
-			return outcome(s.Budgets().Reserve(ctx, holdAt(40, -time.Minute)))
+			all := holdAt(40, -time.Minute)
+			all.Entries[0].Amount = 40
+			return outcome(s.Budgets().Reserve(ctx, all))
 		}, "exceeded <nil>", "held <nil>"},
 		{"list counters", time.Hour - time.Minute, holds, func(s *store) any {
 			counters, _, err := s.Budgets().List(ctx, "t", 9)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
+	"github.com/gatehouse-go/gatehouse/agent/budget"
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
@@ -190,5 +191,26 @@ func TestSweepLeavesNoIndex(t *testing.T) {
 				t.Errorf("index %s has %d members after %d new keys, want %d", index, got, n+1, want)
 			}
 		}
+	}
+}
+
+// Counters that have ended leave the index of the tenant.
+func TestEndedCountersLeaveIndex(t *testing.T) {
+	t.Parallel()
+	client := startServer(t)
+	clock := newClock(client)
+	budgets := newStoreAt(t, client, "counted").Budgets()
+	for range 3 {
+		start := time.UnixMicro(clock.now.Load())
+		end := start.Add(time.Hour)
+		must(budgets.Reserve(t.Context(), budget.Reservation{Tenant: "t", ID: start.String(), TTL: time.Minute, Entries: []budget.Entry{
+			{Account: "a", Window: "day", Start: start, Since: start, Next: end, End: end, Max: 9, Limit: 9, Amount: 1},
+		}}))(t)
+		for _, name := range must(client.Keys(t.Context(), "*:budgets:*:tenant:*").Result())(t) {
+			if n := client.ZCard(t.Context(), name).Val(); n != 1 {
+				t.Errorf("index %s has %d members, want 1", name, n)
+			}
+		}
+		clock.now.Add(time.Hour.Microseconds())
 	}
 }
