@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -216,6 +217,10 @@ func TestCopy(t *testing.T) {
 		must(bulk.keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: fmt.Sprintf("%016d", n), Owner: "bulk", Environment: "live", Lifetime: time.Hour}}))
 	}
 	total := len(ids) + pageSize
+	must(bulk.keys.Touch(t.Context(), ids["active"], 3, time.Minute))
+	if got := output[map[string]any](t, "", "-store", sqlite, "describe", "-id", ids["active"]); got["uses"] != 3.0 || got["last_used"] == nil {
+		t.Errorf("describe of a used key = %v, want 3 uses and the last one", got)
+	}
 
 	for i, to := range stores[1:] {
 		from := stores[i]
@@ -247,6 +252,17 @@ func TestCopy(t *testing.T) {
 	change(t, source, "revoke", ids["rotated"], "revoked")
 	_, _, _ = keyadmin(t, "", nil, "-store", source, "copy", "-to", target)
 	wantStates(t, target, map[string]gatehouse.Reason{newest: apikey.ReasonRevoked})
+
+	// A store that fails in the middle.
+	full := filepath.Join(t.TempDir(), "full.db")
+	output[key](t, "", "-store", "sqlite:"+full, "create", "-owner", "x")
+	db := must(sql.Open("sqlite", full))
+	defer db.Close()
+	must(db.ExecContext(t.Context(), "CREATE TRIGGER full BEFORE INSERT ON gatehouse_apikeys WHEN NEW.owner = 'bulk' BEGIN SELECT RAISE(ABORT, 'disk full'); END"))
+	_, complaint, status = keyadmin(t, "", nil, "-store", sqlite, "copy", "-to", "sqlite:"+full)
+	if want := fmt.Sprintf("%d keys are copied, the rest is not: run the command again", len(ids)); status != 1 || !strings.Contains(complaint, want) {
+		t.Errorf("copy to a store that fails = %d %q, want 1 and %q", status, complaint, want)
+	}
 }
 
 // wantStates checks the reasons for which a server on the store rejects keys.
