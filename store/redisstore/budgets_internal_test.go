@@ -5,6 +5,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -170,10 +171,12 @@ func TestLostCounter(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := b.base("acme") + ":counter:" + nameOf("acme", "key/ci", "day") + ":" + strconv.FormatInt(r.Entries[0].Start.UnixMicro(), 10)
-	if left := client.PTTL(t.Context(), name).Val(); left <= budget.CounterRetention || left > budget.CounterRetention+time.Hour {
+	if left := client.PTTL(t.Context(), name).Val(); left <= budget.CounterRetention || left > budget.CounterRetention+2*time.Hour {
 		t.Errorf("time to live of a counter = %v, want %v after its end", left, budget.CounterRetention)
 	}
-	later := reservation("2", time.Minute) // with another end
+	later := r
+	later.ID, later.Entries = "2", slices.Clone(r.Entries)
+	later.Entries[0].End = r.Entries[0].End.Add(time.Minute)
 	if _, err := b.Reserve(t.Context(), later); err != nil {
 		t.Fatal(err)
 	}
@@ -189,6 +192,9 @@ func TestLostCounter(t *testing.T) {
 	}
 	if client.Exists(t.Context(), name).Val() != 0 {
 		t.Error("Settle makes a counter that is gone")
+	}
+	if counters, _, err := b.List(t.Context(), "acme", 9); err != nil || len(counters) != 0 {
+		t.Errorf("List without the counter = %+v, %v, want none", counters, err)
 	}
 }
 
