@@ -76,12 +76,17 @@ func TestHostileTextIsShownAsEscapes(t *testing.T) {
 	for text, want := range map[string]string{
 		"a\u202eb": `a<b class="esc">\u202e</b>b`, "\U000e0041": `<b class="esc">\U000e0041</b>`, "\t": `<b class="esc">\t</b>`, "\r": `<b class="esc">\r</b>`,
 		"a\nb": "a<b class=\"esc lf\">\\n</b>\nb", "\ufffd": "\ufffd", "<": "&lt;",
+		"\ufe0f": `<b class="esc">\ufe0f</b>`, "e\u0301e\u0301e\u0301e\u0301": "e\u0301e\u0301e\u0301e\u0301",
 		"\u2800": `<b class="esc">\u2800</b>`, "e\u0301\u0301\u0301": "e\u0301\u0301\u0301", "e\u0301\u0301\u0301\u0301": "e\u0301\u0301\u0301" + `<b class="esc">\u0301</b>`,
 	} {
 		asked := request(t, a, profileWith(`{"text":`+string(quotedOf(text))+`}`), approval.Rule{Consent: true})
 		if body := (exchange{method: "GET", path: "/approvals/" + asked.ID, caller: alice}).do(a).Body.String(); !strings.Contains(body, `<pre>`+want+`</pre>`) {
 			t.Errorf("the page of %q does not show %q", text, want)
 		}
+	}
+	// The name of a caller comes from its issuer, and may be no UTF-8.
+	if list := (exchange{method: "GET", path: "/approvals", caller: person("a\xffb")}).do(a).Body.String(); !strings.Contains(list, `<span>a<b class="esc">\xff</b>b</span>`) {
+		t.Errorf("the page does not show the caller: %s", list)
 	}
 }
 
