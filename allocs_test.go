@@ -73,12 +73,6 @@ func TestSetAllocations(t *testing.T) {
 			t.Error("a set gives a wrong answer")
 		}
 	})
-	sorted := "a:read b:read c:read"
-	alloctest.AtMost(t, 0, func() {
-		if s, err := gatehouse.ParseScopes(sorted); err != nil || s.Len() != 3 {
-			t.Errorf("ParseScopes = %v, %v", s, err)
-		}
-	})
 }
 
 // A megabyte of junk costs no more than any other refusal.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -22,12 +23,15 @@ func TestHeaderOfConfirmerIsNotChanged(t *testing.T) {
 	first.header, second.header = seen, http.Header{"x-seen": {"x5t"}}
 	c := newConfirmers(first, second)
 	for range 2 {
-		header, err := c.Confirm(request("jkt", "aT", "x5t", "bT"), "DPoP", "T", must(c.Parse(`{"jkt":"a","x5t":"b"}`)), time.Now())
+		header, err := c.Confirm(request("jkt", "aT", "x5t", "bT"), "DPoP", "T", must(c.Parse(`{"jkt":"a","x5t":"b"}`)), validated)
 		noError(t, err)
 		equal(t, "header", strings.Join(header["X-Seen"], " "), "jkt x5t")
 		equal(t, "header of the confirmer", strings.Join(seen["X-Seen"], " "), "jkt")
 	}
 }
+
+// validated is the time at which the tokens of these tests were validated.
+var validated = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // confirmer accepts a request whose header of the same name as its member has
 // the value of the member.
@@ -43,7 +47,7 @@ func (c confirmer) Confirm(r *http.Request, token, member string, now time.Time)
 	if c.err != nil {
 		return nil, c.err
 	}
-	if r.Header.Get(c.confirms.Member) != member+token {
+	if r.Header.Get(c.confirms.Member) != member+token || now != validated {
 		return nil, &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "test_proof"}
 	}
 	if c.header != nil {
@@ -104,6 +108,8 @@ func TestConfirmersParse(t *testing.T) {
 		{"no confirmers", newConfirmers(), `{"jkt":"a"}`, ""},
 		{"nil confirmers", nil, `{"jkt":"a"}`, ""},
 		{"member that is an object", both, `{"jkt":{"kty":"EC"}}`, "dpop"},
+		{"a deep member", both, `{"jkt":{"a":` + strings.Repeat("[", 9) + strings.Repeat("]", 9) + `}}`, ""},
+		{"a member of many members", both, `{"jkt":{"a":[0` + strings.Repeat(",0", 70) + `]}}`, ""},
 		{"a member twice", both, `{"jkt":"a","jkt":"a"}`, ""},
 		{"an array", both, `{"jkt":["a"]}`, ""},
 		{"something behind the object", both, `{"jkt":"a"}{}`, ""},
@@ -166,7 +172,9 @@ func TestConfirmersConfirm(t *testing.T) {
 		{"failure", "Bearer", x5t, []gatehouse.Confirmer{broken}, nil, false, 503, gatehouse.ReasonAuthenticatorFailed, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := newConfirmers(test.confirmers...)
+			confirmers := slices.Clone(test.confirmers)
+			c := newConfirmers(confirmers...)
+			clear(confirmers) // NewConfirmers has cloned it
 			var confirmation gatehouse.Confirmation
 			if test.cnf != none {
 				confirmation = must(c.Parse(test.cnf))
@@ -175,7 +183,7 @@ func TestConfirmersConfirm(t *testing.T) {
 			if test.noRequest {
 				r = nil
 			}
-			header, err := c.Confirm(r, test.scheme, "T", confirmation, time.Now())
+			header, err := c.Confirm(r, test.scheme, "T", confirmation, validated)
 			equal(t, "header", strings.Join(header["X-Seen"], " "), test.seen)
 			e, _ := errors.AsType[*gatehouse.Error](err)
 			if test.status == 200 {
@@ -247,7 +255,7 @@ func TestConfirmersOfStream(t *testing.T) {
 		c := newConfirmers(&once, &again)
 		confirmation := must(c.Parse(`{"jkt":"a","x5t":"b"}`))
 		gate := gateOf(t, authenticator{c.Reads(gatehouse.Reads{Rechecks: true}), func(r *http.Request) (gatehouse.Proof, error) {
-			header, err := c.Confirm(r, "DPoP", "T", confirmation, time.Now())
+			header, err := c.Confirm(r, "DPoP", "T", confirmation, validated)
 			proof := gatehouse.NewProof(user())
 			proof.Header = header
 			return proof, err

@@ -5,6 +5,7 @@ package gatehouse
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/gatehouse-go/gatehouse/internal/text"
@@ -190,9 +191,20 @@ func invalid(c Code) Code {
 
 // tokenInQuery reports whether the URL has the parameter in which RFC 6750 §2.3 allowed
 // clients to send a token. The gate never accepts a token from it, but a token that was
-// sent in it has leaked into logs.
+// sent in it has leaked into logs. It also finds a parameter that [url.ParseQuery]
+// rejects: one with a malformed value or behind a semicolon.
 //
 // Implements RFC 6750 §2.3; ASVS 5.0 §14.2.1.
 func tokenInQuery(r *http.Request) bool {
-	return strings.Contains(r.URL.RawQuery, "access_token") && r.URL.Query().Has("access_token")
+	query := r.URL.RawQuery
+	if !strings.Contains(query, "access_token") && !strings.Contains(query, "%") {
+		return false
+	}
+	for pair := range strings.FieldsFuncSeq(query, func(c rune) bool { return c == '&' || c == ';' }) {
+		name, _, _ := strings.Cut(pair, "=")
+		if name, err := url.QueryUnescape(name); err == nil && name == "access_token" {
+			return true
+		}
+	}
+	return false
 }

@@ -92,14 +92,18 @@ func TestSeveralCredentials(t *testing.T) {
 		{"another scheme and a key", "", []string{"Authorization", "Basic YTpi", "X-API-Key", "k1"}, 400, several},
 		{"a token, and one in the query", "access_token=good", []string{"Authorization", "Bearer good"}, 400, several},
 		{"a token, and an empty one in the query", "access_token", []string{"Authorization", "Bearer good"}, 400, several},
+		{"a token, and one under an escaped name", "a=1&access%5Ftoken=good", []string{"Authorization", "Bearer good"}, 400, several},
+		{"a token, and one with a malformed escape", "access_token=%zz", []string{"Authorization", "Bearer good"}, 400, several},
+		{"a token, and one behind a semicolon", "a=1;access_token=good", []string{"Authorization", "Bearer good"}, 400, several},
 		{"a Bearer token and a proof", "", []string{"Authorization", "Bearer good", "DPoP", "x"}, 400, several},
 		{"a Bearer token and an empty proof", "", []string{"Authorization", "Bearer good", "DPoP", ""}, 400, several},
 		{"a proof and a key", "", []string{"X-API-Key", "k1", "DPoP", "x"}, 200, ""},
 		{"a proof and its token", "", []string{"Authorization", "DPoP good", "DPoP", "x"}, 200, ""},
 		{"another scheme and a proof", "", []string{"Authorization", "Basic YTpi", "DPoP", "x"}, 200, ""}, // the authenticators decide
-		{"a token, and a similar query", "q=access_token&access_tokens=1", []string{"Authorization", "Bearer good"}, 200, ""},
+		{"a token, and a similar query", "q=access_token&access_tokens=1&q=access%5Ftoken&access%255Ftoken&access%5token", []string{"Authorization", "Bearer good"}, 200, ""},
 		{"a key, and a token in the query", "access_token=good", []string{"X-API-Key", "k1"}, 200, ""},
 		{"a token in the query", "a=1&access_token=good", nil, 401, gatehouse.ReasonCredentialInURL}, // Covers RFC 6750 §2.3; ASVS 5.0 §14.2.1.
+		{"a token in the query under an escaped name", "%61ccess_token=good", nil, 401, gatehouse.ReasonCredentialInURL},
 		{"a similar query", "q=access_token", nil, 401, gatehouse.ReasonNoCredentials},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -233,11 +237,15 @@ func TestCredentialsAreRemoved(t *testing.T) {
 			before := r.Header.Clone()
 			a := send(gateOf(t, test.authenticators...), r)
 			a.check(t, 200, "")
-			if a.request == nil {
-				t.FailNow()
+			if a.request == nil || a.request == r {
+				t.Fatal("the handler was not called, or got the original request")
 			}
 			equal(t, "header of the handler", a.request.Header, test.want)
+			a.request.Header.Set("X-Many", "3")
+			a.request.Header.Add("Accept", "text/html")
+			a.request.Method = "DELETE"
 			equal(t, "header of the original", r.Header, before)
+			equal(t, "method of the original", r.Method, http.MethodGet)
 		})
 	}
 }

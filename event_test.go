@@ -128,26 +128,22 @@ func TestEvent(t *testing.T) {
 			equal(t, "event", seen.only(t), test.want)
 		})
 	}
-	// A failure that a caller has caused by hanging up is no error.
-	for _, end := range []struct {
-		err  error
-		want slog.Level
-	}{{context.Canceled, slog.LevelInfo}, {context.DeadlineExceeded, slog.LevelError}} {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		if end.err == context.DeadlineExceeded {
-			ctx, cancel = context.WithTimeout(t.Context(), -1)
+	// A failure that a caller has caused by hanging up is no error. NewEvent makes the
+	// event of a refusal outside every gate.
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancel := context.WithTimeout(t.Context(), -1)
+	defer cancel()
+	for ctx, level := range map[context.Context]slog.Level{canceled: slog.LevelInfo, late: slog.LevelError} {
+		want := gatehouse.Event{
+			Type: gatehouse.EventDecision, Level: level, Decision: gatehouse.Unavailable, Reason: gatehouse.ReasonAuthenticatorFailed,
+			Code: "temporarily_unavailable", Status: 503, Method: "GET", Host: "api.example.com", Path: "/reports", Cause: cause,
 		}
-		cancel()
-		if got := gatehouse.NewEvent(request().WithContext(ctx), cause, time.Now()); got.Level != end.want || got.Decision != gatehouse.Unavailable {
-			t.Errorf("NewEvent after %v = %v, %s, want %v, %s", end.err, got.Level, got.Decision, end.want, gatehouse.Unavailable)
-		}
-		invalid := &gatehouse.Error{Code: gatehouse.CodeInvalidToken}
-		equal(t, "Level of an invalid token", gatehouse.NewEvent(request().WithContext(ctx), invalid, time.Now()).Level, slog.LevelWarn)
-	}
-	// NewEvent makes the event of a refusal outside every gate.
-	got := gatehouse.NewEvent(request(), cause, time.Now())
-	if got.Decision != gatehouse.Unavailable || got.Reason != gatehouse.ReasonAuthenticatorFailed || got.Path != "/reports" || got.Type != gatehouse.EventDecision {
-		t.Errorf("NewEvent = %+v, want unavailable", got)
+		got := gatehouse.NewEvent(request().WithContext(ctx), cause, time.Now())
+		want.Duration = got.Duration
+		equal(t, "NewEvent", got, want)
+		invalid := gatehouse.NewEvent(request().WithContext(ctx), &gatehouse.Error{Code: gatehouse.CodeInvalidToken}, time.Now())
+		equal(t, "Level of an invalid token", invalid.Level, slog.LevelWarn)
 	}
 }
 
@@ -199,7 +195,7 @@ func TestObserverPanics(t *testing.T) {
 	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonObserverFailed || e.Cause.Error() != cause || len(seen.all) != 1 {
 		t.Errorf("Report = %v with %d events of the second observer, want %s, cause %s, and one", err, len(seen.all), gatehouse.ReasonObserverFailed, cause)
 	}
-	gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{goodToken()}, Observer: broken})
+	gate := newGate(t, gatehouse.Config{Authenticators: list{goodToken()}, Observer: broken})
 	for _, token := range []string{"good", "bad"} {
 		_, _, err := gate.Admit(request("Authorization", "Bearer "+token))
 		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonObserverFailed {
@@ -241,27 +237,26 @@ func debugJSON(w io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(w
 
 func TestLog(t *testing.T) {
 	const at = "method=GET host=api.example.com path=/reports"
-	base := gatehouse.Event{Type: gatehouse.EventDecision, Method: "GET", Host: "api.example.com", Path: "/reports", Duration: time.Millisecond}
-	event := func(change func(*gatehouse.Event)) gatehouse.Event {
-		e := base
-		change(&e)
+	decision := func(e gatehouse.Event) gatehouse.Event {
+		e.Type, e.Method, e.Host, e.Path, e.Duration = gatehouse.EventDecision, "GET", "api.example.com", "/reports", time.Millisecond
 		return e
 	}
+	bound := *user()
+	bound.Binding = "dpop"
 	for _, test := range []struct {
 		event gatehouse.Event
 		want  string
 	}{
 		{
-			event(func(e *gatehouse.Event) {
-				e.Level, e.Decision, e.Principal, e.Issuer, e.Credential, e.Route = slog.LevelDebug, gatehouse.Allowed, *user(), "https://auth.example.com", "jti-1", "GET /reports"
-				e.Principal.Binding = "dpop"
+			decision(gatehouse.Event{
+				Level: slog.LevelDebug, Decision: gatehouse.Allowed, Principal: bound, Issuer: "https://auth.example.com", Credential: "jti-1", Route: "GET /reports",
 			}),
 			`level=DEBUG msg="gatehouse: allowed" ` + at + ` route="GET /reports" issuer=https://auth.example.com ` +
 				"subject=ada tenant=acme client=web proof=jwt binding=dpop credential=jti-1 duration=1ms\n",
 		},
 		{
-			event(func(e *gatehouse.Event) {
-				e.Level, e.Decision, e.Reason, e.Code, e.Status, e.Cause = slog.LevelWarn, gatehouse.Rejected, reasonToken, "invalid_token", 401, errors.New("expired")
+			decision(gatehouse.Event{
+				Level: slog.LevelWarn, Decision: gatehouse.Rejected, Reason: reasonToken, Code: "invalid_token", Status: 401, Cause: errors.New("expired"),
 			}),
 			`level=WARN msg="gatehouse: rejected" reason=test_token error=invalid_token status=401 ` + at + " cause=expired duration=1ms\n",
 		},

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,7 +112,7 @@ func rejects(err error) gatehouse.Authenticator {
 
 // accepts is an ambient authenticator that always returns p.
 func accepts(p *gatehouse.Principal) gatehouse.Authenticator {
-	return authenticator{readsConnection, func(*http.Request) (gatehouse.Proof, error) { return gatehouse.NewProof(p), nil }}
+	return acceptsWith(p, nil)
 }
 
 // acceptsWith is accepts with the header of the proof.
@@ -253,8 +254,9 @@ func (a answer) caller() string {
 	return p.Subject
 }
 
-// check compares the status and the error code, "" for any, and that the handler
-// was called only if the status is 200.
+// check compares the status and the error code, "" for any, and that the handler was
+// called only if the status is 200. Every challenge must be one of RFC 9110 without a
+// parameter that occurs twice, and a 401 must have one.
 func (a answer) check(t *testing.T, status int, code string) {
 	t.Helper()
 	if a.Code != status {
@@ -263,6 +265,18 @@ func (a answer) check(t *testing.T, status int, code string) {
 	equal(t, "handler called", a.request != nil, status == http.StatusOK)
 	if got := errorCode(t, a.Body.Bytes()); code != "" && got != code {
 		t.Errorf("error = %q, want %q", got, code)
+	}
+	challenges := a.Header()["Www-Authenticate"]
+	equal(t, "401 without a challenge", a.Code == 401 && len(challenges) == 0, false)
+	for _, written := range challenges {
+		challenge, err := parseChallenge(written)
+		names := make(map[string]bool)
+		for _, p := range challenge.Params {
+			names[strings.ToLower(p.Name)] = true
+		}
+		if err != nil || !names["realm"] || len(names) != len(challenge.Params) {
+			t.Errorf("challenge %s: %v; want one with a realm, and no parameter twice", written, err)
+		}
 	}
 }
 

@@ -39,13 +39,13 @@ func TestMetadataDocument(t *testing.T) {
 			metadata.ServeHTTP(w, httptest.NewRequest(method, metadata.URL, nil))
 			switch method {
 			case "GET", "HEAD":
-				equal(t, method+": header", w.Header(), http.Header{
+				equal(t, method+": header", w.Result().Header, http.Header{
 					"Access-Control-Allow-Origin": {"*"}, "Content-Type": {"application/json"}, "Cache-Control": {"max-age=3600"}, "X-Content-Type-Options": {"nosniff"},
 				})
 				equal(t, method+": document", w.Body.String(), map[string]string{"GET": want}[method])
 				equal(t, method+": status", w.Code, 200)
 			default:
-				if w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" || strings.Contains(w.Body.String(), "resource") {
+				if w.Code != 405 || w.Result().Header.Get("Allow") != "GET, HEAD" || strings.Contains(w.Body.String(), "resource") {
 					t.Errorf("%s: %d %v %s, want 405 without the document", method, w.Code, w.Header(), w.Body)
 				}
 			}

@@ -3,7 +3,6 @@
 package gatehouse_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,11 +33,9 @@ func say(name string) http.Handler {
 	})
 }
 
-func newMux(t *testing.T, config gatehouse.Config) (*gatehouse.Gate, *gatehouse.Mux, *events) {
+func newMux(t *testing.T) (*gatehouse.Gate, *gatehouse.Mux, *events) {
 	t.Helper()
-	var seen events
-	config.Authenticators, config.Observer = list{goodToken()}, &seen
-	gate := newGate(t, config)
+	gate, seen := observed(t, goodToken())
 	mux := gate.Mux()
 	mux.Handle("GET /reports", say("reports"), gatehouse.Authenticated)
 	mux.HandleFunc("POST /reports", say("create").ServeHTTP, needs{"reports:read"}, needs{"reports:write"})
@@ -52,13 +49,13 @@ func newMux(t *testing.T, config gatehouse.Config) (*gatehouse.Gate, *gatehouse.
 	mux.OptionalFunc("GET /news", say("news").ServeHTTP)
 	mux.PublicFunc("GET /healthz", say("healthz").ServeHTTP)
 	mux.Public("/static/", say("static"))
-	return gate, mux, &seen
+	return gate, mux, seen
 }
 
 // Each route answers only the callers that its registration names, and what
 // matches no route answers only an authenticated caller.
 func TestMux(t *testing.T) {
-	_, mux, seen := newMux(t, gatehouse.Config{})
+	_, mux, seen := newMux(t)
 	for _, test := range []struct {
 		request string
 		token   string
@@ -131,7 +128,7 @@ func TestMux(t *testing.T) {
 }
 
 func TestMuxRoutes(t *testing.T) {
-	_, mux, _ := newMux(t, gatehouse.Config{})
+	_, mux, _ := newMux(t)
 	want := []gatehouse.Route{
 		{"/items/{x}", gatehouse.AccessProtected, gatehouse.Scopes{}},
 		{"/static/", gatehouse.AccessPublic, gatehouse.Scopes{}},
@@ -151,44 +148,30 @@ func TestMuxRoutes(t *testing.T) {
 	equal(t, "Scopes", mux.Scopes(), scopeSet("reports:read", "reports:write"))
 }
 
-// RFC 9728 §2: scopes_supported has the scopes of the routes beside the
-// configured ones.
+// RFC 9728 §2: scopes_supported has the configured scopes, then those of the routes. The
+// muxes of one gate serve one document, each with its own scopes.
 func TestMuxServesMetadata(t *testing.T) {
-	metadata := newMetadata("https://api.example.com/v1")
-	_, mux, _ := newMux(t, gatehouse.Config{Metadata: metadata})
-	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", metadata.URL, nil)
-	*metadata = gatehouse.Metadata{} // New has a copy
-	mux.ServeHTTP(w, r)
-	var document struct {
-		Scopes []string `json:"scopes_supported"`
-	}
-	if err := json.Unmarshal(w.Body.Bytes(), &document); err != nil || w.Code != 200 {
-		t.Fatalf("%d %s: %v", w.Code, w.Body, err)
-	}
-	equal(t, "scopes_supported", document.Scopes, []string{"z", "reports:read", "reports:write"})
-}
-
-// The muxes of one gate serve one document, each with its own scopes.
-func TestMuxesShareMetadata(t *testing.T) {
-	resource := gatehouse.ProtectedResource{Resource: "https://api.example.com/v1", Extra: map[string]any{"x": 1}}
-	metadata := must(gatehouse.NewMetadata(resource))
-	gate := newGate(t, gatehouse.Config{Authenticators: list{goodToken()}, Metadata: metadata})
+	metadata := must(gatehouse.NewMetadata(gatehouse.ProtectedResource{
+		Resource: "https://api.example.com/v1", Scopes: []string{"z", "a:read"}, Extra: map[string]any{"x": 1},
+	}))
+	configured := *metadata
+	gate := newGate(t, gatehouse.Config{Authenticators: list{goodToken()}, Metadata: &configured})
+	configured = gatehouse.Metadata{} // New has a copy
 	first, second := gate.Mux(), gate.Mux()
 	first.Handle("GET /x", say("x"), needs{"a:read"})
-	second.Handle("GET /x", say("x"), needs{"b:read"})
-	const before, after = `{"bearer_methods_supported":["header"],"resource":"https://api.example.com/v1",`, `"x":1}`
+	second.Handle("GET /x", say("x"), needs{"c:read"}, needs{"b:read"})
 	for _, test := range []struct {
 		handler http.Handler
 		scopes  string
-	}{{first, `"scopes_supported":["a:read"],`}, {second, `"scopes_supported":["b:read"],`}, {metadata, ""}} {
+	}{{first, `["z","a:read"]`}, {second, `["z","a:read","b:read","c:read"]`}, {metadata, `["z","a:read"]`}} {
 		w := httptest.NewRecorder()
 		test.handler.ServeHTTP(w, httptest.NewRequest("GET", metadata.URL, nil))
-		equal(t, "document", w.Body.String(), before+test.scopes+after)
+		equal(t, "document", w.Body.String(), `{"bearer_methods_supported":["header"],"resource":"https://api.example.com/v1","scopes_supported":`+test.scopes+`,"x":1}`)
 	}
 }
 
 func TestMuxRejectsInvalidRoutes(t *testing.T) {
-	_, mux, _ := newMux(t, gatehouse.Config{})
+	_, mux, _ := newMux(t)
 	const name = "GET /x"
 	var typedNil *needs
 	nilPolicy := "gatehouse: Mux.Handle: " + name + ": nil policy: use Authenticated, or register the route with Public"
@@ -211,7 +194,7 @@ func TestMuxRejectsInvalidRoutes(t *testing.T) {
 // A mux of the same gate decides on the caller that the outer one has
 // authenticated; one of another gate refuses.
 func TestMuxNested(t *testing.T) {
-	own, inner, seen := newMux(t, gatehouse.Config{})
+	own, inner, seen := newMux(t)
 	outerGate, _ := observed(t, goodToken())
 	same := http.NewServeMux()
 	same.Handle("/api/", http.StripPrefix("/api", inner))
@@ -253,8 +236,8 @@ func TestMuxNested(t *testing.T) {
 			}
 			equal(t, "Pattern outside", r.Pattern, test.pattern)
 			equal(t, "number of events", len(seen.all), test.events)
-			if test.name == "handler of another gate" && seen.all[0].Reason != gatehouse.ReasonOutsideGate {
-				t.Errorf("event = %+v", seen.all[0])
+			if test.name == "handler of another gate" {
+				equal(t, "Reason", seen.only(t).Reason, gatehouse.ReasonOutsideGate)
 			}
 		})
 	}
@@ -272,11 +255,7 @@ func TestPatternIsCopiedBack(t *testing.T) {
 	for name, handler := range map[string]http.Handler{"Handler around a ServeMux": gate.Handler(plain), "Mux": routes} {
 		r := request("Authorization", "Bearer good")
 		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("%s: the panic is lost", name)
-				}
-			}()
+			defer func() { equal(t, name+": panic", recover(), any(http.ErrAbortHandler)) }()
 			handler.ServeHTTP(httptest.NewRecorder(), r)
 		}()
 		equal(t, name+": Pattern", r.Pattern, "GET /reports")

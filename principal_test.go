@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"testing"
 
@@ -21,6 +19,8 @@ func TestPrincipalIsZero(t *testing.T) {
 	equal(t, "IsZero of the zero principal", gatehouse.Principal{}.IsZero(), true)
 	equal(t, "IsZero without a method", gatehouse.Principal{Subject: "ada", Kind: gatehouse.KindUser}.IsZero(), true)
 	equal(t, "IsZero with a method only", gatehouse.Principal{Method: "jwt"}.IsZero(), false)
+	equal(t, "principal of the zero Proof", gatehouse.Proof{}.Principal(), gatehouse.Principal{})
+	equal(t, "principal of a Proof", gatehouse.NewProof(user()).Principal(), *user())
 	var p gatehouse.Principal
 	if p.Scopes.Len() != 0 || p.Roles.Len() != 0 || p.Actors.Len() != 0 || p.Claims.String() != "{}" {
 		t.Errorf("zero principal has scopes, roles, actors or claims: %+v", p)
@@ -136,7 +136,8 @@ func TestErrorText(t *testing.T) {
 
 func TestFromContext(t *testing.T) {
 	type key struct{}
-	outer := context.WithValue(t.Context(), key{}, "outer")
+	parent, cancel := context.WithCancelCause(t.Context())
+	outer := context.WithValue(parent, key{}, "outer")
 	inner := gatehouse.NewContext(outer, *user())
 	for name, test := range map[string]struct {
 		ctx  context.Context
@@ -154,38 +155,10 @@ func TestFromContext(t *testing.T) {
 	if inner.Value(key{}) != "outer" || inner.Value("other") != nil {
 		t.Error("NewContext loses the values of the outer context")
 	}
-}
-
-// The context that NewContext returns ends with the one that it was made of.
-func TestNewContextEnds(t *testing.T) {
-	outer, cancel := context.WithCancelCause(t.Context())
-	cause := errors.New("gone")
-	inner, stop := context.WithCancel(gatehouse.NewContext(outer, *user()))
+	derived, stop := context.WithCancel(inner)
 	defer stop()
+	cause := errors.New("gone")
 	cancel(cause)
-	<-inner.Done()
-	if got := context.Cause(inner); !errors.Is(got, cause) {
-		t.Errorf("Cause = %v, want %v", got, cause)
-	}
-}
-
-// What a handler or an authenticator does with its copy changes no other.
-func TestPrincipalIsACopy(t *testing.T) {
-	shared := user()
-	proof := gatehouse.NewProof(shared)
-	gateOf(t, accepts(shared)).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		p, _ := gatehouse.FromContext(r.Context())
-		p.Tenant, p.Subject = "evil", "root"
-		if again, _ := gatehouse.FromContext(r.Context()); again != *user() {
-			t.Errorf("FromContext after a change of the copy = %+v", again)
-		}
-		q := proof.Principal()
-		q.Subject = "root"
-	})).ServeHTTP(httptest.NewRecorder(), request())
-	if *shared != *user() || proof.Principal() != *user() {
-		t.Errorf("shared principal = %+v", shared)
-	}
-	if got := (gatehouse.Proof{}).Principal(); !got.IsZero() {
-		t.Errorf("principal of the zero Proof = %+v", got)
-	}
+	<-derived.Done()
+	equal(t, "cause of the end of the outer context", context.Cause(derived), cause)
 }

@@ -166,7 +166,7 @@ func (g *Gate) loginFor(r *http.Request, a *admitted, e *Error) string {
 	// Browsers read "//host" and "/\host" as URLs of another host (open redirect).
 	local := strings.HasPrefix(back, "/") && !strings.HasPrefix(back, "//") && !strings.Contains(back, `\`)
 	if g.login.Host == "" && e.Reason != ReasonCredentialInURL && len(back) <= maxReturnTo && local && back != "/" &&
-		!strings.Contains(back, "access_token=") { // do not copy a token from one URL to another
+		!strings.Contains(back, "access_token=") && !tokenInQuery(r) { // do not copy a token from one URL to another
 		add("return_to", back)
 	}
 	login.RawQuery = query

@@ -114,7 +114,7 @@ func TestRefusalTable(t *testing.T) {
 			if test.body != "" && a.Body.String() != test.body {
 				t.Errorf("body = %q, want %q", a.Body, test.body)
 			}
-			equal(t, "header", a.Header(), want)
+			equal(t, "header", a.Result().Header, want)
 			if event := seen.only(t); event.Status != test.status || event.Code != errorCode(t, a.Body.Bytes()) {
 				t.Errorf("event says %d %s, response %d %s", event.Status, event.Code, a.Code, a.Body)
 			}
@@ -132,6 +132,7 @@ func TestNewCode(t *testing.T) {
 		mustPanic(t, fmt.Sprintf("gatehouse: NewCode: status %d: must be 4xx or 503", status), func() { gatehouse.NewCode(status, "a", "A.") })
 	}
 	const name, text = "must be lower-case letters and underscores", "must be printable ASCII without quotes"
+	equal(t, "last status, name and description", gatehouse.NewCode(499, "az", "A ~.").Status(), 499)
 	mustPanic(t, `gatehouse: NewCode: name "": `+name, func() { gatehouse.NewCode(400, "", "A.") })
 	mustPanic(t, `gatehouse: NewCode: name "a-b": `+name, func() { gatehouse.NewCode(400, "a-b", "A.") })
 	mustPanic(t, `gatehouse: NewCode: name "a{": `+name, func() { gatehouse.NewCode(400, "a{", "A.") })
@@ -151,7 +152,7 @@ func newMetadata(resource string) *gatehouse.Metadata {
 // The challenges of a 401: those of all schemes that are not silent, once each,
 // without an error where no credential came.
 //
-// Covers RFC 6750 §3 (challenge); RFC 9110 §15.5.2.
+// Covers RFC 6750 §3 (auth-param, challenge, once); RFC 9110 §11.2, §11.6.1, §15.5.2.
 func TestChallenges(t *testing.T) {
 	reads := func(schemes ...gatehouse.Scheme) gatehouse.Authenticator {
 		return authenticator{gatehouse.Reads{Schemes: schemes}, rejects(&gatehouse.Error{Code: gatehouse.CodeInvalidToken}).Authenticate}
@@ -159,6 +160,7 @@ func TestChallenges(t *testing.T) {
 	algs := []gatehouse.Param{{Name: "algs", Value: "ES256"}}
 	const invalid = `, error="invalid_token", error_description="The access token is expired, revoked, malformed or invalid for other reasons."`
 	const metadata = `, resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/v1"`
+	const quoted = `, resource_metadata="https://api.example.com/.well-known/oauth-protected-resource?q=\""`
 	for _, test := range []struct {
 		name           string
 		config         gatehouse.Config
@@ -198,16 +200,19 @@ func TestChallenges(t *testing.T) {
 			[]string{`Bearer realm="acme"` + metadata},
 			[]string{`Bearer realm="acme"` + invalid + metadata},
 		},
-		{"quoted realm", gatehouse.Config{Authenticators: list{connection()}, Realm: `a "b" \c`}, []string{`Bearer realm="a \"b\" \\c"`}, []string{`Bearer realm="a \"b\" \\c"` + invalid}},
+		{"quoted URL", gatehouse.Config{Authenticators: list{connection()}, Metadata: newMetadata(`https://api.example.com/?q="`)}, []string{`Bearer realm="acme"` + quoted}, []string{`Bearer realm="acme"` + invalid + quoted}},
+		{"quoted realm", gatehouse.Config{Authenticators: list{connection()}, Realm: `a "b" \c~`}, []string{`Bearer realm="a \"b\" \\c~"`}, []string{`Bearer realm="a \"b\" \\c~"` + invalid}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gate := newGate(t, test.config)
 			for range 2 { // the second is not longer than the first
-				if got := send(gate, request()).Header()["Www-Authenticate"]; !reflect.DeepEqual(got, test.without) {
-					t.Errorf("without a credential: %q, want %q", got, test.without)
-				}
-				if got := send(gate, request("Authorization", "Bearer x")).Header()["Www-Authenticate"]; !reflect.DeepEqual(got, test.under) {
-					t.Errorf("with a Bearer token: %q, want %q", got, test.under)
+				for _, row := range []struct {
+					request *http.Request
+					want    []string
+				}{{request(), test.without}, {request("Authorization", "Bearer x"), test.under}} {
+					a := send(gate, row.request)
+					a.check(t, 401, "")
+					equal(t, fmt.Sprintf("challenges with Authorization %q", row.request.Header["Authorization"]), a.Header()["Www-Authenticate"], row.want)
 				}
 			}
 		})
@@ -249,70 +254,15 @@ func TestChallengeParameters(t *testing.T) {
 	equal(t, "WWW-Authenticate", send(gate, request("Authorization", "DPoP x")).Header()["Www-Authenticate"], []string{want})
 }
 
-// Every challenge that a gate writes is one of RFC 9110, with a realm and without
-// a parameter that occurs twice, and every 401 has one.
-//
-// Covers RFC 6750 §3 (auth-param, once); RFC 9110 §11.2, §11.6.1.
-func TestChallengesAreWellFormed(t *testing.T) {
-	metadata := newMetadata("https://api.example.com/?q=\"")
-	seen := 0
-	for _, code := range []gatehouse.Code{
-		gatehouse.CodeMissingCredentials, gatehouse.CodeInvalidRequest, gatehouse.CodeInvalidToken, gatehouse.CodeInsufficientScope,
-		codeInvalidKey, codeInvalidKeyScheme, gatehouse.CodeAccessDenied, codeStepUp, codeApproval, codeBudget, gatehouse.CodeTemporarilyUnavailable,
-		{},
-	} {
-		for _, scheme := range []string{"", "DPoP"} {
-			gate := newGate(t, gatehouse.Config{
-				Authenticators: list{rejects(&gatehouse.Error{Code: code, Scheme: scheme, Scopes: scopeSet("a", "b"), Params: []gatehouse.Param{{Name: "max_age", Value: "5"}}})},
-				Realm:          `the "acme" realm\`, Metadata: metadata,
-			})
-			a := send(gate, request())
-			for _, written := range a.Header()["Www-Authenticate"] {
-				seen++
-				challenge, err := parseChallenge(written)
-				if err != nil {
-					t.Errorf("%s: %v", written, err)
-				}
-				names := map[string]string{}
-				for _, p := range challenge.Params {
-					if _, twice := names[p.Name]; twice {
-						t.Errorf("%s: %s twice", written, p.Name)
-					}
-					names[p.Name] = p.Value
-				}
-				if names["realm"] != `the "acme" realm\` || names["resource_metadata"] != metadata.URL {
-					t.Errorf("%s: %q", written, names)
-				}
-			}
-			// RFC 9110 §15.5.2: a 401 response MUST have a challenge.
-			if a.Code == 401 && len(a.Header()["Www-Authenticate"]) == 0 {
-				t.Errorf("%s: 401 without a challenge", code)
-			}
-		}
-	}
-	if seen < 10 {
-		t.Errorf("only %d challenges seen", seen)
-	}
-}
-
-// Covers RFC 9110 §5.6.4.
-func TestChallengeString(t *testing.T) {
-	for value, want := range map[string]string{
-		"": ``, "a b": `a b`, `"`: `\"`, `\`: `\\`, `a", error="b`: `a\", error=\"b`, "a\r\nSet-Cookie: b=c": `a??Set-Cookie: b=c`,
-		"\x00\t\x1f ~\x7f\u0080é€\xff": `??? ~?????`,
-	} {
-		c := gatehouse.Challenge{Scheme: "Bearer", Params: []gatehouse.Param{{Name: "realm", Value: value}, {Name: "v", Value: value}}}
-		equal(t, "String", c.String(), `Bearer realm="`+want+`", v="`+want+`"`)
-	}
-	equal(t, "String without parameters", gatehouse.Challenge{Scheme: "Bearer"}.String(), "Bearer")
-}
-
 // A parser of RFC 9110 reads each written challenge back, with "?" for what must
 // not be sent.
 //
 // Covers RFC 9110 §5.6.4.
 func FuzzChallenge(f *testing.F) {
-	for _, seed := range []string{"", "acme", `"`, `\`, `\"`, "a\r\nb", "a, b=\"c\"", "\x00\x7f\x80\xff", "é€\u2028", strings.Repeat(`\`, 100)} {
+	equal(f, "String without parameters", gatehouse.Challenge{Scheme: "Bearer"}.String(), "Bearer")
+	for _, seed := range []string{
+		"", "acme", `"`, `\`, `\"`, "a\r\nSet-Cookie: b=c", `a", error="b`, "\x00\t\x1f ~\x7f\x80\xff", "\u0080é€\u2028", strings.Repeat(`\`, 100),
+	} {
 		f.Add(seed, "plain")
 		f.Add("plain", seed)
 	}
@@ -374,6 +324,7 @@ func TestLoginRedirect(t *testing.T) {
 		{"a backslash in the path", "/login", gatehouse.ErrNoCredentials, uri(`/a\evil.example`), 303, "/login"},
 		{"a longer path", "/login", gatehouse.ErrNoCredentials, uri("/" + strings.Repeat("a", 2048)), 303, "/login"},
 		{"a token in the URL", "/login", gatehouse.ErrNoCredentials, uri("/a?access_token=x"), 303, "/login"},
+		{"a token in the URL under an escaped name", "/login", invalid, with(func(r *http.Request) { r.URL.RawQuery = "access%5Ftoken=x" }), 303, "/login"},
 		{"a key in the URL", "/login", leaked, navigation(), 303, "/login"},
 		{"the login page itself", "/reports?a=b", gatehouse.ErrNoCredentials, navigation(), 401, ""},
 		{"the login page itself, absolute", "https://api.example.com/reports", gatehouse.ErrNoCredentials, navigation(), 401, ""},
@@ -392,7 +343,7 @@ func TestLoginRedirect(t *testing.T) {
 			gate := newGate(t, gatehouse.Config{Authenticators: list{rejects(test.err), goodToken()}, LoginURL: test.login})
 			a := send(gate, test.request)
 			a.check(t, test.status, "")
-			equal(t, "Location", a.Header().Get("Location"), test.location)
+			equal(t, "Location", a.Result().Header.Get("Location"), test.location)
 			equal(t, "Cache-Control", a.Header().Get("Cache-Control"), "no-store")
 			if test.status == 303 && (a.Body.Len() > 0 || a.Header().Get("WWW-Authenticate") != "") {
 				t.Errorf("redirect has body %q and challenge %q", a.Body, a.Header()["Www-Authenticate"])
@@ -404,7 +355,7 @@ func TestLoginRedirect(t *testing.T) {
 // A policy can send the user to a stronger login. One that needs a bound
 // credential does not: the same login would come back.
 func TestLoginRedirectByPolicy(t *testing.T) {
-	gate := newGate(t, gatehouse.Config{Authenticators: list{accepts(user()), goodToken()}, LoginURL: "/login"})
+	gate := newGate(t, gatehouse.Config{Authenticators: list{accepts(user()), goodToken(), apiKey("k1")}, LoginURL: "/login"})
 	stepUp := deny(&gatehouse.Error{Code: codeStepUp, Params: []gatehouse.Param{{Name: "max_age", Value: "0"}}})
 	a := sendThrough(behind(gate, stepUp), navigation())
 	if got := a.Header().Get("Location"); a.Code != 303 || got != "/login?max_age=0&return_to=%2Freports%3Fpage%3D2" {
@@ -418,7 +369,7 @@ func TestLoginRedirectByPolicy(t *testing.T) {
 		return gate.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			denied.ServeHTTP(w, r.WithContext(gatehouse.NewContext(r.Context(), *service("ci"))))
 		}))
-	}, navigation("Authorization", "Bearer good")).check(t, 401, "insufficient_user_authentication")
+	}, navigation("X-API-Key", "k1")).check(t, 401, "insufficient_user_authentication")
 }
 
 // The headers that an outer handler set for its own body do not go with the
@@ -519,6 +470,9 @@ func TestErrorBody(t *testing.T) {
 	scope := &gatehouse.Error{Code: gatehouse.CodeInsufficientScope, Scopes: scopeSet("a"), RetryAfter: time.Minute, Cause: errors.New("secret cause")}
 	down := &gatehouse.Error{RetryAfter: 1500 * time.Millisecond, Scopes: scopeSet("a")}
 	type key struct{}
+	own := http.Header{
+		"www-authenticate": {"None"}, "Cache-Control": {"public"}, "Set-Cookie": {"a=b"}, "Retry-After": {"1"}, "Content-Length": {"99"}, "x-more": {"1"},
+	}
 	for _, test := range []struct {
 		name    string
 		err     error
@@ -536,21 +490,19 @@ func TestErrorBody(t *testing.T) {
 					}
 					want := http.Header{"Accept": {"application/problem+json"}, "Sec-Fetch-Mode": {"cors"}}
 					equal(t, "header of the hook", r.Header, want)
-					if r.URL.String() != "/repor%74s" || r.RequestURI != "" || r.Body != http.NoBody || r.Method != "GET" || r.Host != "api.example.com" || r.Pattern != "/{x}" || r.Context().Value(key{}) != "trace" {
+					if r.URL.String() != "/repor%74s" || r.RequestURI != "" || r.Body != http.NoBody || r.Method != "GET" || r.Host != "api.example.com" ||
+						r.Pattern != "/{x}" || r.Context().Value(key{}) != "trace" || r.Proto != "HTTP/2.0" || r.ProtoMajor != 2 || r.ProtoMinor != 0 {
 						t.Errorf("request of the hook = %+v", r)
 					}
-					return gatehouse.Body{
-						ContentType: "application/problem+json", Content: []byte("{}"),
-						Header: http.Header{
-							"www-authenticate": {"None"}, "Cache-Control": {"public"}, "Set-Cookie": {"a=b"}, "Retry-After": {"1"}, "Content-Length": {"99"}, "x-more": {"1"},
-						},
-					}
+					r.Header["Accept"][0] = "changed"
+					return gatehouse.Body{ContentType: "application/problem+json", Content: []byte("{}"), Header: own}
 				},
 			})
 			plain := send(gateOf(t, rejects(test.err)), request())
 			r := request("Accept", "application/problem+json", "Sec-Fetch-Mode", "cors", "Cookie", "sid=secret", "X-Api-Key", "secret")
 			r = r.WithContext(context.WithValue(r.Context(), key{}, "trace"))
 			r.URL.RawQuery, r.URL.RawPath, r.Pattern = "key=secret", "/repor%74s", "/{x}"
+			r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
 			a := send(gate, r)
 			want := plain.Header().Clone()
 			want.Set("Content-Type", "application/problem+json")
@@ -558,6 +510,8 @@ func TestErrorBody(t *testing.T) {
 			if d := diff(a.Header(), want); a.Code != test.refusal.Status || a.Body.String() != "{}" || d != "" {
 				t.Errorf("%d %s, header (-want +got):\n%s", a.Code, a.Body, d)
 			}
+			a.Header()["X-More"][0] = "changed"
+			equal(t, "header of the hook, and Accept, after changes of others", [2]string{own["x-more"][0], r.Header.Get("Accept")}, [2]string{"1", "application/problem+json"})
 		})
 	}
 	// A Body without a type means the default one.

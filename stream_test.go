@@ -5,6 +5,7 @@ package gatehouse_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -47,7 +48,7 @@ func TestEndAtExpiry(t *testing.T) {
 				var after time.Duration
 				var err error
 				var inner context.Context
-				gateOf(t, accepts(p)).Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				gateOf(t, explicitly(accepts(p))).Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 					if got, ok := gatehouse.FromContext(r.Context()); !ok || got != *p {
 						t.Errorf("FromContext = %+v, %v", got, ok)
 					}
@@ -57,7 +58,7 @@ func TestEndAtExpiry(t *testing.T) {
 						t.Errorf("context ended at once: %v", inner.Err())
 					}
 					after = time.Since(start)
-				}))).ServeHTTP(httptest.NewRecorder(), request().WithContext(ctx))
+				}))).ServeHTTP(httptest.NewRecorder(), request("Authorization", "Bearer x").WithContext(ctx))
 				if err = inner.Err(); after != test.wantAfter || !errors.Is(err, test.wantErr) {
 					t.Errorf("context ended after %v: %v; want %v: %v", after, err, test.wantAfter, test.wantErr)
 				}
@@ -90,6 +91,16 @@ func TestEndAtExpiryOutsideGate(t *testing.T) {
 	if !same {
 		t.Error("the handler did not get the request as it was")
 	}
+	for name, ctx := range map[string]context.Context{
+		"no caller":           t.Context(),
+		"an anonymous caller": gatehouse.NewContext(t.Context(), gatehouse.Principal{Expires: user().Expires.AddDate(-10, 0, 0)}),
+		"a caller for ever":   gatehouse.NewContext(t.Context(), *service("ci")),
+	} {
+		inner, cancel := gatehouse.UntilCredentialEnds(ctx)
+		noError(t, inner.Err())
+		cancel()
+		equal(t, "cause of the end of a context with "+name, context.Cause(inner), context.Canceled)
+	}
 }
 
 // changing is an authenticator that can check a request again.
@@ -120,8 +131,13 @@ func (c *changing) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	if !gatehouse.IsRecheck(r.Context()) {
 		return gatehouse.NewProof(p), nil
 	}
-	if deadline, ok := r.Context().Deadline(); !ok || time.Until(deadline) > 10*time.Second || r.Header.Get("Authorization") == "" {
-		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: "no deadline, or no credential"}
+	latest := 10 * time.Second // and exactly that before the first failure
+	if !c.expires.IsZero() && c.failed.IsZero() {
+		latest = min(latest, max(0, time.Until(c.expires))+time.Second)
+	}
+	deadline, ok := r.Context().Deadline()
+	if left := time.Until(deadline); !ok || left > latest || left < latest && c.failed.IsZero() || r.Context().Err() != nil || r.Header.Get("Authorization") == "" {
+		return gatehouse.Proof{}, &gatehouse.Error{Code: gatehouse.CodeInvalidRequest, Reason: "another deadline, or no credential"}
 	}
 	c.checks = append(c.checks, time.Since(c.start))
 	if late := time.Since(c.start) - c.ends; late >= 0 && late < c.delay {
@@ -162,7 +178,7 @@ func (c *changing) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 
 // serve serves a stream until its context ends, and returns that context.
 func (c *changing) serve(gate *gatehouse.Gate, ctx context.Context) (inner context.Context) { //nolint:revive // the receiver is the request
-	r := request("Authorization", "Bearer x").WithContext(ctx)
+	r := request("Authorization", "Bearer x", "X-Tenant", "acme").WithContext(ctx)
 	r.Body = io.NopCloser(strings.NewReader("for the handler"))
 	gate.Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		inner = r.Context()
@@ -196,11 +212,15 @@ func TestStreamEndsWithCredential(t *testing.T) {
 		{"clock of the store is 10 s behind", 20 * time.Second, changing{ends: 30 * time.Second, err: errEnded}, 30 * time.Second, 30 * time.Second, "ended"},
 		{"accepted within the skew", -10 * time.Second, changing{ends: 2500 * time.Millisecond, err: errEnded}, 3 * time.Second, 3 * time.Second, "ended"},
 		{"clock of the store is an hour behind", -time.Hour, changing{ends: time.Minute, err: errEnded}, time.Minute, 75 * time.Second, "ended"},
-		{"no credential any more", 0, changing{ends: 20 * time.Second, err: gatehouse.ErrNoCredentials}, 20 * time.Second, 35 * time.Second, gatehouse.ReasonNoCredentials},
+		{"no credential any more", 0, changing{ends: 20 * time.Second, err: fmt.Errorf("session: %w", gatehouse.ErrNoCredentials)}, 20 * time.Second, 35 * time.Second, gatehouse.ReasonNoCredentials},
+		{"rejected because of no credential", 0, changing{ends: 20 * time.Second, err: &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "ended", Cause: gatehouse.ErrNoCredentials}}, 20 * time.Second, 35 * time.Second, "ended"},
 		{"backend is unavailable", 0, changing{ends: 20 * time.Second, err: errDown}, 23 * time.Second, 40 * time.Second, failed},
+		{"backend is unavailable, and the handler goes on", 0, changing{ends: 20 * time.Second, err: errDown, linger: 10 * time.Second}, 33 * time.Second, 50 * time.Second, failed},
+		{"backend is unavailable long before the expiry", time.Hour, changing{ends: 20 * time.Second, err: errDown}, 23 * time.Second, 40 * time.Second, failed},
 		{"backend is unavailable at the expiry", 20 * time.Second, changing{ends: 20 * time.Second, err: errDown}, 20 * time.Second, 20 * time.Second, failed},
 		{"backend is unavailable before the expiry", 20 * time.Second, changing{ends: 17 * time.Second, err: errDown}, 17 * time.Second, 20 * time.Second, failed},
 		{"backend hangs", 0, changing{hangs: true}, 15 * time.Second, 30 * time.Second, failed},
+		{"backend hangs long before the expiry", time.Hour, changing{hangs: true}, 15 * time.Second, 30 * time.Second, failed},
 		{"backend hangs at the expiry", 20 * time.Second, changing{ends: 20 * time.Second, hangs: true}, 21 * time.Second, 21 * time.Second, failed},
 		{"backend hangs before the expiry", 20 * time.Second, changing{ends: 17 * time.Second, hangs: true}, 20 * time.Second, 21 * time.Second, failed},
 		{"authenticator panics", 0, changing{ends: 20 * time.Second, panics: true}, 23 * time.Second, 40 * time.Second, failed},
@@ -249,7 +269,7 @@ func TestStreamEndsWithCredential(t *testing.T) {
 					level = slog.LevelError
 				}
 				if e.Type != gatehouse.EventStreamEnded || e.Decision != "" || e.Reason != test.reason || e.Level != level ||
-					e.Principal.Subject != "ada" || e.Credential != "jti-1" || e.Path != "/reports" {
+					e.Principal.Subject != "ada" || e.Issuer != user().Issuer || e.Credential != "jti-1" || e.Path != "/reports" || e.Duration > 10*time.Second {
 					t.Errorf("%s: event = %+v, want %s with reason %s at level %v", test.name, e, gatehouse.EventStreamEnded, test.reason, level)
 				}
 			})
@@ -298,28 +318,34 @@ func TestStreamGoesOn(t *testing.T) {
 
 // A gate that completes callers from a database does so in each check.
 func TestStreamEndsWithRoleOfEnrich(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := changing{start: time.Now(), ends: time.Hour}
-		var enriched []time.Duration
-		gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{&a}, Enrich: func(r *http.Request, p gatehouse.Principal) (gatehouse.Principal, error) {
-			if got, _ := gatehouse.FromContext(r.Context()); got != p || r.Header.Get("Authorization") != "" {
-				t.Errorf("Enrich got the caller %+v and the header %v", got, r.Header)
+	for want, later := range map[gatehouse.Reason]error{
+		gatehouse.ReasonChanged: nil, // the caller has lost a role
+		"test_blocked":          &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: "test_blocked"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a := changing{start: time.Now(), ends: time.Hour}
+			var enriched []time.Duration
+			gate := newGate(t, gatehouse.Config{Authenticators: list{&a}, Enrich: func(r *http.Request, p gatehouse.Principal) (gatehouse.Principal, error) {
+				if got, _ := gatehouse.FromContext(r.Context()); got != p || r.Header.Get("Authorization") != "" || r.Header.Get("X-Tenant") != "acme" {
+					t.Errorf("Enrich got the caller %+v and the header %v", got, r.Header)
+				}
+				if gatehouse.IsRecheck(r.Context()) && r.Body != http.NoBody {
+					t.Error("Enrich got the body that the handler reads")
+				}
+				enriched = append(enriched, time.Since(a.start))
+				if p.Roles = roleSet("editor", "owner"); time.Since(a.start) > time.Minute {
+					p.Roles = roleSet("editor")
+					return p, later
+				}
+				return p, nil
+			}})
+			inner := a.serve(gate, t.Context())
+			e, _ := errors.AsType[*gatehouse.Error](context.Cause(inner))
+			if after := time.Since(a.start); e == nil || e.Reason != want || after <= time.Minute || after > 75*time.Second || len(enriched) < 5 {
+				t.Errorf("context ended after %v: %v, want %s; Enrich called at %v", after, context.Cause(inner), want, enriched)
 			}
-			if gatehouse.IsRecheck(r.Context()) && r.Body != http.NoBody {
-				t.Error("Enrich got the body that the handler reads")
-			}
-			enriched = append(enriched, time.Since(a.start))
-			if p.Roles = roleSet("editor", "owner"); time.Since(a.start) > time.Minute {
-				p.Roles = roleSet("editor")
-			}
-			return p, nil
-		}})
-		inner := a.serve(gate, t.Context())
-		e, _ := errors.AsType[*gatehouse.Error](context.Cause(inner))
-		if after := time.Since(a.start); e == nil || e.Reason != gatehouse.ReasonChanged || after <= time.Minute || after > 75*time.Second || len(enriched) < 5 {
-			t.Errorf("context ended after %v: %v, Enrich called at %v", after, context.Cause(inner), enriched)
-		}
-	})
+		})
+	}
 }
 
 // An observer that panics or blocks does not change the end of a stream.
@@ -334,7 +360,7 @@ func TestStreamEndsWithoutItsObserver(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := changing{start: time.Now(), ends: 20 * time.Second, err: &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "ended"}}
 			called := 0
-			gate := newGate(t, gatehouse.Config{Authenticators: []gatehouse.Authenticator{&a}, Observer: gatehouse.ObserverFunc(func(ctx context.Context, e gatehouse.Event) error {
+			gate := newGate(t, gatehouse.Config{Authenticators: list{&a}, Observer: gatehouse.ObserverFunc(func(ctx context.Context, e gatehouse.Event) error {
 				if e.Type == gatehouse.EventStreamEnded {
 					called++
 					fail(ctx)
@@ -357,8 +383,8 @@ func TestStreamChecksAreSpread(t *testing.T) {
 	const streams, slot = 100, 500 * time.Millisecond
 	for name, err := range map[string]error{"answers": nil, "fails": errors.New("store: down")} {
 		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-			defer cancel()
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(2*time.Minute, cancel)
 			var all [streams]changing
 			var wait sync.WaitGroup
 			for i := range all {
@@ -396,27 +422,23 @@ func TestStreamChecksAreSpread(t *testing.T) {
 // When the handler returns, no check runs or follows.
 func TestStreamChecksEndWithTheRequest(t *testing.T) {
 	for range 50 { // a check is due when the handler returns
-		testStreamChecksEndWithTheRequest(t)
-	}
-}
-
-func testStreamChecksEndWithTheRequest(t *testing.T) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		a := changing{start: time.Now(), ends: time.Hour, expires: time.Now().Add(20 * time.Second)}
-		gate, seen := observed(t, &a)
-		gate.Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			time.Sleep(20 * time.Second)
-			if err := r.Context().Err(); err != nil {
-				t.Errorf("context ended: %v", err)
+		synctest.Test(t, func(t *testing.T) {
+			var inner context.Context
+			a := changing{start: time.Now(), ends: time.Hour, expires: time.Now().Add(20 * time.Second)}
+			gate, seen := observed(t, &a)
+			gate.Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				inner = r.Context()
+				time.Sleep(20 * time.Second)
+				noError(t, inner.Err())
+			}))).ServeHTTP(httptest.NewRecorder(), request("Authorization", "Bearer x"))
+			equal(t, "end of the context", inner.Err(), context.Canceled)
+			count := len(a.checks)
+			time.Sleep(time.Hour)
+			if count < 1 || count > 3 || len(a.checks) != count || len(seen.all) != 1 {
+				t.Errorf("checks = %v, events = %+v, want one to three checks and one event", a.checks, seen.all)
 			}
-		}))).ServeHTTP(httptest.NewRecorder(), request("Authorization", "Bearer x"))
-		count := len(a.checks)
-		time.Sleep(time.Hour)
-		if count < 1 || count > 3 || len(a.checks) != count || len(seen.all) != 1 {
-			t.Errorf("checks = %v, events = %+v, want one to three checks and one event", a.checks, seen.all)
-		}
-	})
+		})
+	}
 }
 
 // A check in progress does not keep the request of a handler that returns.

@@ -44,11 +44,14 @@ func (k *Keys) Reads() gatehouse.Reads {
 
 func (k *Keys) inURL(u *url.URL) (issuer, credential string) {
 	id := k.find(u.Path)
-	if query := u.RawQuery; id == "" {
-		if unescaped, err := url.QueryUnescape(query); err == nil {
-			query = unescaped // keys need no escaping, but some clients escape "_"
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		if id != "" {
+			break
 		}
-		id = k.find(query)
+		if unescaped, err := url.QueryUnescape(pair); err == nil {
+			pair = unescaped // keys need no escaping, but some clients escape "_"
+		}
+		id = k.find(pair)
 	}
 	return k.issuer, id
 }

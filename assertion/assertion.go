@@ -164,17 +164,16 @@ func (v *Verifier) Authenticate(r *http.Request) (client string, err error) {
 			return "", reject(ReasonRequest, "", "the form is malformed or too large")
 		}
 	}
-	form := r.PostForm
-	if !form.Has("client_assertion") && !form.Has("client_assertion_type") {
+	kinds, assertions, ids := sent(r, "client_assertion_type"), sent(r, "client_assertion"), sent(r, "client_id")
+	if len(kinds) == 0 && len(assertions) == 0 {
 		return "", gatehouse.ErrNoCredentials
 	}
-	kinds, assertions, ids := form["client_assertion_type"], form["client_assertion"], form["client_id"]
 	switch {
 	case len(kinds) != 1 || kinds[0] != assertionType:
 		return "", reject(ReasonRequest, "", "client_assertion_type is not "+assertionType)
 	case len(assertions) != 1 || len(ids) > 1:
 		return "", reject(ReasonRequest, "", "a parameter is missing or repeated")
-	case len(r.Header["Authorization"]) > 0 || form.Has("client_secret"):
+	case len(r.Header["Authorization"]) > 0 || len(sent(r, "client_secret")) > 0:
 		// RFC 6749 §2.3: "The client MUST NOT use more than one authentication method
 		// in each request."
 		return "", reject(ReasonRequest, "", "several authentication methods")
@@ -184,6 +183,18 @@ func (v *Verifier) Authenticate(r *http.Request) (client string, err error) {
 		return "", reject(ReasonRequest, client, "client_id is another client than that of the assertion")
 	}
 	return client, err
+}
+
+// sent returns the values of a parameter, none if its only one is empty.
+//
+//	RFC 6749 §3.2 (empty): "Parameters sent without a value MUST be treated as
+//	if they were omitted from the request."
+func sent(r *http.Request, name string) []string {
+	values := r.PostForm[name]
+	if len(values) == 1 && values[0] == "" {
+		return nil
+	}
+	return values
 }
 
 // verify returns the client that signed an assertion.

@@ -107,6 +107,9 @@ func TestAuthenticate(t *testing.T) {
 		"full media type":           {signed(keys, "application/client-authentication+jwt", nil), nil, ""},
 		"array of one audience":     {signed(keys, "JWT", object{"aud": []string{issuer}}), nil, ""},
 		"with client_id":            {signed(keys, "JWT", nil), url.Values{"client_id": {"billing"}}, ""},
+		"client_id without a value": {signed(keys, "JWT", nil), url.Values{"client_id": {""}}, ""},
+		"secret without a value":    {signed(keys, "JWT", nil), url.Values{"client_secret": {""}}, ""},
+		"two secrets without one":   {signed(keys, "JWT", nil), url.Values{"client_secret": {"", ""}}, assertion.ReasonRequest},
 		"access token":              {signed(keys, "at+jwt", nil), nil, assertion.ReasonClaims},
 		"DPoP proof":                {signed(keys, "dpop+jwt", nil), nil, assertion.ReasonClaims},
 		"another sub":               {signed(keys, "JWT", object{"sub": "other"}), nil, assertion.ReasonClaims},
@@ -152,9 +155,11 @@ func TestAuthenticate(t *testing.T) {
 	if _, err := v.Authenticate(r); reasonOf(err) != assertion.ReasonRequest {
 		t.Errorf("beside Basic: Authenticate error = %v", err)
 	}
-	r = request("", url.Values{"client_assertion": nil, "client_assertion_type": nil})
-	if _, err := v.Authenticate(r); !errors.Is(err, gatehouse.ErrNoCredentials) {
-		t.Errorf("without an assertion: Authenticate error = %v, want ErrNoCredentials", err)
+	for _, none := range [][]string{nil, {""}} {
+		r = request("", url.Values{"client_assertion": none, "client_assertion_type": none})
+		if _, err := v.Authenticate(r); !errors.Is(err, gatehouse.ErrNoCredentials) {
+			t.Errorf("with the assertion %q: Authenticate error = %v, want ErrNoCredentials", none, err)
+		}
 	}
 	r = httptest.NewRequest(http.MethodPost, "/token?client_assertion=x&client_assertion_type=x", http.NoBody)
 	if _, err := v.Authenticate(r); !errors.Is(err, gatehouse.ErrNoCredentials) {
@@ -212,15 +217,27 @@ func TestUnavailable(t *testing.T) {
 			t.Errorf("store down, which returns %v: error = %v, want 503", c.Replays, err)
 		}
 	}
-	server := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(server.Close)
+	var events []gatehouse.EventType
 	c = config()
-	c.Clients[0].Keys = jwtauth.RemoteKeys(server.URL)
-	_, err := newVerifier(t, c).Authenticate(request(signed(keys, "JWT", nil), nil))
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 {
-		t.Errorf("keys unavailable: error = %v, want 503", err)
+	c.Clients[0].Keys, c.Transport = jwtauth.RemoteKeys("https://billing.example.com/keys"), unreachable{}
+	c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error { events = append(events, e.Type); return nil })
+	v := newVerifier(t, c)
+	_, err := v.Authenticate(request(signed(keys, "JWT", nil), nil))
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 || !errors.Is(err, errUnreachable) {
+		t.Errorf("keys unavailable: error = %v, want 503 and %v", err, errUnreachable)
+	}
+	_ = v.Close() // waits for the events
+	if !slices.Equal(events, []gatehouse.EventType{jwtauth.EventFetchFailed}) {
+		t.Errorf("keys unavailable: events %q, want %s", events, jwtauth.EventFetchFailed)
 	}
 }
+
+var errUnreachable = errors.New("unreachable")
+
+// unreachable is a transport to no server.
+type unreachable struct{}
+
+func (unreachable) RoundTrip(*http.Request) (*http.Response, error) { return nil, errUnreachable }
 
 // An assertion is no access token, even for an API that shares the keys and has the
 // issuer as its audience.

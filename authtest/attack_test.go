@@ -109,6 +109,13 @@ func record(t *testing.T, f func(testing.TB)) *recorder {
 	return r
 }
 
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 func attack(t *testing.T, handler http.Handler, issuer *authtest.Issuer, ignore ...authtest.Kind) *recorder {
 	t.Helper()
 	return record(t, func(tb testing.TB) { authtest.Attack(tb, handler, issuer, ignore...) })
@@ -341,11 +348,7 @@ func TestAttackerKeyVerifies(t *testing.T) {
 				return []byte("secret"), nil
 			}
 			if key, ok := token.Header["jwk"]; ok {
-				text, err := json.Marshal(map[string]any{"keys": []any{key}})
-				if err != nil {
-					return nil, err
-				}
-				return rsaKey(t, text)
+				return rsaKey(t, must(json.Marshal(map[string]any{"keys": []any{key}})))
 			}
 			for _, name := range []string{"jku", "x5u"} {
 				if address, ok := token.Header[name].(string); ok {
@@ -379,9 +382,6 @@ func rsaKey(t *testing.T, document []byte) (*rsa.PublicKey, error) {
 	if err := json.Unmarshal(document, &set); err != nil {
 		return nil, err
 	}
-	n, err := base64.RawURLEncoding.DecodeString(set.Keys[0].N)
-	if err != nil {
-		return nil, err
-	}
+	n := must(base64.RawURLEncoding.DecodeString(set.Keys[0].N))
 	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: 65537}, nil
 }

@@ -74,10 +74,7 @@ func TestTokenClaims(t *testing.T) {
 		Path: "/tenants/acme", Audience: "urn:api", Type: "JWT", Scope: "read",
 		Claims: authtest.Claims{"tenant": "acme", "sub": "carol"},
 	})
-	claims, err := verify(issuer, issuer.Token(authtest.Claims{"client_id": nil, "sub": "<bob>", "n": 1}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	claims := must(verify(issuer, issuer.Token(authtest.Claims{"client_id": nil, "sub": "<bob>", "n": 1})))
 	for name, want := range map[string]any{
 		"iss": issuer.URL, "aud": "urn:api", "tenant": "acme", "sub": "<bob>", "n": 1.0, "client_id": nil, "scope": "read",
 	} {
@@ -90,10 +87,7 @@ func TestTokenClaims(t *testing.T) {
 	}
 	token := issuer.TokenWith(authtest.Header{"typ": "at+jwt", "kid": "unknown", "x": 1}, nil)
 	parsed, _, err := jwt.NewParser().ParseUnverified(token, jwt.MapClaims{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if h := parsed.Header; h["typ"] != "at+jwt" || h["kid"] != "unknown" || h["x"] != 1.0 || h["alg"] != "RS256" {
+	if h := must(parsed, err).Header; h["typ"] != "at+jwt" || h["kid"] != "unknown" || h["x"] != 1.0 || h["alg"] != "RS256" {
 		t.Errorf("header = %v, want at+jwt, unknown, 1 and RS256", h)
 	}
 }
@@ -156,11 +150,7 @@ func getWithin(t *testing.T, timeout time.Duration, url string) ([]byte, *http.R
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.DefaultTransport.RoundTrip(request)
+	response, err := http.DefaultTransport.RoundTrip(must(http.NewRequestWithContext(ctx, http.MethodGet, url, nil)))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -19,20 +19,13 @@ import (
 // newGate makes a gate with jwtauth.
 func newGate(t *testing.T, issuers ...jwtauth.Issuer) *gatehouse.Gate {
 	t.Helper()
-	tokens, err := jwtauth.New(jwtauth.Config{Issuers: issuers})
-	if err != nil {
-		t.Fatal(err)
-	}
+	tokens := must(jwtauth.New(jwtauth.Config{Issuers: issuers}))
 	t.Cleanup(func() {
 		if err := tokens.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	g, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{tokens}, Realm: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g
+	return must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{tokens}, Realm: "test"}))
 }
 
 var ok = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })

@@ -55,7 +55,7 @@ func FuzzProof(f *testing.F) {
 // FuzzHeader sends any value of the header DPoP.
 func FuzzHeader(f *testing.F) {
 	c := newClient("ES256")
-	valid := c.proof(nil, nil)
+	valid := c.valid()
 	f.Add(valid)
 	f.Add(valid + ".")
 	f.Add("..")

@@ -108,7 +108,7 @@ func TestGate(t *testing.T) {
 	expired := s.issuer.ExpiredToken(authtest.Claims{"cnf": map[string]any{"jkt": c.jkt}})
 	two := s.issuer.Token(authtest.Claims{"cnf": map[string]any{"jkt": c.jkt, "x5t#S256": c.jkt}})
 	proof := func(token, path string) []string { return []string{c.proofFor(token, path, nil)} }
-	const ok, none = "", ""
+	const ok = ""
 	for _, test := range []struct {
 		name, path    string
 		authorization []string
@@ -151,7 +151,7 @@ func TestGate(t *testing.T) {
 			if diff := cmp.Diff(test.challenges, challenges(t, w)); diff != "" {
 				t.Errorf("challenges (-want +got):\n%s", diff)
 			}
-			var reason gatehouse.Reason = none
+			var reason gatehouse.Reason
 			for _, e := range *s.events {
 				reason = e.Reason
 			}
@@ -219,6 +219,18 @@ func TestNoncesHandler(t *testing.T) {
 		if w.Code != test.status || len(w.Header()["Dpop-Nonce"]) != test.nonces {
 			t.Errorf("%s: %d %v, want %d with %d nonces", test.name, w.Code, w.Header(), test.status, test.nonces)
 		}
+		fresh := c.proofFor(test.token, "/reports", object{"nonce": w.Header().Get("DPoP-Nonce")})
+		if again := s.send("/reports", []string{"DPoP " + test.token}, fresh); test.nonces == 1 && again.Header().Get("DPoP-Nonce") != "" {
+			t.Errorf("%s: the nonce is renewed at once: %v", test.name, again.Header())
+		}
+	}
+	// A proof that Confirm cannot read has no nonce.
+	for proof, nonces := range map[string]int{
+		padded(c, 8<<10, object{"nonce": current}): 0, padded(c, 8<<10+1, object{"nonce": current}): 1, c.proof(nil, object{"nonce": current, "iat": nil}): 1,
+	} {
+		if w := s.send("/reports", nil, proof); len(w.Header()["Dpop-Nonce"]) != nonces {
+			t.Errorf("with a proof of %d bytes: %v, want %d nonces", len(proof), w.Header(), nonces)
+		}
 	}
 	for _, proofs := range [][]string{nil, {c.valid(), c.valid()}} {
 		if w := s.send("/reports", nil, proofs...); w.Header().Get("DPoP-Nonce") != "" {
@@ -244,19 +256,19 @@ func TestRequire(t *testing.T) {
 	if w := s.send("/reports", []string{"DPoP " + bound}, c.proofFor(bound, "/reports", nil)); w.Code != 200 {
 		t.Errorf("bound token: status %d, want 200", w.Code)
 	}
-	w := s.send("/reports", []string{"Bearer " + s.issuer.Token(nil)})
+	w := s.send("/reports", []string{"Bearer " + s.issuer.Token(authtest.Claims{"jti": "t-1"})})
 	if w.Code != 401 || !cmp.Equal(challenges(t, w), []string{"Bearer invalid_token", "DPoP"}) {
 		t.Errorf("free token: %d %v, want 401 with a DPoP challenge", w.Code, w.Header())
 	}
 	e := (*s.events)[len(*s.events)-1]
-	if e.Reason != gatehouse.ReasonUnbound || e.Issuer != s.issuer.URL || e.Credential == "" || e.Decision != gatehouse.Rejected {
+	if e.Reason != gatehouse.ReasonUnbound || e.Issuer != s.issuer.URL || e.Credential != "t-1" || e.Decision != gatehouse.Rejected {
 		t.Errorf("event = %+v, want a rejection with the issuer and the credential", e)
 	}
-	if w := s.send("/reports", []string{"Bearer " + s.issuer.ExpiredToken(nil)}); w.Code != 401 {
-		t.Errorf("expired token: status %d, want 401", w.Code)
-	}
-	if w := s.send("/reports", nil); w.Code != 401 {
-		t.Errorf("no credential: status %d, want 401", w.Code)
+	for reason, authorization := range map[gatehouse.Reason][]string{jwtauth.ReasonExpired: {"Bearer " + s.issuer.ExpiredToken(nil)}, gatehouse.ReasonNoCredentials: nil} {
+		w := s.send("/reports", authorization)
+		if e := (*s.events)[len(*s.events)-1]; w.Code != 401 || e.Reason != reason {
+			t.Errorf("Authorization %.10q: %d, reason %s, want 401, %s", authorization, w.Code, e.Reason, reason)
+		}
 	}
 	if _, err := dpop.Require(overTLS{}).Authenticate(nil); err != nil {
 		t.Errorf("token with another binding: error = %v, want none", err)
@@ -273,16 +285,4 @@ func TestRequire(t *testing.T) {
 func TestAttacks(t *testing.T) {
 	s := newServer(t, as)
 	authtest.Attack(t, s.handler, s.issuer)
-}
-
-func TestGateStoreDown(t *testing.T) {
-	s := newServer(t, as, func(c *dpop.Config) { c.Replays = down{} })
-	c := newClient("ES256")
-	bound := s.issuer.Token(authtest.Claims{"cnf": map[string]any{"jkt": c.jkt}})
-	if w := s.send("/reports", []string{"DPoP " + bound}, c.proofFor(bound, "/reports", nil)); w.Code != 503 || w.Header().Get("Retry-After") == "" {
-		t.Errorf("bound token: %d %v, want 503 with Retry-After", w.Code, w.Header())
-	}
-	if w := s.send("/reports", []string{"Bearer " + s.issuer.Token(nil)}); w.Code != 200 {
-		t.Errorf("free token: status %d, want 200", w.Code)
-	}
 }

@@ -23,6 +23,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/internal/jose"
@@ -149,7 +151,11 @@ func withNonces(keys ...gatehouse.Secret) func(*dpop.Config) {
 // check checks the reason with which a request with a proof is rejected, "" for none.
 func check(t *testing.T, v *dpop.Verifier, r *http.Request, jkt string, want gatehouse.Reason) (nonce string) {
 	t.Helper()
+	before := r.Header.Clone()
 	header, err := v.Confirm(r, token, jkt, time.Now())
+	if diff := cmp.Diff(before, r.Header); diff != "" {
+		t.Errorf("Confirm changes the request (-want +got):\n%s", diff)
+	}
 	var got gatehouse.Reason
 	if err != nil {
 		e, ok := errors.AsType[*gatehouse.Error](err)

@@ -5,6 +5,7 @@ package dpop_test
 import (
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/dpop"
@@ -13,9 +14,18 @@ import (
 
 func TestMemoryContract(t *testing.T) {
 	dpoptest.TestStore(t, func(*testing.T) dpop.ReplayStore { return dpop.NewMemory(0) })
-	if ok, err := dpop.NewMemory(1).Insert(t.Context(), [32]byte{}, time.Second); !ok || err != nil {
-		t.Errorf("Insert into a store of one key = %t, %v, want true", ok, err)
-	}
+	synctest.Test(t, func(t *testing.T) { // a full store accepts keys again when others expire
+		for _, size := range []int{1, 16} { // one key in each part
+			m := dpop.NewMemory(size)
+			for n, want := range []bool{true, false, true} {
+				ok, err := m.Insert(t.Context(), [32]byte{31: byte(n)}, time.Second)
+				if ok != want || (err == nil) != want {
+					t.Errorf("Insert of key %d into a store of %d = %t, %v, want %t", n, size, ok, err, want)
+				}
+				time.Sleep(600 * time.Millisecond)
+			}
+		}
+	})
 }
 
 // Clients whose headers share a slot do not get the keys of each other.

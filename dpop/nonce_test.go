@@ -25,7 +25,7 @@ func TestNonces(t *testing.T) {
 			t.Helper()
 			return check(t, v, request("GET", target, c.proof(nil, object{"nonce": nonce})), c.jkt, want)
 		}
-		first := check(t, v, request("GET", target, c.proof(nil, nil)), c.jkt, dpop.ReasonNonce)
+		first := check(t, v, request("GET", target, c.valid()), c.jkt, dpop.ReasonNonce)
 		if len(first) < 22 || strings.Trim(first, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 			t.Fatalf("nonce %q, want base64url of at least 128 bits", first)
 		}
@@ -86,9 +86,9 @@ func TestNonceOfServerWhoseClockIsAhead(t *testing.T) {
 	var early, late string
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(10 * time.Second)
-		early = check(t, newVerifier(withNonces(nonceKey)), request("GET", target, c.proof(nil, nil)), c.jkt, dpop.ReasonNonce)
+		early = check(t, newVerifier(withNonces(nonceKey)), request("GET", target, c.valid()), c.jkt, dpop.ReasonNonce)
 		time.Sleep(time.Second)
-		late = check(t, newVerifier(withNonces(nonceKey)), request("GET", target, c.proof(nil, nil)), c.jkt, dpop.ReasonNonce)
+		late = check(t, newVerifier(withNonces(nonceKey)), request("GET", target, c.valid()), c.jkt, dpop.ReasonNonce)
 	})
 	synctest.Test(t, func(t *testing.T) {
 		v := newVerifier(withNonces(nonceKey))

@@ -39,7 +39,7 @@ func TestStreamNeedsOneProof(t *testing.T) {
 		c := newClient("ES256")
 		a := &boundToken{proofs: newVerifier(), jkt: c.jkt}
 		gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{dpop.Require(a)}, Realm: "test"}))
-		r := request("GET", target, c.proof(nil, nil))
+		r := request("GET", target, c.valid())
 		r.Header.Set("Authorization", "DPoP "+token)
 		served := false
 		gate.Handler(gatehouse.EndAtExpiry(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

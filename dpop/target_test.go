@@ -5,6 +5,7 @@ package dpop_test
 import (
 	"crypto/tls"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -18,86 +19,64 @@ import (
 func TestURLs(t *testing.T) {
 	c := newClient("ES256")
 	for _, test := range []struct {
-		origin, request, htu string
-		ok                   bool
+		origin, request string
+		is, isNot       []string
 	}{
-		{origin, "/reports", "https://api.example.com/reports", true},
-		{origin, "/reports", "HTTPS://API.example.COM/reports", true},
-		{origin, "/reports", "https://api.example.com:443/reports", true},
-		{origin, "/reports", "https://api.example.com:/reports", true},
-		{"https://API.example.com:443", "/reports", "https://api.example.com/reports", true},
-		{origin, "/reports?page=2", "https://api.example.com/reports", true},
-		{origin, "/reports?page=2", "https://api.example.com/reports?page=2", true},
-		{origin, "/reports?page=2", "https://api.example.com/reports?page=3#x", true},
-		{origin, "/", "https://api.example.com/", true},
-		{origin, "/", "https://api.example.com", true},
-		{origin, "/?a", "https://api.example.com?a", true},
-		{origin, "/%72eports", "https://api.example.com/reports", true},
-		{origin, "/reports", "https://api.example.com/r%65p%6frts", true},
-		{origin, "/a%2fb", "https://api.example.com/a%2Fb", true},
-		{origin, "/a/./b", "https://api.example.com/a/b", true},
-		{origin, "/a/b", "https://api.example.com/x/../a/b", true},
-		{origin, "/a/b", "https://api.example.com/%2e%2E/a/b", true},
-		{origin, "/a/", "https://api.example.com/a/b/..", true},
-		{origin, "/a/", "https://api.example.com/a/.", true},
-		{origin, "/a//b", "https://api.example.com/a//b", true},
-		{origin, "/a//b", "https://api.example.com/a//c/../b", true},
-		{origin, "/..a/.b", "https://api.example.com/..a/.b", true},
-		{origin, "http://other.example/reports", "https://api.example.com/reports", true},
-		{"http://localhost:8080", "/reports", "http://localhost:8080/reports", true},
-		{"http://localhost", "/reports", "http://localhost:80/reports", true},
-		{"https://[2001:db8::1]", "/reports", "https://[2001:DB8::1]:443/reports", true},
-
-		{origin, "/reports", "", false},
-		{origin, "/reports", "/reports", false},
-		{origin, "/reports", "api.example.com/reports", false},
-		{origin, "/reports", "//api.example.com/reports", false},
-		{origin, "/reports", "http://api.example.com/reports", false},
-		{origin, "/reports", "http://api.example.com:443/reports", false},
-		{origin, "/reports", "https://api.example.com:80/reports", false},
-		{origin, "/reports", "https://api.example.com:8443/reports", false},
-		{origin, "/reports", "https://api.example.com:0443/reports", false},
-		{origin, "/reports", "https://other.example.com/reports", false},
-		{origin, "/reports", "https://api.example.com.attacker.example/reports", false},
-		{origin, "/reports", "https://api.example.com@attacker.example/reports", false},
-		{origin, "/reports", "https://user@api.example.com/reports", false},
-		{origin, "/reports", "https://api.example.com./reports", false},
-		{origin, "/reports", `https://api.example.com\reports`, false},
-		{origin, "/reports", "https:///reports", false},
-		{origin, "/reports", "https://api.example.com/Reports", false},
-		{origin, "/reports", "https://api.example.com/reports/", false},
-		{origin, "/reports/", "https://api.example.com/reports", false},
-		{origin, "/reports", "https://api.example.com//reports", false},
-		{origin, "/reports", "https://api.example.com/report", false},
-		{origin, "/reports", "https://api.example.com/reports/1", false},
-		{origin, "/reports", "https://api.example.com/", false},
-		{origin, "/reports", "https://api.example.com", false},
-		{origin, "/reports", "https://api.example.com/reports%", false},
-		{origin, "/reports", "https://api.example.com/reports%7", false},
-		{origin, "/reports", "https://api.example.com/%zzreports", false},
-		{origin, "/reports", "https://api.example.com/reports ", false},
-		{origin, "/reports", " https://api.example.com/reports", false},
-		{origin, "/reports", "https://api.example.com/reports%00", false},
-		{origin, "/a%2fb", "https://api.example.com/a/b", false},
-		{origin, "/a%252fb", "https://api.example.com/a%2fb", false},
-		{origin, "/a%3Fb", "https://api.example.com/a?b", false},
-		{origin, "/a%3Bb", "https://api.example.com/a;b", false},
-		{origin, "/..a/.b", "https://api.example.com/a/b", false},
+		{origin, "/reports", []string{
+			"https://api.example.com/reports", "HTTPS://API.example.COM/reports", "https://api.example.com:443/reports", "https://api.example.com:/reports",
+			"https://api.example.com/r%65p%6frts",
+		}, []string{
+			"", "/reports", "api.example.com/reports", "//api.example.com/reports", "http://api.example.com/reports", "http://api.example.com:443/reports",
+			"https://api.example.com:80/reports", "https://api.example.com:8443/reports", "https://api.example.com:0443/reports",
+			"https://other.example.com/reports", "https://api.example.com.attacker.example/reports", "https://api.example.com@attacker.example/reports",
+			"https://user@api.example.com/reports", "https://api.example.com./reports", `https://api.example.com\reports`, "https:///reports",
+			"https://api.example.com/Reports", "https://api.example.com/reports/", "https://api.example.com//reports", "https://api.example.com/report",
+			"https://api.example.com/reports/1", "https://api.example.com/", "https://api.example.com", "https://api.example.com/reports%",
+			"https://api.example.com/reports%7", "https://api.example.com/%zzreports", "https://api.example.com/%z0reports", "https://api.example.com/%0zreports", "https://api.example.com/reports ", " https://api.example.com/reports",
+			"https://api.example.com/reports%00",
+		}},
+		{"https://API.example.com:443", "/reports", []string{"https://api.example.com/reports"}, nil},
+		{"http://localhost:8080", "/reports", []string{"http://localhost:8080/reports"}, nil},
+		{"http://localhost", "/reports", []string{"http://localhost:80/reports"}, nil},
+		{"https://[2001:db8::1]", "/reports", []string{"https://[2001:DB8::1]:443/reports"}, nil},
+		{origin, "http://other.example/reports", []string{"https://api.example.com/reports"}, nil},
+		{origin, "/reports?page=2", []string{
+			"https://api.example.com/reports", "https://api.example.com/reports?page=2", "https://api.example.com/reports?page=3#x",
+		}, nil},
+		{origin, "/", []string{"https://api.example.com/", "https://api.example.com"}, nil},
+		{origin, "/?a", []string{"https://api.example.com?a"}, nil},
+		{origin, "/reports/", nil, []string{"https://api.example.com/reports"}},
+		{origin, "/%72eports", []string{"https://api.example.com/reports"}, nil},
+		{origin, "/a%2fb", []string{"https://api.example.com/a%2Fb"}, []string{
+			"https://api.example.com/a/b", "https://api.example.com/a2Fb", "https://api.example.com/a%3Fb", "https://api.example.com/a%2Cb", "https://api.example.com/a%F2b",
+		}},
+		{origin, "/a%2D%2ab", []string{"https://api.example.com/a-%2Ab"}, nil},
+		{origin, "/a%0b%20c", []string{"https://api.example.com/a%0B%20c"}, nil},
+		{origin, "/a%252fb", nil, []string{"https://api.example.com/a%2fb"}},
+		{origin, "/a%3Fb", nil, []string{"https://api.example.com/a?b"}},
+		{origin, "/a%3Bb", nil, []string{"https://api.example.com/a;b"}},
+		{origin, "/a/./b", []string{"https://api.example.com/a/b"}, nil},
+		{origin, "/a/b", []string{"https://api.example.com/x/../a/b", "https://api.example.com/%2e%2E/a/b"}, nil},
+		{origin, "/a/", []string{"https://api.example.com/a/b/..", "https://api.example.com/a/."}, nil},
+		{origin, "/a//b", []string{"https://api.example.com/a//b", "https://api.example.com/a//c/../b"}, nil},
+		{origin, "/..a/.b", []string{"https://api.example.com/..a/.b"}, []string{"https://api.example.com/a/b"}},
 	} {
 		v := newVerifier(func(c *dpop.Config) { c.PublicOrigin = test.origin })
-		want := dpop.ReasonURL
-		if test.ok {
-			want = ""
-		}
-		t.Run(test.request+" "+test.htu, func(t *testing.T) {
-			r := request("GET", test.request, c.proof(nil, object{"htu": test.htu}))
-			// Nothing of this counts.
-			r.Host, r.TLS = "attacker.example", &tls.ConnectionState{}
-			for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto", "X-Original-Url", "Forwarded"} {
-				r.Header.Set(name, "http://attacker.example/x")
+		for i, htu := range slices.Concat(test.is, test.isNot) {
+			want := dpop.ReasonURL
+			if i < len(test.is) {
+				want = ""
 			}
-			check(t, v, r, c.jkt, want)
-		})
+			t.Run(test.request+" "+htu, func(t *testing.T) {
+				r := request("GET", test.request, c.proof(nil, object{"htu": htu}))
+				// Nothing of this counts.
+				r.Host, r.TLS = "attacker.example", &tls.ConnectionState{}
+				for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto", "X-Original-Url", "Forwarded"} {
+					r.Header.Set(name, "http://attacker.example/x")
+				}
+				check(t, v, r, c.jkt, want)
+			})
+		}
 	}
 }
 
@@ -120,8 +99,8 @@ func TestPathOfRequest(t *testing.T) {
 	// A proxy in front has removed a part of the path.
 	v := newVerifier(func(c *dpop.Config) { c.Path = func(r *http.Request) string { return "/public" + r.URL.EscapedPath() } })
 	check(t, v, request("GET", "/reports", c.proof(nil, object{"htu": origin + "/public/reports"})), c.jkt, "")
-	check(t, v, request("GET", "/reports", c.proof(nil, nil)), c.jkt, dpop.ReasonURL)
-	for path, htu := range map[string]string{"reports": "/reports", "/%zz": "/%zz", "/%yy": "/%zz", "/caf\u00e9": "/caf\u00e9"} {
+	check(t, v, request("GET", "/reports", c.valid()), c.jkt, dpop.ReasonURL)
+	for path, htu := range map[string]string{"reports": "/reports", "/%zz": "/%zz", "/%yy": "/%zz", "xa/./b": "/a/b", "/caf\u00e9": "/caf\u00e9"} {
 		v = newVerifier(func(c *dpop.Config) { c.Path = func(*http.Request) string { return path } })
 		check(t, v, request("GET", "/reports", c.proof(nil, object{"htu": origin + htu})), c.jkt, dpop.ReasonURL)
 	}

@@ -64,7 +64,8 @@ func newTransport(t *testing.T, key *dpop.Key, base http.RoundTripper, origins .
 
 func get(t *testing.T, client *http.Client, url string) int {
 	t.Helper()
-	r := must(http.NewRequestWithContext(t.Context(), "GET", url, nil))
+	r := must(http.NewRequestWithContext(t.Context(), "GET", url, http.NoBody))
+	r.GetBody = nil // as httputil.ReverseProxy has it
 	response := must(client.Do(r))
 	_, _ = io.Copy(io.Discard, response.Body)
 	_ = response.Body.Close()
@@ -75,33 +76,34 @@ func get(t *testing.T, client *http.Client, url string) int {
 func TestTransportAgainstVerifier(t *testing.T) {
 	key := must(dpop.GenerateKey())
 	url, requests, bodies := resource(t, key, withNonces(nonceKey))
-	client := newTransport(t, key, nil, url)
+	url2, _, _ := resource(t, key, withNonces(otherKey))
+	client := newTransport(t, key, nil, url, url2)
 	if status := get(t, client, url+"/a?b=c"); status != 200 || requests.Load() != 2 {
 		t.Errorf("first request: status %d after %d attempts, want 200 after 2", status, requests.Load())
+	}
+	if status := get(t, client, url2); status != 200 { // its nonces are others
+		t.Errorf("second origin: status %d, want 200", status)
 	}
 	if status := get(t, client, url+"/a"); status != 200 || requests.Load() != 3 {
 		t.Errorf("second request: status %d after %d attempts, want 200 after 1", status, requests.Load()-2)
 	}
 
-	// A body is sent again, if that is possible.
+	// A body is sent again, if that is possible. Afterwards the client has a nonce.
+	post := func(client *http.Client, body io.Reader, want int) {
+		t.Helper()
+		response := must(client.Post(url+"/form", "text/plain", body))
+		_, err := io.Copy(io.Discard, response.Body)
+		if _ = response.Body.Close(); response.StatusCode != want || err != nil {
+			t.Errorf("POST = %d with a body that reads %v, want %d", response.StatusCode, err, want)
+		}
+	}
+	post(newTransport(t, key, nil, url), strings.NewReader("body"), 200)
+	if got := (*bodies)[2]; got != "body" {
+		t.Errorf("the repeated request had the body %q, want %q", got, "body")
+	}
 	other := newTransport(t, key, nil, url)
-	response, err := other.Post(url+"/form", "text/plain", strings.NewReader("body"))
-	if err != nil || response.StatusCode != 200 || (*bodies)[2] != "body" {
-		t.Errorf("POST = %v, %v with bodies %q, want 200 with the body", response, err, *bodies)
-	}
-	_ = response.Body.Close()
-	other = newTransport(t, key, nil, url)
-	stream := io.MultiReader(strings.NewReader("stream"))
-	response, err = other.Post(url+"/form", "text/plain", stream)
-	if err != nil || response.StatusCode != 401 {
-		t.Fatalf("POST of a stream = %v, %v, want 401", response, err)
-	}
-	_ = response.Body.Close()
-	response, err = other.Post(url+"/form", "text/plain", io.MultiReader(strings.NewReader("stream")))
-	if err != nil || response.StatusCode != 200 {
-		t.Errorf("POST of a stream with a nonce = %v, %v, want 200", response, err)
-	}
-	_ = response.Body.Close()
+	post(other, io.MultiReader(strings.NewReader("stream")), 401)
+	post(other, io.MultiReader(strings.NewReader("stream")), 200)
 }
 
 // twice is a base that sends each request twice with the same proof, as net/http does
@@ -152,6 +154,7 @@ type answer struct {
 type scripted struct {
 	answers []answer
 	sent    []*http.Request
+	bodies  []string
 	closed  int
 }
 
@@ -164,6 +167,8 @@ func (c counted) Close() error { *c.closed++; return nil }
 
 func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
+		body, _ := io.ReadAll(r.Body)
+		s.bodies = append(s.bodies, string(body))
 		_ = r.Body.Close()
 	}
 	a := s.answers[min(len(s.sent), len(s.answers)-1)]
@@ -198,6 +203,7 @@ func TestTransportAttempts(t *testing.T) {
 		{"nonce asked for, none sent", []answer{{401, asks, "", ""}, {status: 200}}, 1, 401},
 		{"two nonces", []answer{{401, asks, "", "n1|n2"}, {status: 200}}, 1, 401},
 		{"malformed nonce", []answer{{401, asks, "", `a"b`}, {status: 200}}, 1, 401},
+		{"nonce with a space", []answer{{401, asks, "", "a b"}, {status: 200}}, 1, 401},
 		{"longest nonce", []answer{{401, asks, "", strings.Repeat("n", 512)}, {status: 200}}, 2, 200},
 		{"huge nonce", []answer{{401, asks, "", strings.Repeat("n", 513)}, {status: 200}}, 1, 401},
 		{"large answer", []answer{{400, "", strings.Repeat("x", 65<<10), ""}}, 1, 400},
@@ -222,8 +228,8 @@ func TestTransportAttempts(t *testing.T) {
 				t.Errorf("body = %q, %v, want %q", body, err, last.body)
 			}
 			_ = response.Body.Close()
-			if base.closed != test.attempts {
-				t.Errorf("%d bodies were closed, want %d", base.closed, test.attempts)
+			if base.closed != test.attempts || !slices.Equal(base.bodies, slices.Repeat([]string{"body"}, test.attempts)) {
+				t.Errorf("%d bodies were closed, and %q were sent, want %d", base.closed, base.bodies, test.attempts)
 			}
 			var proofs []string
 			for _, r := range base.sent {
@@ -236,13 +242,13 @@ func TestTransportAttempts(t *testing.T) {
 	}
 }
 
-// A server that asks for the nonce that it has got is not asked again, and a request
-// without a proof is closed.
+// A server that asks for the nonce that it has got, or sends none, is not asked again, and
+// a request without a proof is closed.
 func TestTransportGivesUp(t *testing.T) {
 	const asks = `DPoP error="use_dpop_nonce"`
-	base := &scripted{answers: []answer{{401, asks, "", "n1"}, {status: 200}, {401, asks, "", "n1"}, {status: 200}}}
+	base := &scripted{answers: []answer{{401, asks, "", "n1"}, {status: 200}, {401, asks, "", "n1"}, {401, asks, "", ""}, {status: 200}}}
 	client := newTransport(t, must(dpop.GenerateKey()), base, "https://a.example")
-	for _, want := range []int{200, 401} {
+	for _, want := range []int{200, 401, 401} {
 		if got := get(t, client, "https://a.example/x"); got != want {
 			t.Errorf("status %d, want %d", got, want)
 		}
@@ -281,7 +287,7 @@ func TestTransportWithoutToken(t *testing.T) {
 	client := &http.Client{Transport: must(dpop.NewTransport(dpop.TransportConfig{Key: key, Origins: []string{url}}))}
 	send := func(header http.Header) (int, error) {
 		r := must(http.NewRequestWithContext(t.Context(), "GET", url, nil))
-		r.Header = header
+		r.Method, r.Header = "", header // "" is GET
 		response, err := client.Do(r)
 		if err != nil {
 			return 0, err
@@ -316,7 +322,7 @@ func TestTransportTokenErrors(t *testing.T) {
 		closed := 0
 		r := must(http.NewRequestWithContext(t.Context(), "POST", "https://a.example", counted{strings.NewReader("x"), &closed}))
 		response, err := transport.RoundTrip(r)
-		if err == nil || closed != 1 || len(base.sent) != 0 {
+		if err == nil || closed != 1 || len(base.sent) != 0 || name == "error" && !errors.Is(err, errDown) {
 			t.Errorf("%s: RoundTrip = %v, %v with %d bodies closed, want an error and one", name, response, err, closed)
 		}
 	}

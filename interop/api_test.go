@@ -19,39 +19,55 @@ import (
 	"github.com/gatehouse-go/gatehouse/scopes"
 )
 
+// recorder is an observer that keeps the reasons of events.
+type recorder struct {
+	mu   sync.Mutex
+	last gatehouse.Reason
+	all  map[gatehouse.Reason]int
+}
+
+func (r *recorder) Observe(_ context.Context, e gatehouse.Event) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.Reason != "" {
+		r.last = e.Reason
+	}
+	if r.all == nil {
+		r.all = make(map[gatehouse.Reason]int)
+	}
+	r.all[e.Reason]++
+	return nil
+}
+
+// why returns the last reason since the previous call, "" if there is none.
+func (r *recorder) why() (last gatehouse.Reason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last, r.last = r.last, ""
+	return last
+}
+
 // api is a server behind a gate. GET / needs a valid token, GET /reports also the
 // scope reports:read.
 type api struct {
+	recorder
 	url      string
 	client   *http.Client
 	tokens   *jwtauth.Authenticator
 	rejected atomic.Int64 // hostile tokens
-
-	mu      sync.Mutex
-	reasons map[gatehouse.Reason]int
 }
 
 func newAPI(t *testing.T, c jwtauth.Config) *api {
 	t.Helper()
-	a := &api{reasons: make(map[gatehouse.Reason]int)}
-	a.tokens = must(jwtauth.New(c))
-	gate := must(gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{a.tokens},
-		Realm:          "interop",
-		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			a.reasons[e.Reason]++
-			return nil
-		}),
-	}))
+	a := &api{tokens: must(jwtauth.New(c))}
+	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{a.tokens}, Realm: "interop", Observer: &a.recorder}))
 	whoami := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, ok := gatehouse.FromContext(r.Context())
 		if !ok || r.Header.Get("Authorization") != "" {
 			t.Error("the handler has no principal, or has the credential")
 		}
-		_ = json.NewEncoder(w).Encode(caller{
-			p.Kind, p.Subject, p.Issuer, p.Client, p.Credential, p.Scopes.String(), json.RawMessage(p.Claims.String()), p.Expires,
+		_ = json.NewEncoder(w).Encode(accepted{
+			caller{p.Kind, p.Subject, p.Issuer, p.Client, p.Scopes.String()}, p.Credential, json.RawMessage(p.Claims.String()), p.Expires,
 		})
 	})
 	mux := http.NewServeMux()
@@ -69,12 +85,18 @@ func newAPI(t *testing.T, c jwtauth.Config) *api {
 	return a
 }
 
-// caller is the response of the handlers.
+// caller is the party that a token names.
 type caller struct {
-	Kind                                        gatehouse.Kind
-	Subject, Issuer, Client, Credential, Scopes string
-	Claims                                      json.RawMessage
-	Expires                                     time.Time
+	Kind                            gatehouse.Kind
+	Subject, Issuer, Client, Scopes string
+}
+
+// accepted is the response of the handlers.
+type accepted struct {
+	caller
+	Credential string
+	Claims     json.RawMessage
+	Expires    time.Time
 }
 
 // answer is a response of the API.
@@ -87,9 +109,21 @@ type answer struct {
 
 func (a *api) get(t *testing.T, path, token string) answer {
 	t.Helper()
-	request := must(http.NewRequestWithContext(t.Context(), http.MethodGet, a.url+path, nil))
-	request.Header.Set("Authorization", "Bearer "+token)
-	response, err := a.client.Do(request)
+	response, body := send(t, a.client, a.url+path, http.Header{"Authorization": {"Bearer " + token}})
+	got := answer{status: response.StatusCode, challenge: response.Header.Get("WWW-Authenticate"), body: body}
+	if got.status >= 400 {
+		got.code, _ = object(t, body)["error"].(string)
+		checkNoLeak(t, token, response.Header, got.body)
+	}
+	return got
+}
+
+// send sends a GET request and reads the response.
+func send(t *testing.T, client *http.Client, address string, header http.Header) (*http.Response, string) {
+	t.Helper()
+	r := must(http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody))
+	r.Header = header
+	response, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,29 +132,21 @@ func (a *api) get(t *testing.T, path, token string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := answer{status: response.StatusCode, challenge: response.Header.Get("WWW-Authenticate"), body: string(body)}
-	if got.status >= 400 {
-		var refusal struct {
-			Error string `json:"error"`
-		}
-		if err := json.Unmarshal(body, &refusal); err != nil {
-			t.Fatalf("status %d with a body that is not JSON: %q", got.status, body)
-		}
-		got.code = refusal.Error
-		checkNoLeak(t, token, response.Header, got.body)
-	}
-	return got
+	return response, string(body)
 }
 
-// accept checks that a token is accepted and returns the caller.
-func (a *api) accept(t *testing.T, path, token string) (who caller) {
+// accept checks that a token is accepted, for the caller if one is given.
+func (a *api) accept(t *testing.T, path, token string, want ...caller) (who accepted) {
 	t.Helper()
 	got := a.get(t, path, token)
 	if got.status != http.StatusOK {
-		t.Fatalf("GET %s with a valid token: %+v, want 200; reasons so far: %v", path, got, a.why())
+		t.Fatalf("GET %s with a valid token: %+v, want 200; reason %s", path, got, a.why())
 	}
 	if err := json.Unmarshal([]byte(got.body), &who); err != nil {
 		t.Fatal(err)
+	}
+	if len(want) > 0 && who.caller != want[0] {
+		t.Errorf("the caller is %+v, want %+v", who.caller, want[0])
 	}
 	return who
 }
@@ -150,12 +176,6 @@ func (a *api) rejectKey(t *testing.T, what, token string) {
 		return
 	}
 	a.checkRejected(t, what, token, got)
-}
-
-func (a *api) why() map[gatehouse.Reason]int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.reasons
 }
 
 // checkNoLeak checks that the response contains no eight characters of the token.

@@ -71,9 +71,7 @@ func newSPA(t *testing.T, chromium *browser.Page) *app {
 		if got := page.Text(t, "#problem"); !strings.Contains(got, "could not be completed") && !strings.Contains(got, "was refused") {
 			t.Errorf("the page says %q", got)
 		}
-		if got := page.Run(t, "location.href"); got != `"`+a.page+`/"` {
-			t.Errorf("the page is at %s, want %s/", got, a.page)
-		}
+		yields(t, page, "location.href", `"`+a.page+`/"`)
 	}
 	a.process = a.start(t, a.addr)
 	return a
@@ -86,15 +84,39 @@ func (a *app) show(t *testing.T, page *browser.Page, area string) {
 	shown(t, page, area)
 }
 
+// lands checks where the browser is after an action: the status, if it is not 0, and the
+// address, if it is not "". An address that ends with "…" is the beginning of one.
+func lands(t *testing.T, what string, at browser.Answer, status int, address string) {
+	t.Helper()
+	prefix, more := strings.CutSuffix(address, "…")
+	if status != 0 && at.Status != status || address != "" && !(at.URL == address || more && strings.HasPrefix(at.URL, prefix)) {
+		t.Errorf("%s leads to %+v, want %d %s", what, at, status, address)
+	}
+}
+
+// says checks that an element contains a text.
+func says(t *testing.T, page *browser.Page, selector, want string) {
+	t.Helper()
+	if got := page.Text(t, selector); !strings.Contains(got, want) {
+		t.Errorf("the text of %s is %q, want %q in it", selector, got, want)
+	}
+}
+
+// yields checks the value of a JavaScript expression, as JSON.
+func yields(t *testing.T, page *browser.Page, expression, want string) {
+	t.Helper()
+	if got := page.Run(t, expression); got != want {
+		t.Errorf("%s = %s, want %s", expression, got, want)
+	}
+}
+
 // shown waits until the page shows the area, signed-in or signed-out, and not the
 // other one.
 func shown(t *testing.T, page *browser.Page, area string) {
 	t.Helper()
 	page.Until(t, fmt.Sprintf("!document.getElementById(%q).hidden", area))
 	other := map[string]string{"signed-in": "signed-out", "signed-out": "signed-in"}[area]
-	if got := page.Run(t, fmt.Sprintf("document.getElementById(%q).hidden", other)); got != "true" {
-		t.Errorf("the page shows both %s and %s", area, other)
-	}
+	yields(t, page, fmt.Sprintf("document.getElementById(%q).hidden", other), "true")
 }
 
 // login signs in a person whom the provider does not know. It begins and ends at
@@ -102,9 +124,7 @@ func shown(t *testing.T, page *browser.Page, area string) {
 func (a *app) login(t *testing.T, page *browser.Page, name string) {
 	t.Helper()
 	a.show(t, page, "signed-out")
-	if at := page.Submit(t, "#signin"); !strings.HasPrefix(at.URL, a.provider.Issuer) {
-		t.Fatalf("sign in leads to %+v, want the provider", at)
-	}
+	lands(t, "sign in", page.Submit(t, "#signin"), 0, a.provider.Issuer+"…")
 	if at := a.consent(t, page, name); strings.TrimSuffix(at.URL, "/") != a.page || at.Status != 200 {
 		t.Fatalf("the login ends at %+v, want %s: %s", at, a.page, page.Text(t, "body"))
 	}
@@ -123,9 +143,7 @@ func (a *app) signedIn(t *testing.T, name string) *browser.Page {
 func (a *app) logout(t *testing.T, page *browser.Page) {
 	t.Helper()
 	a.signOut(t, page)
-	if at := page.Submit(t, "button[name=logout]"); at.Status != 200 || at.URL != a.page+"/" {
-		t.Fatalf("sign out ends at %+v, want %s/", at, a.page)
-	}
+	lands(t, "sign out", page.Submit(t, "button[name=logout]"), 200, a.page+"/")
 	shown(t, page, "signed-out")
 	a.checkNoData(t, page)
 }
@@ -189,9 +207,7 @@ func (a *app) data() string {
 // checkNoData checks that the page has no data of a person.
 func (a *app) checkNoData(t *testing.T, page *browser.Page) {
 	t.Helper()
-	if got := page.Run(t, a.data()); got != `""` {
-		t.Errorf("signed out, the page has %s", got)
-	}
+	yields(t, page, a.data(), `""`)
 }
 
 // reply is the response to a script's fetch, zero if the script cannot read it.
@@ -237,6 +253,14 @@ func (a *app) cookies(t *testing.T, page *browser.Page) map[string]browser.Cooki
 	return found
 }
 
+// keeps checks how many cookies of the app the browser has.
+func (a *app) keeps(t *testing.T, page *browser.Page, want int) {
+	t.Helper()
+	if kept := a.cookies(t, page); len(kept) != want {
+		t.Errorf("the browser keeps the cookies %v, want %d", kept, want)
+	}
+}
+
 // transactions returns the names of the cookies of pending logins.
 func (a *app) transactions(t *testing.T, page *browser.Page) (names []string) {
 	t.Helper()
@@ -277,9 +301,7 @@ func (a *app) checkErrorPage(t *testing.T, page *browser.Page) {
 	if !strings.Contains(text, "This sign-in could not be completed") && !strings.Contains(text, "The sign-in was refused") {
 		t.Errorf("the page says %q", text)
 	}
-	if got := page.Run(t, "document.getElementById('signin').getAttribute('href')"); got != `"/login"` {
-		t.Errorf("the link leads to %s, want /login", got)
-	}
+	yields(t, page, "document.getElementById('signin').getAttribute('href')", `"/login"`)
 	source := strings.ToLower(page.Run(t, "document.documentElement.outerHTML"))
 	for _, detail := range []string{"oauth", "state", "iss", "invalid_", "access_denied", "login_", "cookie", "localhost", "evil.example", "script>"} {
 		if strings.Contains(source, detail) {

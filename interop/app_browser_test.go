@@ -99,23 +99,17 @@ func (a *app) loginToLogout(t *testing.T) {
 	if got := active(t, a.provider, tokens); got != 0 {
 		t.Errorf("%d tokens are active after the logout, want 0", got)
 	}
-	if at := page.Submit(t, "button[name=logout]"); at.Status != http.StatusOK || at.URL != a.page+"/" {
-		t.Fatalf("sign out ends at %+v, want %s/", at, a.page)
-	}
+	lands(t, "sign out", page.Submit(t, "button[name=logout]"), http.StatusOK, a.page+"/")
 	shown(t, page, "signed-out")
 	a.checkNoData(t, page)
-	if kept := a.cookies(t, page); len(kept) != 0 {
-		t.Errorf("the browser keeps the cookies %v", kept)
-	}
+	a.keeps(t, page, 0)
 	// The address of the logout has an ID token, which the page never sees.
 	a.searchScripts(t, page, tokens)
 	// A copy of the cookie is worthless.
 	page.Plant(t, old)
 	a.show(t, page, "signed-out")
 	// The provider requires a new login.
-	if at := page.Submit(t, "#signin"); !strings.HasPrefix(at.URL, a.provider.Issuer+"/interaction/") {
-		t.Errorf("sign in after the logout leads to %+v, want the provider's login page", at)
-	}
+	lands(t, "sign in after the logout", page.Submit(t, "#signin"), 0, a.provider.Issuer+"/interaction/…")
 }
 
 // cookieAttributes checks the cookies as the browser reports them.
@@ -128,9 +122,7 @@ func (a *app) cookieAttributes(t *testing.T) {
 	}
 	page := a.chromium.Person(t)
 	a.show(t, page, "signed-out")
-	if kept := a.cookies(t, page); len(kept) != 0 {
-		t.Errorf("signed out, the browser keeps %v", kept)
-	}
+	a.keeps(t, page, 0)
 	page.Submit(t, "#signin")
 	during := a.cookies(t, page)
 	for _, c := range during {
@@ -244,7 +236,7 @@ func (a *app) noSecretsForScripts(t *testing.T) {
 	}
 }
 
-// signedOut checks that scripts get 401 as JSON and no redirect.
+// signedOut checks that scripts get 401 as JSON and no redirect, and begin no login.
 func (a *app) signedOut(t *testing.T) {
 	page := a.chromium.Person(t)
 	a.show(t, page, "signed-out")
@@ -257,9 +249,12 @@ func (a *app) signedOut(t *testing.T) {
 			t.Errorf("fetch of %s: %+v, want 401 as JSON", path, r)
 		}
 	}
-	if kept := a.cookies(t, page); len(kept) != 0 {
-		t.Errorf("the browser keeps %v, want no cookies", kept)
+	for _, e := range page.Exchanges(t) {
+		if strings.HasPrefix(e.URL, a.provider.Issuer) {
+			t.Errorf("the browser has requested %s", e.URL)
+		}
 	}
+	a.keeps(t, page, 0)
 }
 
 // callbackIsSingleUse requests the callback of a finished login again: signed in,
@@ -267,14 +262,10 @@ func (a *app) signedOut(t *testing.T) {
 func (a *app) callbackIsSingleUse(t *testing.T) {
 	page := a.chromium.Person(t)
 	address := a.callback(t, page, "ada").String()
-	if at := page.Visit(t, address); at.URL != a.page+"/" {
-		t.Fatalf("the callback leads to %+v, want %s/", at, a.page)
-	}
+	lands(t, "the callback", page.Visit(t, address), 0, a.page+"/")
 	shown(t, page, "signed-in")
 	a.wantReasons(t, func() {
-		if at := page.Visit(t, address); at.URL != a.page+"/" {
-			t.Errorf("signed in, the callback leads to %+v, want %s/", at, a.page)
-		}
+		lands(t, "signed in, the callback", page.Visit(t, address), 0, a.page+"/")
 		shown(t, page, "signed-in")
 	}, "signin_transaction")
 	thief := a.chromium.Person(t)
@@ -282,9 +273,7 @@ func (a *app) callbackIsSingleUse(t *testing.T) {
 		thief.Visit(t, address)
 		a.loginFailed(t, thief)
 	}, "signin_transaction")
-	if kept := a.cookies(t, thief); len(kept) != 0 {
-		t.Errorf("the other browser keeps %v, want no cookies", kept)
-	}
+	a.keeps(t, thief, 0)
 	if r := a.fetch(t, page, "/logout", "{method: 'POST'}"); r.Status != http.StatusOK {
 		t.Fatalf("logout: %+v", r)
 	}
@@ -310,9 +299,7 @@ func (a *app) sessionEndsInAnotherTab(t *testing.T) {
 	shown(t, other, "signed-out")
 	if a.name == "spa" {
 		other.Until(t, "!document.getElementById('problem').hidden")
-		if got := other.Text(t, "#problem"); !strings.Contains(got, "sign in again") {
-			t.Errorf("the page says %q, want sign in again", got)
-		}
+		says(t, other, "#problem", "sign in again")
 	}
 	a.checkNoData(t, other)
 }
@@ -330,11 +317,9 @@ func (a *app) backAfterLogout(t *testing.T) {
 
 	a.logout(t, page)
 	page.Back(t)
-	for what, tab := range map[string]*browser.Page{"the same tab": page, "another tab": other} {
+	for _, tab := range []*browser.Page{page, other} {
 		tab.Back(t)
-		if at := tab.Run(t, "location.href"); at != `"`+a.page+`/"` {
-			t.Errorf("%s: back leads to %s, want %s/", what, at, a.page)
-		}
+		yields(t, tab, "location.href", `"`+a.page+`/"`)
 		shown(t, tab, "signed-out")
 		a.checkNoData(t, tab)
 	}
@@ -363,37 +348,37 @@ func (a *app) backFromCache(t *testing.T) {
 	}
 	page.Back(t)
 	page.Until(t, "window.back !== undefined")
-	if got, want := page.Run(t, "window.back"), `{"persisted":true,"data":"","shown":""}`; got != want {
-		t.Errorf("back from the cache: %s, want %s", got, want)
-	}
+	yields(t, page, "window.back", `{"persisted":true,"data":"","shown":""}`)
 	shown(t, page, "signed-out")
 	a.checkNoData(t, page)
 }
 
-// pictures keeps pictures of the pages and checks that they fit the window. With
-// GATEHOUSE_PICTURES=1 it writes those of the README of the app, too.
+// pictures keeps pictures of a page in windows of several widths, light and dark, in files
+// whose names begin with file. The page must fit, and the conditions must be true.
+func pictures(t *testing.T, page *browser.Page, file string, conditions ...string) {
+	t.Helper()
+	for _, width := range []int{320, 390, 1280} {
+		page.Size(t, width, 700)
+		for scheme, dark := range map[string]bool{"light": false, "dark": true} {
+			page.Dark(t, dark)
+			page.Screenshot(t, fmt.Sprintf("%s-%d-%s.png", file, width, scheme))
+			for _, condition := range append(conditions, "document.documentElement.scrollWidth <= innerWidth") {
+				if got := page.Run(t, condition); got != "true" {
+					t.Errorf("%s, %d px, %s: %s is %s, want true", file, width, scheme, condition, got)
+				}
+			}
+		}
+	}
+}
+
+// pictures keeps pictures of the pages. With GATEHOUSE_PICTURES=1 it writes those of the
+// README of the app, too.
 func (a *app) pictures(t *testing.T) {
 	page := a.chromium.Person(t)
 	take := func(name string) {
 		t.Helper()
-		for _, width := range []int{320, 390, 1280} {
-			page.Size(t, width, 700)
-			for scheme, dark := range map[string]bool{"light": false, "dark": true} {
-				page.Dark(t, dark)
-				file := fmt.Sprintf("%s-%d-%s.png", name, width, scheme)
-				page.Screenshot(t, filepath.Join(t.ArtifactDir(), a.name+"-"+file))
-				if name == "signed-in" && os.Getenv("GATEHOUSE_PICTURES") == "1" {
-					page.Screenshot(t, filepath.Join("..", "examples", a.name, file))
-				}
-			}
-			if got := page.Run(t, "document.documentElement.scrollWidth <= innerWidth"); got != "true" {
-				t.Errorf("%s: the page is wider than a window of %d px", name, width)
-			}
-			// WCAG 2.2 §2.5.8: 24 by 24 CSS pixels.
-			if got := page.Run(t, "[...document.querySelectorAll('button, a.button, input[type=checkbox] + *')].filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 24).length"); got != "0" {
-				t.Errorf("%s: %s buttons are lower than 24 px at %d px", name, got, width)
-			}
-		}
+		// WCAG 2.2 §2.5.8: 24 by 24 CSS pixels.
+		pictures(t, page, filepath.Join(t.ArtifactDir(), a.name+"-"+name), "[...document.querySelectorAll('button, a.button, input[type=checkbox] + *')].filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 24).length === 0")
 	}
 	page.Visit(t, a.origin+"/callback?state=x")
 	a.loginFailed(t, page)
@@ -405,4 +390,7 @@ func (a *app) pictures(t *testing.T) {
 	a.askProfile(t, page)
 	page.Run(t, "document.activeElement.blur()")
 	take("signed-in")
+	if os.Getenv("GATEHOUSE_PICTURES") == "1" {
+		pictures(t, page, filepath.Join("..", "examples", a.name, "signed-in"))
+	}
 }

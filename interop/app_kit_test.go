@@ -5,7 +5,6 @@ package interop_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"net"
@@ -112,13 +111,25 @@ func (s *service) start(t *testing.T, address string) *process {
 	t.Helper()
 	config := maps.Clone(s.config)
 	config["addr"] = address
-	text := must(json.Marshal(config))
-	file := filepath.Join(t.TempDir(), "config.json")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
+	p := startApp(t, s.binary, config)
+	return &process{p, p.Prints(t, &p.Out, `listening (\S+)\n`)}
+}
+
+// startApp starts an app with a configuration file, and its secrets in the environment.
+func startApp(t *testing.T, binary string, config map[string]any) *program.Program {
+	t.Helper()
+	file := writeFile(t, t.TempDir(), "config.json", string(must(json.Marshal(config))))
+	return program.Start(t, binary, append(os.Environ(), "CLIENT_SECRET="+clientSecret, "COOKIE_KEY="+strings.Repeat("k", 32), "PROVIDER_KEY=sk-of-the-gateway"), "-config", file)
+}
+
+// writeFile writes a file that only its owner can read, and returns its path.
+func writeFile(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := program.Start(t, s.binary, append(os.Environ(), "CLIENT_SECRET="+clientSecret, "COOKIE_KEY="+strings.Repeat("k", 32)), "-config", file)
-	return &process{p, p.Prints(t, &p.Out, `listening (\S+)\n`)}
+	return path
 }
 
 // active returns how many of the tokens that the provider issued are active.
@@ -129,11 +140,7 @@ func active(t *testing.T, p *provider.Provider, tokens []string) (count int) {
 		if strings.HasPrefix(token, "eyJ") { // an ID token
 			continue
 		}
-		got, err := client.Introspect(t.Context(), gatehouse.NewSecret([]byte(token)), "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got.Active {
+		if do(client.Introspect(t.Context(), gatehouse.NewSecret([]byte(token)), ""))(t).Active {
 			count++
 		}
 	}
@@ -145,14 +152,7 @@ func (s *service) expire(t *testing.T, tokens []string) {
 	t.Helper()
 	enginetest.Eventually(t, time.Minute, "the access tokens expire", func() bool {
 		for _, token := range tokens {
-			r := must(http.NewRequestWithContext(t.Context(), http.MethodGet, s.provider.Issuer+"/me", http.NoBody))
-			r.Header.Set("Authorization", "Bearer "+token)
-			response, err := http.DefaultClient.Do(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
+			if response, _ := send(t, http.DefaultClient, s.provider.Issuer+"/me", http.Header{"Authorization": {"Bearer " + token}}); response.StatusCode == http.StatusOK {
 				return false
 			}
 		}
@@ -174,41 +174,30 @@ func newVisitor(t *testing.T, name string) *visitor {
 }
 
 // get sends a request as a script of the service's own page does.
-func (v *visitor) get(t *testing.T, address string, changes ...func(*http.Request)) (response *http.Response, body string) {
+func (v *visitor) get(t *testing.T, address string, changes ...func(http.Header)) (response *http.Response, body string) {
 	t.Helper()
-	r := must(http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody))
-	r.Header.Set("Sec-Fetch-Site", "same-origin")
-	r.Header.Set("Sec-Fetch-Mode", "cors")
+	r := &http.Request{Header: http.Header{"Sec-Fetch-Site": {"same-origin"}, "Sec-Fetch-Mode": {"cors"}}}
 	for name, value := range v.cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
 	for _, change := range changes {
-		change(r)
+		change(r.Header)
 	}
-	client := http.Client{
+	response, body = send(t, &http.Client{
 		Timeout:       time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	response, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	}, address, r.Header)
 	for _, c := range response.Cookies() {
 		if v.cookies[c.Name] = c.Value; c.Value == "" {
 			delete(v.cookies, c.Name)
 		}
 	}
-	return response, string(text)
+	return response, body
 }
 
-func asNavigation(r *http.Request) {
-	r.Header.Set("Sec-Fetch-Mode", "navigate")
-	r.Header.Set("Sec-Fetch-Dest", "document")
+func asNavigation(h http.Header) {
+	h.Set("Sec-Fetch-Mode", "navigate")
+	h.Set("Sec-Fetch-Dest", "document")
 }
 
 // authorize starts a login at a process and returns the address of the provider.
@@ -254,6 +243,18 @@ func with(address *url.URL, name string, values ...string) string {
 	changed := *address
 	changed.RawQuery = q.Encode()
 	return changed.String()
+}
+
+// do returns the value of a call that needs another process, and fails the test after an
+// error.
+func do[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
 }
 
 func must[T any](v T, err error) T {

@@ -21,9 +21,7 @@ func (a *app) twoPeople(t *testing.T) {
 	old.Click(t, "#save")
 	old.Until(t, "document.getElementById('problem').textContent.includes('Another user')")
 	old.Until(t, "document.getElementById('who').textContent.startsWith('grace')")
-	if got := old.Run(t, "document.getElementById('note').value"); got != `""` {
-		t.Errorf("the note of grace is %s, want none", got)
-	}
+	yields(t, old, "document.getElementById('note').value", `""`)
 	a.show(t, other, "signed-in")
 	other.Until(t, "document.getElementById('who').textContent.startsWith('grace')")
 	if got := other.Run(t, "document.getElementById('note').value"); strings.Contains(got, "ada") {
@@ -41,9 +39,7 @@ func (a *app) typedTextStays(t *testing.T) {
 	a.logout(t, other)
 	page.Click(t, "#save")
 	page.Until(t, "document.getElementById('problem').textContent.includes('Your session has ended')")
-	if got := page.Run(t, "[document.getElementById('note').value, document.getElementById('who').textContent]"); got != `["typed and not saved",""]` {
-		t.Errorf("after the end of the session: note and user %s, want the text only", got)
-	}
+	yields(t, page, "[document.getElementById('note').value, document.getElementById('who').textContent]", `["typed and not saved",""]`)
 	a.login(t, other, "ada")
 	page.Run(t, "document.dispatchEvent(new Event('visibilitychange'))")
 	page.Until(t, "!document.getElementById('account').hidden && document.getElementById('problem').hidden")

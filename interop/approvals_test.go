@@ -42,10 +42,10 @@ func newApprovalPages(t *testing.T) *approvalPages {
 	login := must(signin.New(signin.Config{
 		Client:      oauth.Config{Issuer: p.issuer, ClientID: "approvals", Secret: gatehouse.NewSecret([]byte(clientSecret))},
 		RedirectURI: p.origin + "/callback", Scopes: []string{"openid", "email"}, Home: "/approvals",
-		CookieSecrets: []gatehouse.Secret{gatehouse.NewSecret([]byte(strings.Repeat("k", 32)))},
+		CookieSecrets: cookieSecrets,
 		Session:       session.Config{Store: session.NewMemory(0), Name: "approvals"},
 		Complete: func(_ *http.Request, l *session.Login) error {
-			l.Principal.Tenant, l.Principal.Roles = "acme", roleNames(t, "admin", "operator")
+			l.Principal.Tenant, l.Principal.Roles = "acme", roles("admin", "operator")
 			return nil
 		},
 	}))
@@ -60,9 +60,7 @@ func newApprovalPages(t *testing.T) *approvalPages {
 // signIn signs in a person, who wants to see an approval.
 func (p *approvalPages) signIn(t *testing.T, page *browser.Page, name, address string) {
 	t.Helper()
-	if at := page.Visit(t, address); !strings.HasPrefix(at.URL, p.issuer) {
-		t.Fatalf("signed out, the page leads to %+v, want the provider", at)
-	}
+	lands(t, "signed out, the page", page.Visit(t, address), 0, p.issuer+"…")
 	at := enter(t, page, name)
 	if strings.HasPrefix(at.URL, p.issuer) { // the provider asks for consent
 		at = page.Submit(t, "button[type=submit]")
@@ -72,29 +70,17 @@ func (p *approvalPages) signIn(t *testing.T, page *browser.Page, name, address s
 	}
 }
 
-func roleNames(t *testing.T, names ...string) gatehouse.Roles {
-	t.Helper()
-	roles := must(gatehouse.NewRoles(names...))
-	return roles
-}
+func roles(names ...string) gatehouse.Roles { return must(gatehouse.NewRoles(names...)) }
 
 // ask requests an approval of a call of an agent, for a person unless subject is "".
 func (p *approvalPages) ask(t *testing.T, subject, tool, arguments string, rule approval.Rule) approval.Approval {
 	t.Helper()
-	canonical, err := approval.Canonical([]byte(arguments))
-	if err != nil {
-		t.Fatal(err)
-	}
 	agent := gatehouse.Key{Issuer: "https://tools.example.com", Subject: "helper-1"}
-	call := approval.Call{Tenant: "acme", Subject: agent, Actor: agent, Tool: tool, Arguments: canonical}
+	call := approval.Call{Tenant: "acme", Subject: agent, Actor: agent, Tool: tool, Arguments: must(approval.Canonical([]byte(arguments)))}
 	if subject != "" {
 		call.Subject = gatehouse.Key{Issuer: p.issuer, Subject: subject}
 	}
-	asked, err := p.Request(t.Context(), call, rule)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return asked
+	return must(p.Request(t.Context(), call, rule))
 }
 
 // TestApprovalsInBrowser decides on approvals in Chromium, on a phone, a tablet and a
@@ -102,8 +88,8 @@ func (p *approvalPages) ask(t *testing.T, subject, tool, arguments string, rule 
 // pictures of the pages.
 func TestApprovalsInBrowser(t *testing.T) {
 	chromium := browser.Start(t)
-	admins := approval.Rule{Roles: roleNames(t, "admin"), Count: 2}
-	operators := approval.Rule{Roles: roleNames(t, "operator", "admin")}
+	admins := approval.Rule{Roles: roles("admin"), Count: 2}
+	operators := approval.Rule{Roles: roles("operator", "admin")}
 
 	t.Run("decide", func(t *testing.T) {
 		p, page := newApprovalPages(t), chromium.Person(t)
@@ -115,19 +101,13 @@ func TestApprovalsInBrowser(t *testing.T) {
 		}
 		asked := p.ask(t, "", "call_partner", `{"url":"https://partner.example/pay","amount":100}`, operators)
 		page.Visit(t, p.url)
-		if at := page.Submit(t, ".list a"); at.URL != p.URL(asked.ID) || at.Status != http.StatusOK {
-			t.Fatalf("the entry of the list leads to %+v, want %s", at, p.URL(asked.ID))
-		}
+		lands(t, "the entry of the list", page.Submit(t, ".list a"), http.StatusOK, p.URL(asked.ID))
 		page.Fill(t, "textarea", "agreed \u202eby mail <b>")
-		if at := page.Submit(t, "button.yes"); at.URL != p.URL(asked.ID) || at.Status != http.StatusOK {
-			t.Fatalf("Approve leads to %+v, want the approval", at)
-		}
+		lands(t, "Approve", page.Submit(t, "button.yes"), http.StatusOK, p.URL(asked.ID))
 		if got := page.Text(t, "main"); !strings.Contains(got, "approved") || !strings.Contains(got, `agreed \u202eby mail <b>`) {
 			t.Errorf("after Approve the page says %q", got)
 		}
-		if got := page.Run(t, "document.querySelector('form')"); got != "null" {
-			t.Errorf("after Approve the page has a form: %s", got)
-		}
+		yields(t, page, "document.querySelector('form')", "null")
 		denied := p.ask(t, "ada", "update_profile", `{"display_name":"Ada"}`, approval.Rule{Consent: true})
 		page.Visit(t, p.URL(denied.ID))
 		if page.Submit(t, "button.no"); !strings.Contains(page.Text(t, ".pill"), "denied") {
@@ -163,35 +143,21 @@ func TestApprovalsInBrowser(t *testing.T) {
 		p.ask(t, "", "call_partner", `{"url":"https://partner.example/v1/payments","amount":4200}`, operators)
 		code := p.ask(t, "", "run_code", `{"language":"python","source":"import csv\n\nwith open('orders.csv') as f:\n    rows = list(csv.DictReader(f))\n\nprint(len(rows), 'orders')\nprint(sum(int(r['amount']) for r in rows))\n"}`, admins)
 		other := gatehouse.Principal{
-			Kind: gatehouse.KindUser, Issuer: p.issuer, Subject: "grace", Tenant: "acme", Roles: roleNames(t, "admin"), Method: session.Method,
+			Kind: gatehouse.KindUser, Issuer: p.issuer, Subject: "grace", Tenant: "acme", Roles: roles("admin"), Method: session.Method,
 		}
-		if _, err := p.Decide(t.Context(), other, code.ID, true, "Reads one file and prints two numbers."); err != nil {
-			t.Fatal(err)
-		}
+		must(p.Decide(t.Context(), other, code.ID, true, "Reads one file and prints two numbers."))
 		hostile := p.ask(t, "", "run_code", `{"language":"py\u202enoht","source":"</pre><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u2066\u200b\n\u2028rm -rf /`+
 			strings.Repeat("W", 4000)+strings.Repeat(" ☂\u0301\u0301\u0301\u0301\u0301", 200)+`"}`, operators)
 		long := p.ask(t, "", "import", `{"rows":"`+strings.Repeat("0123456789 <\u202e>", 10<<20/16)+`"}`, operators)
 		p.signIn(t, page, "ada", p.URL(code.ID))
-		for _, width := range []int{320, 390, 1280} {
-			page.Size(t, width, map[bool]int{true: 800, false: 700}[width > 1000])
-			for scheme, dark := range map[string]bool{"light": false, "dark": true} {
-				page.Dark(t, dark)
-				for name, address := range map[string]string{
-					"list": p.url, "code": p.URL(code.ID), "hostile": p.URL(hostile.ID), "long": p.URL(long.ID), "refused": p.url + "/apr_unknown",
-				} {
-					page.Visit(t, address)
-					page.Screenshot(t, filepath.Join(t.ArtifactDir(), fmt.Sprintf("approvals-%s-%d-%s.png", name, width, scheme)))
-					if got := page.Run(t, "document.documentElement.scrollWidth <= innerWidth"); got != "true" {
-						t.Errorf("%s at %d: the page is wider than the window", name, width)
-					}
-					if got := page.Run(t, "[...document.querySelectorAll('button')].every((b) => b.getBoundingClientRect().height >= 44)"); got != "true" {
-						t.Errorf("%s at %d: a button is too small for a finger", name, width)
-					}
-					if got := page.Run(t, "[document.title.includes('owned'), document.scripts.length, document.images.length, document.forms.length].join()"); got != `"false,0,0,`+map[bool]string{true: "1", false: "0"}[strings.Contains("code hostile long", name)]+`"` {
-						t.Errorf("%s at %d: the page has foreign elements: %s", name, width, got)
-					}
-				}
-			}
+		for name, address := range map[string]string{
+			"list": p.url, "code": p.URL(code.ID), "hostile": p.URL(hostile.ID), "long": p.URL(long.ID), "refused": p.url + "/apr_unknown",
+		} {
+			page.Visit(t, address)
+			forms := map[bool]int{true: 1}[strings.Contains("code hostile long", name)]
+			pictures(t, page, filepath.Join(t.ArtifactDir(), "approvals-"+name),
+				"[...document.querySelectorAll('button')].every((b) => b.getBoundingClientRect().height >= 44)", // for a finger
+				fmt.Sprintf("!document.title.includes('owned') && !document.scripts.length && !document.images.length && document.forms.length === %d", forms))
 		}
 	})
 }

@@ -3,15 +3,12 @@
 package interop_test
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"database/sql"
-	"encoding/json"
 	"encoding/pem"
 	"io"
 	"log/slog"
@@ -19,10 +16,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -50,12 +44,10 @@ type authority struct {
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	a := &authority{file: filepath.Join(t.TempDir(), "ca.pem")}
+	a := &authority{}
 	root := a.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "CA"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
 	a.key, a.root = root.PrivateKey.(*ecdsa.PrivateKey), must(x509.ParseCertificate(root.Certificate[0]))
-	if err := os.WriteFile(a.file, []byte(certificatePEM(root)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	a.file = writeFile(t, t.TempDir(), "ca.pem", certificatePEM(root))
 	return a
 }
 
@@ -96,8 +88,8 @@ func certificatePEM(c tls.Certificate) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]}))
 }
 
-func keyPEM(c tls.Certificate) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(c.PrivateKey))}))
+func keyPEM(key any) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(key))}))
 }
 
 // boundOrigin is the public origin of all nodes of the API.
@@ -105,9 +97,8 @@ const boundOrigin = "https://api.example.com"
 
 // boundNode is one server of an API that accepts bound tokens: JWTs, and opaque ones.
 type boundNode struct {
+	recorder
 	url string
-	mu  sync.Mutex
-	why gatehouse.Reason
 }
 
 // startBoundNode starts a node. unverified makes it accept self-signed certificates.
@@ -125,16 +116,7 @@ func startBoundNode(t *testing.T, a *authority, p *provider.Provider, rs oauth.C
 		Endpoints: []oauth.IntrospectionEndpoint{{Client: newClient(t, rs), Audiences: []string{opaque}}}, Confirmers: confirmers, Cache: 5 * time.Second,
 	}))
 	n := &boundNode{}
-	gate := must(gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{tokens, introspector}, Realm: "interop",
-		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			n.why = e.Reason
-			return nil
-		}),
-	}))
-	mux := gate.Mux()
+	mux := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{tokens, introspector}, Realm: "interop", Observer: &n.recorder})).Mux()
 	mux.HandleFunc("GET /reports", func(w http.ResponseWriter, r *http.Request) {
 		who, _ := gatehouse.FromContext(r.Context())
 		_, _ = io.WriteString(w, who.Subject+" "+string(who.Binding))
@@ -176,47 +158,35 @@ func (n *boundNode) get(t *testing.T, settings *tls.Config, header http.Header) 
 	}
 	defer response.Body.Close()
 	body := must(io.ReadAll(response.Body))
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	o := outcome{Status: response.StatusCode, Text: string(body), Reason: n.why}
-	var refusal struct{ Error string }
-	if o.Status != http.StatusOK && json.Unmarshal(body, &refusal) == nil {
-		o.Text = refusal.Error
+	o := outcome{Status: response.StatusCode, Text: string(body), Reason: n.why()}
+	if o.Status != http.StatusOK {
+		o.Text, _ = object(t, o.Text)["error"].(string)
 	}
 	return o, response.Header, nil
 }
 
-// postgresReplays returns the store of used proofs of two nodes.
-func postgresReplays(t *testing.T) [2]dpop.ReplayStore {
+// replaysOf returns the store of used proofs of two nodes.
+func replaysOf(t *testing.T, driver string) (nodes [2]dpop.ReplayStore) {
 	t.Helper()
+	if driver == "redis" {
+		options := must(redis.ParseURL(enginetest.StartRedis(t).URL()))
+		options.ContextTimeoutEnabled = true
+		for i := range nodes {
+			client := redis.NewClient(options)
+			t.Cleanup(func() { _ = client.Close() })
+			nodes[i] = must(redisstore.New(redisstore.Config{Client: client})).Replays()
+		}
+		return nodes
+	}
 	dsn := enginetest.StartPostgres(t).Database(t)
-	var nodes [2]dpop.ReplayStore
 	for i := range nodes {
 		db := stdlib.OpenDB(*must(pgx.ParseConfig(dsn)))
 		t.Cleanup(func() { _ = db.Close() })
-		nodes[i] = migrated(t, db).Replays()
-	}
-	return nodes
-}
-
-func migrated(t *testing.T, db *sql.DB) *sqlstore.Store {
-	t.Helper()
-	store := must(sqlstore.New(sqlstore.Config{DB: db, Dialect: sqlstore.Postgres}))
-	if err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return store
-}
-
-func redisReplays(t *testing.T) [2]dpop.ReplayStore {
-	t.Helper()
-	options := must(redis.ParseURL(enginetest.StartRedis(t).URL()))
-	options.ContextTimeoutEnabled = true
-	var nodes [2]dpop.ReplayStore
-	for i := range nodes {
-		client := redis.NewClient(options)
-		t.Cleanup(func() { _ = client.Close() })
-		nodes[i] = must(redisstore.New(redisstore.Config{Client: client})).Replays()
+		store := must(sqlstore.New(sqlstore.Config{DB: db, Dialect: sqlstore.Postgres}))
+		if err := store.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		nodes[i] = store.Replays()
 	}
 	return nodes
 }

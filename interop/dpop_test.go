@@ -7,8 +7,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -17,7 +15,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -32,55 +29,46 @@ import (
 
 var nonceKey = gatehouse.NewSecret([]byte("0123456789abcdef0123456789abcdef"))
 
-// boundAPI is an API that accepts DPoP-bound tokens of a provider. It records the
-// headers of the last request.
+// boundAPI is an API that accepts DPoP-bound tokens of a provider.
 type boundAPI struct {
-	url  string
-	mu   sync.Mutex
-	last http.Header
-	why  gatehouse.Reason
+	recorder
+	url   string
+	proof string // of the last request
 }
 
-func newBoundAPI(t *testing.T, p *provider.Provider, replays dpop.ReplayStore) *boundAPI {
+func newBoundAPI(t *testing.T, p *provider.Provider) *boundAPI {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	a := &boundAPI{url: "http://" + server.Listener.Addr().String()}
-	gate := a.gate(t, p, replays)
+	proofs := must(dpop.New(dpop.Config{PublicOrigin: a.url, Replays: dpop.NewMemory(0), NonceKeys: []gatehouse.Secret{nonceKey}}))
+	tokens := must(jwtauth.New(jwtauth.Config{
+		Issuers: []jwtauth.Issuer{issuer(p, jwtauth.ES256, jwtauth.Discover())}, Confirmers: []gatehouse.Confirmer{proofs},
+	}))
+	t.Cleanup(func() { _ = tokens.Close() })
+	mux := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{tokens}, Realm: "interop", Observer: &a.recorder})).Mux()
+	mux.HandleFunc("GET /{path...}", func(w http.ResponseWriter, r *http.Request) {
+		who, _ := gatehouse.FromContext(r.Context())
+		_, _ = w.Write([]byte(who.Subject + " " + string(who.Binding)))
+	}, gatehouse.Bound(dpop.Binding))
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.mu.Lock()
-		a.last = r.Header.Clone()
+		a.proof = r.Header.Get("DPoP")
 		a.mu.Unlock()
-		gate.ServeHTTP(w, r)
+		mux.ServeHTTP(w, r)
 	})
 	server.Start()
 	t.Cleanup(server.Close)
 	return a
 }
 
-func (a *boundAPI) gate(t *testing.T, p *provider.Provider, replays dpop.ReplayStore) http.Handler {
+// get uses a token at the API with proofs of a key, and returns the status.
+func (a *boundAPI) get(t *testing.T, key *dpop.Key, token gatehouse.Secret) int {
 	t.Helper()
-	proofs := must(dpop.New(dpop.Config{
-		PublicOrigin: a.url, Replays: replays, NonceKeys: []gatehouse.Secret{nonceKey},
+	transport := must(dpop.NewTransport(dpop.TransportConfig{
+		Key: key, Origins: []string{a.url}, Token: func(context.Context) (gatehouse.Secret, error) { return token, nil },
 	}))
-	tokens := must(jwtauth.New(jwtauth.Config{
-		Issuers: []jwtauth.Issuer{issuer(p, jwtauth.ES256, jwtauth.Discover())}, Confirmers: []gatehouse.Confirmer{proofs},
-	}))
-	t.Cleanup(func() { _ = tokens.Close() })
-	gate := must(gatehouse.New(gatehouse.Config{
-		Authenticators: []gatehouse.Authenticator{tokens}, Realm: "interop",
-		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			a.why = e.Reason
-			return nil
-		}),
-	}))
-	mux := gate.Mux()
-	mux.HandleFunc("GET /{path...}", func(w http.ResponseWriter, r *http.Request) {
-		who, _ := gatehouse.FromContext(r.Context())
-		_, _ = w.Write([]byte(who.Subject + " " + string(who.Binding)))
-	}, gatehouse.Bound(dpop.Binding))
-	return mux
+	response, _ := send(t, &http.Client{Transport: transport, Timeout: time.Minute}, a.url+"/reports?page=2", http.Header{})
+	return response.StatusCode
 }
 
 // TestDPoPClients accepts what certified clients send, with keys of each kind, and
@@ -92,9 +80,7 @@ func TestDPoPClients(t *testing.T) {
 	node.Require(t)
 	p := sharedProvider(t)
 	peer := dpoppeer.Start(t)
-	replays := dpop.NewMemory(0)
-	api, node := newBoundAPI(t, p, replays), newBoundAPI(t, p, replays)
-	other := node.gate(t, p, replays) // of the origin of node
+	api, other := newBoundAPI(t, p), newBoundAPI(t, p)
 	for _, library := range []string{dpoppeer.OAuth4webapi, dpoppeer.OpenIDClient} {
 		for _, algorithm := range []string{"ES256", "PS256", "Ed25519"} {
 			t.Run(library+"/"+algorithm, func(t *testing.T) {
@@ -106,56 +92,28 @@ func TestDPoPClients(t *testing.T) {
 				if !strings.EqualFold(session.Type, "DPoP") {
 					t.Fatalf("token_type %q, want DPoP", session.Type)
 				}
-				for _, path := range []string{"/", "/reports", "/reports?page=2", "/a%2Fb/%C3%A9", "/a/./b"} {
-					if status, body := session.Get(t, node.url+path); status != http.StatusOK || body != machine.ID+" dpop" {
-						t.Errorf("GET %s = %d %q (%s), want 200", path, status, body, node.why)
+				for _, path := range []string{"/", "/reports?page=2", "/a%2Fb/%C3%A9", "/a/./b", "/reports"} {
+					if status, body := session.Get(t, api.url+path); status != http.StatusOK || body != machine.ID+" dpop" {
+						t.Fatalf("GET %s = %d %q (%s), want 200", path, status, body, api.why())
 					}
-				}
-				status, _ := session.Get(t, node.url+"/reports")
-				proof := node.last.Get("DPoP")
-				if status != http.StatusOK || proof == "" {
-					t.Fatalf("GET = %d, want 200", status)
 				}
 				for _, test := range []struct {
-					name, path, authorization string
-					proofs                    []string
-					handler                   http.Handler
-					status                    int
-					why                       gatehouse.Reason
+					name   string
+					api    *boundAPI
+					header http.Header
+					status int
+					why    gatehouse.Reason
 				}{
-					{"replayed", "/reports", "DPoP " + session.Token, []string{proof}, nil, 401, dpop.ReasonReplayed},
-					{"replayed at another server of the origin", "/reports", "DPoP " + session.Token, []string{proof}, other, 401, dpop.ReasonReplayed},
-					{"without a proof", "/reports", "DPoP " + session.Token, nil, nil, 401, dpop.ReasonMissing},
-					{"as Bearer", "/reports", "Bearer " + session.Token, nil, nil, 401, gatehouse.ReasonUnconfirmed},
-					{"as Bearer with the proof", "/reports", "Bearer " + session.Token, []string{proof}, nil, 400, gatehouse.ReasonSeveralCredentials},
-					{"for another path", "/other", "DPoP " + session.Token, []string{proof}, nil, 401, dpop.ReasonURL},
+					{"replayed", api, http.Header{"Authorization": {"DPoP " + session.Token}, "Dpop": {api.proof}}, 401, dpop.ReasonReplayed},
+					{"at another origin", other, http.Header{"Authorization": {"DPoP " + session.Token}, "Dpop": {api.proof}}, 401, dpop.ReasonURL},
+					{"as Bearer", api, http.Header{"Authorization": {"Bearer " + session.Token}}, 401, gatehouse.ReasonUnconfirmed},
 				} {
-					r := httptest.NewRequest(http.MethodGet, test.path, nil)
-					r.Header = http.Header{"Authorization": {test.authorization}}
-					if test.proofs != nil {
-						r.Header["Dpop"] = test.proofs
-					}
-					handler := test.handler
-					if handler == nil {
-						handler = other
-					}
-					w := httptest.NewRecorder()
-					handler.ServeHTTP(w, r)
-					if w.Code != test.status || node.why != test.why {
-						t.Errorf("%s: %d %s, want %d %s", test.name, w.Code, node.why, test.status, test.why)
+					test.api.why()
+					response, _ := send(t, http.DefaultClient, test.api.url+"/reports", test.header)
+					if why := test.api.why(); response.StatusCode != test.status || why != test.why {
+						t.Errorf("%s: %d %s, want %d %s", test.name, response.StatusCode, why, test.status, test.why)
 					}
 					hostile.Add(1)
-				}
-				// At another origin.
-				request := must(http.NewRequestWithContext(t.Context(), http.MethodGet, api.url+"/reports", nil))
-				request.Header = http.Header{"Authorization": {"DPoP " + session.Token}, "Dpop": {proof}}
-				response, err := http.DefaultClient.Do(request)
-				if err != nil {
-					t.Fatal(err)
-				}
-				_ = response.Body.Close()
-				if response.StatusCode != http.StatusUnauthorized || api.why != dpop.ReasonURL {
-					t.Errorf("at another origin: %d %s, want 401 %s", response.StatusCode, api.why, dpop.ReasonURL)
 				}
 			})
 		}
@@ -190,22 +148,13 @@ func TestDPoPTransport(t *testing.T) {
 			t.Fatalf("token endpoint: %s, token_type %q, %v, want a DPoP token", response.Status, token.TokenType, err)
 		}
 	}
-	api := newBoundAPI(t, p, dpop.NewMemory(0))
-	access := gatehouse.NewSecret([]byte(token.AccessToken))
-	source := func(context.Context) (gatehouse.Secret, error) { return access, nil }
-	stranger := must(dpop.GenerateKey())
-	for _, test := range []struct {
+	api, access := newBoundAPI(t, p), gatehouse.NewSecret([]byte(token.AccessToken))
+	for name, test := range map[string]struct {
 		key    *dpop.Key
 		status int
-	}{{key, 200}, {key, 200}, {stranger, 401}} {
-		transport := must(dpop.NewTransport(dpop.TransportConfig{Key: test.key, Origins: []string{api.url}, Token: source}))
-		response, err := (&http.Client{Transport: transport, Timeout: time.Minute}).Get(api.url + "/reports?page=2")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = response.Body.Close()
-		if response.StatusCode != test.status {
-			t.Errorf("GET = %d (%s), want %d", response.StatusCode, api.why, test.status)
+	}{"its key": {key, 200}, "another key": {must(dpop.GenerateKey()), 401}} {
+		if got := api.get(t, test.key, access); got != test.status {
+			t.Errorf("GET with %s = %d (%s), want %d", name, got, api.why(), test.status)
 		}
 	}
 }
@@ -220,55 +169,55 @@ func TestDPoPProofsOfJose(t *testing.T) {
 	const origin, path, token = "https://api.example.com", "/reports", "token"
 	target := must(url.Parse(origin + path))
 	verifier := must(dpop.New(dpop.Config{PublicOrigin: origin, Replays: dpop.NewMemory(0)}))
-	valid := must(key.Proof(dpop.ProofRequest{Method: http.MethodGet, URL: target, AccessToken: token}))
-	parts := strings.Split(valid, ".")
-	head, body := decodeJSON(t, parts[0]), decodeJSON(t, parts[1])
-	sign := func(head, body string) string { return signProof(private, head, body) }
+	genuine := must(key.Proof(dpop.ProofRequest{Method: http.MethodGet, URL: target, AccessToken: token}))
+	parts := strings.Split(genuine, ".")
+	head, body := object(t, decode(parts[0])), object(t, decode(parts[1]))
+	sign := func(header, claims map[string]any) string {
+		return signES256(private, asJSON(head, header), asJSON(body, claims))
+	}
+	fresh := func() map[string]any { return map[string]any{"jti": rand.Text()} }
 	accepted, strict := 0, map[string]int{}
 	try := func(name, proof string) {
 		t.Helper()
 		r := httptest.NewRequest(http.MethodGet, path, nil)
 		r.Header.Set("DPoP", proof)
 		_, err := verifier.Confirm(r, token, key.Thumbprint(), time.Now())
-		ok, why := peer.Verify(t, proof, origin+path, token, []string{"ES256", "PS256", "EdDSA", "Ed25519"})
+		valid, why := peer.Verify(t, proof, origin+path, token, []string{"ES256", "PS256", "EdDSA", "Ed25519"})
 		e, _ := errors.AsType[*gatehouse.Error](err)
 		switch {
-		case err == nil && !ok:
+		case err == nil && !valid:
 			t.Errorf("%s: accepted, but jose says %s: %s", name, why, proof)
 		case err == nil:
 			accepted++
-		case ok:
+		case valid:
 			strict[string(e.Reason)+" "+name]++
 		default:
 			hostile.Add(1)
 		}
 	}
 	values := []any{nil, "", "x", "GET", "ES256", "none", "JWT", 0, 1, -1, 1.5, 1e300, true, []any{}, []any{"GET"}, map[string]any{}, origin, origin + path, "ß\u0000"}
-	try("valid", valid)
+	try("valid", genuine)
 	for _, member := range []string{"typ", "alg", "jwk", "crit", "b64", "kid", "jku"} {
 		for _, value := range values {
-			try("header "+member, sign(asJSON(t, head, map[string]any{member: value}), asJSON(t, body, map[string]any{"jti": rand.Text()})))
+			try("header "+member, sign(map[string]any{member: value}, fresh()))
 		}
 	}
 	for _, claim := range []string{"htm", "htu", "jti", "iat", "ath", "exp", "nbf", "other"} {
 		for _, value := range values {
-			changes := map[string]any{"jti": rand.Text()}
+			changes := fresh()
 			changes[claim] = value
-			try("claim "+claim, sign(asJSON(t, head, nil), asJSON(t, body, changes)))
+			try("claim "+claim, sign(nil, changes))
 		}
 	}
 	for _, member := range []string{"kty", "crv", "x", "y", "d", "alg", "use", "key_ops", "n"} {
 		for _, value := range values {
-			jwk := maps.Clone(head["jwk"].(map[string]any))
-			if jwk[member] = value; value == nil {
-				delete(jwk, member)
-			}
-			try("jwk "+member, sign(asJSON(t, head, map[string]any{"jwk": jwk}), asJSON(t, body, map[string]any{"jti": rand.Text()})))
+			jwk := json.RawMessage(asJSON(head["jwk"].(map[string]any), map[string]any{member: value}))
+			try("jwk "+member, sign(map[string]any{"jwk": jwk}, fresh()))
 		}
 	}
-	for n := range len(valid) {
+	for n := range len(genuine) {
 		if n%7 == 0 { // a changed character anywhere
-			changed := []byte(valid)
+			changed := []byte(genuine)
 			changed[n] = map[bool]byte{true: 'B', false: 'A'}[changed[n] == 'A']
 			try("changed character", string(changed))
 		}
@@ -287,40 +236,15 @@ func newProofKey() (*ecdsa.PrivateKey, *dpop.Key) {
 	return private, must(dpop.NewKey(dpop.ES256, private))
 }
 
-// signProof signs any header and payload.
-func signProof(private *ecdsa.PrivateKey, header, payload string) string {
-	input := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
-	sum := sha256.Sum256([]byte(input))
-	r, s, err := ecdsa.Sign(rand.Reader, private, sum[:])
-	if err != nil {
-		panic(err)
-	}
-	return input + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
-}
-
-func decodeJSON(t *testing.T, segment string) (object map[string]any) {
-	t.Helper()
-	text, err := base64.RawURLEncoding.DecodeString(segment)
-	if err == nil {
-		err = json.Unmarshal(text, &object)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return object
-}
-
 // asJSON returns the JSON of an object with changes; nil removes a member.
-func asJSON(t *testing.T, object, changes map[string]any) string {
-	t.Helper()
-	object = maps.Clone(object)
+func asJSON(members, changes map[string]any) string {
+	members = maps.Clone(members)
 	for name, value := range changes {
-		if object[name] = value; value == nil {
-			delete(object, name)
+		if members[name] = value; value == nil {
+			delete(members, name)
 		}
 	}
-	text := must(json.Marshal(object))
-	return string(text)
+	return string(must(json.Marshal(members)))
 }
 
 // TestDPoPSignIn logs a user in at a certified authorization server with a key: the
@@ -344,37 +268,19 @@ func TestDPoPSignIn(t *testing.T) {
 			client := newClient(t, config)
 			scopes := must(gatehouse.ParseScopes("openid offline_access reports:read"))
 			redirect := registered.RedirectURIs[0]
-			transaction, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{
+			transaction := do(client.Authorize(t.Context(), oauth.AuthorizationRequest{
 				RedirectURI: redirect, Scopes: scopes, Resources: []string{resource(jwtauth.ES256)}, Params: url.Values{"prompt": {"consent"}},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			}))(t)
 			callback := provider.NewBrowser(t, "ada").Visit(t, transaction.URL, redirect)
-			result, err := client.Redeem(t.Context(), transaction, callback.Query())
-			if err != nil {
-				t.Fatal(err)
-			}
-			api := newBoundAPI(t, p, dpop.NewMemory(0))
-			tokens := result.Tokens
+			api, tokens := newBoundAPI(t, p), do(client.Redeem(t.Context(), transaction, callback.Query()))(t).Tokens
 			for range 3 {
 				if !tokens.DPoP || tokens.Refresh.Len() == 0 {
 					t.Fatalf("tokens %+v, want bound ones with a refresh token", tokens)
 				}
-				transport := must(dpop.NewTransport(dpop.TransportConfig{
-					Key: key, Origins: []string{api.url}, Token: func(context.Context) (gatehouse.Secret, error) { return tokens.Access, nil },
-				}))
-				response, err := (&http.Client{Transport: transport, Timeout: time.Minute}).Get(api.url + "/reports")
-				if err != nil {
-					t.Fatal(err)
+				if got := api.get(t, key, tokens.Access); got != http.StatusOK {
+					t.Errorf("API with the token of the session = %d (%s), want 200", got, api.why())
 				}
-				_ = response.Body.Close()
-				if response.StatusCode != http.StatusOK {
-					t.Errorf("API with the token of the session = %d (%s), want 200", response.StatusCode, api.why)
-				}
-				if tokens, err = client.Refresh(t.Context(), tokens); err != nil {
-					t.Fatal(err)
-				}
+				tokens = do(client.Refresh(t.Context(), tokens))(t)
 			}
 			// The refresh token of a public client is worth nothing without the key.
 			thief := config

@@ -4,18 +4,22 @@ package interop_test
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
+	"github.com/gatehouse-go/gatehouse/authtest"
+	"github.com/gatehouse-go/gatehouse/interop/josepeer"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
 const (
@@ -48,14 +52,8 @@ func TestJoseTokens(t *testing.T) {
 		_, _ = w.Write(set)
 	}))
 	t.Cleanup(server.Close)
-	file := filepath.Join(t.TempDir(), "jwks.json")
-	if err := os.WriteFile(file, set, 0o600); err != nil {
-		t.Fatal(err)
-	}
-
-	for name, keys := range map[string]jwtauth.Keys{
-		"RemoteKeys": jwtauth.RemoteKeys(server.URL), "KeyFile": jwtauth.KeyFile(file),
-	} {
+	file := writeFile(t, t.TempDir(), "jwks.json", string(set))
+	for name, keys := range map[string]jwtauth.Keys{"RemoteKeys": jwtauth.RemoteKeys(server.URL), "KeyFile": jwtauth.KeyFile(file)} {
 		t.Run(name, func(t *testing.T) {
 			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{
 				{URL: joseIssuer, Audiences: []string{joseAudience}, Algorithms: asymmetric, Keys: keys},
@@ -85,12 +83,81 @@ func TestJoseTokens(t *testing.T) {
 
 func sameJSON(t *testing.T, a, b string) bool {
 	t.Helper()
-	var x, y any
-	if err := json.Unmarshal([]byte(a), &x); err != nil {
-		t.Fatal(err)
+	return reflect.DeepEqual(object(t, a), object(t, b))
+}
+
+// TestJoseAttacks verifies the catalogue of attacks with both: jwtauth rejects each
+// token that jose rejects, and both accept each valid token.
+func TestJoseAttacks(t *testing.T) {
+	t.Parallel()
+	for _, a := range []string{"RS256", "PS256", "ES256", "EdDSA", "HS512"} {
+		t.Run(a, func(t *testing.T) {
+			if a != "ES256" {
+				enginetest.Slow(t)
+			}
+			t.Parallel()
+			peer := sharedPeer(t)
+			issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{a}})
+			demands := josepeer.Demands{
+				Issuer: issuer.URL, Audience: issuer.Audience, Algorithms: issuer.Algorithms, Type: "at+jwt", Skew: 30,
+				JWKS: issuer.KeySet(),
+			}
+			keys := jwtauth.RemoteKeys(issuer.KeysURL)
+			if issuer.Secret.Len() > 0 {
+				demands.JWKS, demands.KeyID = nil, "secret of "+issuer.URL
+				peer.Secret(t, demands.KeyID, a, issuer.Secret.Reveal())
+				keys = jwtauth.SharedSecret(issuer.Secret)
+			}
+			tokens := must(jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{{
+				URL: issuer.URL, Audiences: []string{issuer.Audience}, Algorithms: []jwtauth.Algorithm{jwtauth.Algorithm(a)}, Keys: keys,
+			}}}))
+			defer func() { _ = tokens.Close() }()
+
+			var rejected atomic.Int64
+			accepted, lenient := 0, map[string]int{}
+			for attempt := range authtest.Attacks(issuer) {
+				token, ok := bearer(attempt.Request)
+				if !ok {
+					continue
+				}
+				who, err := tokens.Verify(t.Context(), token)
+				claims, why := peer.Verify(t, token, demands)
+				switch {
+				case err != nil && attempt.Valid():
+					t.Errorf("%s: jwtauth rejects a valid token: %v", attempt.Name, err)
+				case err != nil && why == "":
+					lenient[attempt.Row]++
+					fallthrough
+				case err != nil:
+					rejected.Add(1)
+				case !attempt.Valid():
+					t.Errorf("%s: jwtauth accepts it", attempt.Name)
+				case why != "":
+					// A token may have expired between the two.
+					if _, err := tokens.Verify(t.Context(), token); err == nil {
+						t.Errorf("%s: jwtauth accepts it, jose rejects it: %s", attempt.Name, why)
+					}
+				case !sameJSON(t, who.Claims.String(), claims):
+					t.Errorf("%s: jose reads %s, jwtauth reads %s", attempt.Name, claims, who.Claims)
+				default:
+					accepted++
+				}
+			}
+			if accepted == 0 {
+				t.Error("both accept no valid token, want some")
+			}
+			report(t, &rejected)
+			t.Logf("both accept %d unusual valid tokens; jose, which has no profile for access tokens, accepts hostile ones of %d kinds: %s",
+				accepted, len(lenient), strings.Join(slices.Sorted(maps.Keys(lenient)), ", "))
+		})
 	}
-	if err := json.Unmarshal([]byte(b), &y); err != nil {
-		t.Fatal(err)
+}
+
+// bearer returns the token of a request that has one and nothing else.
+func bearer(r *http.Request) (string, bool) {
+	if len(r.Header) != 1 || r.URL.RawQuery != "" || r.Method != http.MethodGet {
+		return "", false
 	}
-	return reflect.DeepEqual(x, y)
+	token, err := gatehouse.Authorization(r, "Bearer")
+	return token, err == nil
 }

@@ -24,17 +24,12 @@ func keyserverInBrowser(t *testing.T, page *browser.Page) {
 	address := server.Prints(t, &server.Out, `listening (\S+)\n`)
 	code := server.Prints(t, &server.Out, `sign-in code (\S+)\n`)
 
-	if at := page.Visit(t, address); at.URL != address+"/login" || at.Status != http.StatusOK {
-		t.Fatalf("signed out, the page leads to %+v, want /login", at)
-	}
+	lands(t, "signed out, the page", page.Visit(t, address), http.StatusOK, address+"/login")
 	page.Fill(t, "#code", "wrong")
-	if at := page.Submit(t, "button"); at.Status != http.StatusForbidden || !strings.Contains(page.Text(t, "[role=alert]"), "not the code") {
-		t.Fatalf("a wrong code leads to %+v, want 403", at)
-	}
+	lands(t, "a wrong code", page.Submit(t, "button"), http.StatusForbidden, "")
+	says(t, page, "[role=alert]", "not the code")
 	page.Fill(t, "#code", code)
-	if at := page.Submit(t, "button"); at.URL != address+"/" || at.Status != http.StatusOK {
-		t.Fatalf("the code leads to %+v, want the page", at)
-	}
+	lands(t, "the code", page.Submit(t, "button"), http.StatusOK, address+"/")
 	if got := page.Text(t, "h1"); got != "API keys of acme" {
 		t.Errorf("the heading is %q, want API keys of acme", got)
 	}
@@ -45,15 +40,11 @@ func keyserverInBrowser(t *testing.T, page *browser.Page) {
 		cookies[0].SameSite != "Strict" || cookies[0].Path != "/" {
 		t.Errorf("the browser keeps %+v", cookies)
 	}
-	if got := page.Run(t, "[document.cookie, localStorage.length, sessionStorage.length].join()"); got != `",0,0"` {
-		t.Errorf("scripts read %s, want nothing", got)
-	}
+	yields(t, page, "[document.cookie, localStorage.length, sessionStorage.length].join()", `",0,0"`)
 
 	page.Fill(t, "#name", "nightly <b>reports</b>")
 	page.Check(t, "input[value='reports:read']")
-	if at := page.Submit(t, "form.card button"); at.Status != http.StatusCreated {
-		t.Fatalf("create leads to %+v: %s, want 201", at, page.Text(t, "body"))
-	}
+	lands(t, "create", page.Submit(t, "form.card button"), http.StatusCreated, "")
 	secret := page.Text(t, "#secret")
 	label, err := apikey.Parse(secret)
 	if err != nil {
@@ -65,18 +56,12 @@ func keyserverInBrowser(t *testing.T, page *browser.Page) {
 	}
 	page.Screenshot(t, filepath.Join(t.ArtifactDir(), "keyserver.png"))
 
-	if at := page.Submit(t, row+" form[action$=rotate] button"); at.Status != http.StatusOK {
-		t.Fatalf("rotate leads to %+v, want 200", at)
-	}
+	lands(t, "rotate", page.Submit(t, row+" form[action$=rotate] button"), http.StatusOK, "")
 	if next := page.Text(t, "#secret"); next == secret || !strings.Contains(next, label.ID) {
 		t.Errorf("after rotate the page shows %q, want a new secret of the key", next)
 	}
-	if at := page.Submit(t, row+" form[action$=revoke] button"); at.Status != http.StatusOK || at.URL != address+"/" {
-		t.Fatalf("revoke leads to %+v, want the page", at)
-	}
-	if got := page.Text(t, row); !strings.Contains(got, "revoked") {
-		t.Errorf("the row of the key is %q", got)
-	}
+	lands(t, "revoke", page.Submit(t, row+" form[action$=revoke] button"), http.StatusOK, address+"/")
+	says(t, page, row, "revoked")
 	if got := page.Text(t, "body"); strings.Contains(got, secret[len(secret)-20:]) {
 		t.Error("the page shows the secret a second time")
 	}
@@ -97,16 +82,12 @@ func keyserverInBrowser(t *testing.T, page *browser.Page) {
 		t.Error("another site has created a key")
 	}
 
-	if at := page.Submit(t, "header button"); at.URL != address+"/login" {
-		t.Errorf("sign out leads to %+v, want /login", at)
-	}
+	lands(t, "sign out", page.Submit(t, "header button"), 0, address+"/login")
 	if cookies := page.Cookies(t); len(cookies) != 0 {
 		t.Errorf("after the logout the browser keeps %+v", cookies)
 	}
 	page.Fill(t, "#code", code)
-	if at := page.Submit(t, "button"); at.Status != http.StatusForbidden {
-		t.Errorf("a used code leads to %+v, want 403", at)
-	}
+	lands(t, "a used code", page.Submit(t, "button"), http.StatusForbidden, "")
 	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

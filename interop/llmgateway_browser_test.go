@@ -3,7 +3,6 @@
 package interop_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -29,15 +28,14 @@ type spendGateway struct {
 func startSpendGateway(t *testing.T) *spendGateway {
 	t.Helper()
 	g := &spendGateway{binary: buildExample(t, "llmgateway"), keys: make(map[string]string)}
-	environment := append(os.Environ(), "PROVIDER_KEY=sk-of-the-gateway")
-	fake := program.Start(t, g.binary, environment, "-fake", "127.0.0.1:0")
+	fake := program.Start(t, g.binary, os.Environ(), "-fake", "127.0.0.1:0")
 	upstream := fake.Prints(t, &fake.Out, `listening (\S+)\n`)
 	names := []map[string]any{
 		{"name": "team", "tenant": "acme", "scopes": []string{"model:standard", "model:premium", "spend:read"}},
 		{"name": "small", "tenant": "acme", "scopes": []string{"model:standard"}, "max_tokens_per_day": 300},
 		{"name": "other", "tenant": "globex", "scopes": []string{"model:standard", "spend:read"}},
 	}
-	config := must(json.Marshal(map[string]any{
+	server := startApp(t, g.binary, map[string]any{
 		"addr": "127.0.0.1:0", "hold": "60s", "max_body_bytes": 1 << 20,
 		"api_keys": map[string]any{"driver": "memory", "mint": names},
 		"ledger":   map[string]any{"driver": "memory"},
@@ -52,12 +50,7 @@ func startSpendGateway(t *testing.T) *spendGateway {
 			{"per": "tenant_tier", "window": "day", "max_tokens": 5000},
 			{"per": "subject", "window": "rolling_24h", "max_tokens": 8000},
 		},
-	}))
-	file := filepath.Join(t.TempDir(), "config.json")
-	if err := os.WriteFile(file, config, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	server := program.Start(t, g.binary, environment, "-config", file)
+	})
 	g.url = server.Prints(t, &server.Out, `listening (\S+)\n`)
 	for _, n := range names {
 		name, _ := n["name"].(string)
@@ -105,12 +98,8 @@ func llmGatewayInBrowser(t *testing.T, page *browser.Page) {
 	}
 
 	address := signedIn("team")
-	if at := page.Visit(t, address); at.Status != http.StatusOK {
-		t.Fatalf("the page = %+v: %s", at, page.Text(t, "body"))
-	}
-	if got := page.Text(t, "main"); !strings.Contains(got, "No tokens yet") {
-		t.Errorf("before the first call the page says %q", got)
-	}
+	lands(t, "the page", page.Visit(t, address), http.StatusOK, "")
+	says(t, page, "main", "No tokens yet")
 	chat("team", "small-1", 50)
 	page.Until(t, `[...document.querySelectorAll('h2')].map(e => e.textContent).join() === 'Tenant,Model tiers,Models,Subjects'`)
 	for range 4 {
@@ -122,19 +111,8 @@ func llmGatewayInBrowser(t *testing.T, page *browser.Page) {
 	if got := page.Text(t, "body"); strings.Contains(got, "globex") {
 		t.Errorf("the page shows another tenant: %s", got)
 	}
-	for _, width := range []int{320, 390, 1280} {
-		page.Size(t, width, 800)
-		for scheme, dark := range map[string]bool{"light": false, "dark": true} {
-			page.Dark(t, dark)
-			page.Screenshot(t, filepath.Join(t.ArtifactDir(), fmt.Sprintf("spend-%d-%s.png", width, scheme)))
-		}
-		if got := page.Run(t, "document.documentElement.scrollWidth <= innerWidth"); got != "true" {
-			t.Errorf("at %d px the page is wider than the window", width)
-		}
-		if got := page.Run(t, "Math.min(...[...document.querySelectorAll('svg')].map(e => e.getBoundingClientRect().height)) >= 8"); got != "true" {
-			t.Errorf("at %d px a bar is not visible", width)
-		}
-	}
+	pictures(t, page, filepath.Join(t.ArtifactDir(), "spend"),
+		"[...document.querySelectorAll('svg')].every((e) => e.getBoundingClientRect().height >= 8)") // a bar is visible
 	broken.Store(true) // the session has ended
 	page.Until(t, `!document.querySelector('#problem').hidden && document.body.classList.contains('stale')`)
 	broken.Store(false)
@@ -143,7 +121,5 @@ func llmGatewayInBrowser(t *testing.T, page *browser.Page) {
 	if got := page.Text(t, "body"); strings.Contains(got, "acme") || !strings.Contains(got, "globex") {
 		t.Errorf("the page of the other tenant is %s", got)
 	}
-	if at := page.Visit(t, signedIn("small")); at.Status != http.StatusForbidden {
-		t.Errorf("without the scope the page = %+v, want 403", at)
-	}
+	lands(t, "without the scope, the page", page.Visit(t, signedIn("small")), http.StatusForbidden, "")
 }

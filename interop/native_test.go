@@ -3,7 +3,6 @@
 package interop_test
 
 import (
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -59,19 +58,11 @@ func (n *native) login(name string) *native {
 // open requests an address of the program.
 func (n *native) open(address string) (status int, body string) {
 	n.t.Helper()
-	response, err := http.Get(address)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		n.t.Fatal(err)
-	}
+	response, body := send(n.t, http.DefaultClient, address, http.Header{})
 	if response.Header.Get("Referrer-Policy") != "no-referrer" || response.Header.Get("Cache-Control") != "no-store" {
 		n.t.Errorf("%s: header %v, want no-referrer and no-store", address, response.Header)
 	}
-	return response.StatusCode, string(text)
+	return response.StatusCode, body
 }
 
 // end waits until the program ends and reports whether it succeeded. Its port is

@@ -3,7 +3,6 @@
 package interop_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -28,7 +27,8 @@ func startNginx(t *testing.T, address, block string) {
 	t.Helper()
 	binary, err := exec.LookPath("nginx")
 	if err != nil {
-		if binary = "/usr/sbin/nginx"; !exists(binary) {
+		binary = "/usr/sbin/nginx"
+		if _, err := os.Stat(binary); err != nil {
 			enginetest.Missing(t, "nginx", "apt-get install nginx-light")
 		}
 	}
@@ -38,10 +38,7 @@ func startNginx(t *testing.T, address, block string) {
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&config, "%s_temp_path %s;\n", kind, filepath.Join(dir, kind))
 	}
-	file := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(file, []byte(config.String()+block+"}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := writeFile(t, dir, "nginx.conf", config.String()+block+"}\n")
 	p := program.Start(t, binary, os.Environ(), "-p", dir, "-c", file)
 	enginetest.Eventually(t, time.Minute, "nginx listens", func() bool {
 		select {
@@ -55,11 +52,6 @@ func startNginx(t *testing.T, address, block string) {
 		}
 		return err == nil
 	})
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // forwardAuth is examples/forwardauth behind nginx with its nginx.conf, in front of an
@@ -79,15 +71,10 @@ func startForwardAuth(t *testing.T) *forwardAuth {
 		Host: "localhost", Scopes: []string{"email"},
 		Clients: []provider.Client{{ID: "notes", Secret: clientSecret, RedirectURIs: []string{f.origin + "/auth/callback"}}},
 	})
-	config := must(json.Marshal(map[string]any{
+	f.server = startApp(t, buildExample(t, "forwardauth"), map[string]any{
 		"addr": back, "public_origin": f.origin, "proxies": []string{"127.0.0.1/32"}, "issuer": f.provider.Issuer, "client_id": "notes",
 		"client_secret": "env:CLIENT_SECRET", "scopes": []string{"email"}, "cookie_keys": []string{"env:COOKIE_KEY"},
-	}))
-	file := filepath.Join(t.TempDir(), "config.json")
-	if err := os.WriteFile(file, config, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f.server = program.Start(t, buildExample(t, "forwardauth"), append(os.Environ(), "CLIENT_SECRET="+clientSecret, "COOKIE_KEY="+strings.Repeat("k", 32)), "-config", file)
+	})
 	f.server.Prints(t, &f.server.Out, `listening (\S+)\n`)
 	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -113,18 +100,12 @@ body %q</pre><form method="post" action="/write"><input name="a" value="b"><butt
 func forwardAuthInBrowser(t *testing.T, page *browser.Page) {
 	f := startForwardAuth(t)
 	const path = "/report?a=b%26c&d=e"
-	if at := page.Visit(t, f.origin+path); !strings.HasPrefix(at.URL, f.provider.Issuer+"/interaction/") {
-		t.Fatalf("signed out: %s leads to %+v, want the provider", path, at)
-	}
+	lands(t, "signed out: "+path, page.Visit(t, f.origin+path), 0, f.provider.Issuer+"/interaction/…")
 	a := &app{service: &service{provider: f.provider}}
-	if at := a.consent(t, page, "ada"); at.URL != f.origin+path || at.Status != http.StatusOK {
-		t.Fatalf("the login ends at %+v, want %s", at, path)
-	}
+	lands(t, "the login", a.consent(t, page, "ada"), http.StatusOK, f.origin+path)
 	want := func(line string) {
 		t.Helper()
-		if got := page.Text(t, "#got"); !strings.Contains(got, line) {
-			t.Errorf("the application gets %q, want %s", got, line)
-		}
+		says(t, page, "#got", line)
 	}
 	want("GET " + path)
 	want(`subject ["ada"]`)
@@ -142,16 +123,12 @@ func forwardAuthInBrowser(t *testing.T, page *browser.Page) {
 			t.Errorf("the application gets %s of a script, want %s", got, line)
 		}
 	}
-	if at := page.Submit(t, "#write"); at.URL != f.origin+"/write" || at.Status != http.StatusOK {
-		t.Errorf("a form leads to %+v, want /write", at)
-	}
+	lands(t, "a form", page.Submit(t, "#write"), http.StatusOK, f.origin+"/write")
 	want(`body "a=b"`)
 	// A page of the same site, with whose requests the browser sends the cookie.
 	sibling := strings.Replace(attacker(t).URL, "localhost", "127.0.0.1", 1)
 	page.Visit(t, sibling+"/?action="+f.origin+"/write")
-	if at := page.Submit(t, "button"); at.Status != http.StatusForbidden {
-		t.Errorf("a form of another origin leads to %+v, want 403", at)
-	}
+	lands(t, "a form of another origin", page.Submit(t, "button"), http.StatusForbidden, "")
 	page.Visit(t, sibling)
 	page.Run(t, fmt.Sprintf(`new Promise((done) => document.body.append(Object.assign(document.createElement('iframe'), {src: %q, onload: done}))).then(() => {})`, f.origin+"/"))
 	for _, frame := range page.Frames(t) {
@@ -163,16 +140,10 @@ func forwardAuthInBrowser(t *testing.T, page *browser.Page) {
 	page.Submit(t, "#signout")
 	// Scripts get 401, and forms too.
 	person := page.Tab(t)
-	if at := person.Visit(t, f.origin+"/_verify"); at.Status != http.StatusNotFound {
-		t.Errorf("/_verify leads to %+v, want 404: it is for nginx only", at)
-	}
-	if got := person.Run(t, `fetch('/script', {headers: {'X-Auth-Subject': 'admin'}}).then((r) => [r.status, r.redirected])`); got != "[401,false]" {
-		t.Errorf("signed out, a script gets %s, want 401", got)
-	}
+	lands(t, "/_verify", person.Visit(t, f.origin+"/_verify"), http.StatusNotFound, "")
+	yields(t, person, `fetch('/script', {headers: {'X-Auth-Subject': 'admin'}}).then((r) => [r.status, r.redirected])`, "[401,false]")
 	// A failure is 503.
 	_ = f.server.Process.Kill()
 	<-f.server.Ended
-	if at := person.Visit(t, f.origin+path); at.Status != http.StatusServiceUnavailable {
-		t.Errorf("without the server: %+v, want 503", at)
-	}
+	lands(t, "without the server", person.Visit(t, f.origin+path), http.StatusServiceUnavailable, "")
 }

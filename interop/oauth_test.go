@@ -3,17 +3,16 @@
 package interop_test
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -35,39 +34,24 @@ func newClient(t *testing.T, c oauth.Config) *oauth.Client {
 // website is a server with the login of package signin.
 type website struct {
 	*signin.Handler
-	url string
-
-	mu     sync.Mutex
-	login  session.Login    // that the last callback completed
-	reason gatehouse.Reason // why the last one was rejected
+	recorder // of the reasons why callbacks are rejected
+	url      string
+	login    session.Login // that the last callback completed
 }
 
 func newWebsite(t *testing.T, c oauth.Config) *website {
 	t.Helper()
 	w := &website{}
-	var err error
-	w.Handler, err = signin.New(signin.Config{
+	w.Handler = must(signin.New(signin.Config{
 		Client: c, RedirectURI: webapp.RedirectURIs[0], Scopes: []string{"reports:read"}, Resources: []string{opaque},
-		CookieSecrets: []gatehouse.Secret{gatehouse.NewSecret([]byte(strings.Repeat("k", 32)))},
-		Session:       session.Config{Store: session.NewMemory(0)},
+		CookieSecrets: cookieSecrets, Session: session.Config{Store: session.NewMemory(0)}, Observer: &w.recorder,
 		Complete: func(_ *http.Request, l *session.Login) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.login = *l
 			return nil
 		},
-		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			if e.Reason != "" {
-				w.reason = e.Reason
-			}
-			return nil
-		}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))
 	server := httptest.NewServer(w)
 	w.url = server.URL
 	t.Cleanup(func() {
@@ -81,16 +65,18 @@ func newWebsite(t *testing.T, c oauth.Config) *website {
 // completes, or the reason why it is rejected.
 func (w *website) callback(t *testing.T, v *visitor, query url.Values) (session.Login, gatehouse.Reason) {
 	t.Helper()
+	w.why()
 	w.mu.Lock()
-	w.login, w.reason = session.Login{}, ""
+	w.login = session.Login{}
 	w.mu.Unlock()
 	response, body := v.get(t, w.url+"/callback?"+query.Encode(), asNavigation)
+	reason := w.why()
+	if rejected := reason != ""; rejected == (response.StatusCode == http.StatusSeeOther) || !rejected && response.Header.Get("Location") != "/reports" {
+		t.Errorf("callback: %d to %q with reason %q: %s, want 303 to /reports or a reason", response.StatusCode, response.Header.Get("Location"), reason, body)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if rejected := w.reason != ""; rejected == (response.StatusCode == http.StatusSeeOther) || !rejected && response.Header.Get("Location") != "/reports" {
-		t.Errorf("callback: %d to %q with reason %q: %s, want 303 to /reports or a reason", response.StatusCode, response.Header.Get("Location"), w.reason, body)
-	}
-	return w.login, w.reason
+	return w.login, reason
 }
 
 // authorize starts a login and returns the address of the provider.
@@ -120,6 +106,8 @@ var (
 	signerClient   = provider.Client{ID: "signer", RedirectURIs: webapp.RedirectURIs, Metadata: assertionMetadata("authorization_code", "refresh_token")}
 	signingMachine = provider.Client{ID: "signing machine", Metadata: assertionMetadata("client_credentials")}
 )
+
+var cookieSecrets = []gatehouse.Secret{gatehouse.NewSecret([]byte(strings.Repeat("k", 32)))}
 
 // clientKeys are the signing keys of the clients that authenticate with
 // private_key_jwt.
@@ -195,10 +183,7 @@ func refreshAndRevoke(t *testing.T, client *oauth.Client, first oauth.Tokens, co
 		if !confidential { // public clients cannot introspect
 			return true
 		}
-		got, err := client.Introspect(ctx, token, oauth.AccessToken)
-		if err != nil {
-			t.Fatal(err)
-		}
+		got := do(client.Introspect(ctx, token, oauth.AccessToken))(t)
 		if got.Active && (!got.For(opaque) || got.Subject != "ada" || !got.Scopes.Has("reports:read")) {
 			t.Errorf("Introspect() = %+v, want ada with reports:read for %s", got, opaque)
 		}
@@ -207,10 +192,7 @@ func refreshAndRevoke(t *testing.T, client *oauth.Client, first oauth.Tokens, co
 	if !active(first.Access) {
 		t.Error("the access token of the login is not active")
 	}
-	second, err := client.Refresh(ctx, first)
-	if err != nil {
-		t.Fatal(err)
-	}
+	second := do(client.Refresh(ctx, first))(t)
 	if second.Refresh.Equal(first.Refresh) || second.Access.Equal(first.Access) || !active(second.Access) {
 		t.Error("Refresh() returns old or inactive tokens")
 	}
@@ -226,9 +208,7 @@ func refreshAndRevoke(t *testing.T, client *oauth.Client, first oauth.Tokens, co
 	// The provider revokes the family at reuse of a refresh token.
 	for n, old := range []oauth.Tokens{first, second} {
 		_, err := client.Refresh(ctx, old)
-		if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != "invalid_grant" || errors.Is(err, oauth.ErrUnavailable) {
-			t.Errorf("Refresh(token %d) after the reuse: error = %v, want invalid_grant", n, err)
-		}
+		wantCode(t, fmt.Sprintf("Refresh(token %d) after the reuse", n), err, "invalid_grant")
 	}
 }
 
@@ -266,13 +246,13 @@ func TestOAuthCallbacks(t *testing.T) {
 		finish *website
 		want   gatehouse.Reason
 	}{
-		"valid":                    {w, nil, unchanged, w, ""},
-		"state forged":             {w, nil, replace("state", strings.Repeat("A", 43)), w, signin.ReasonTransaction},
-		"no iss":                   {w, nil, replace("iss"), w, oauth.ReasonIssuer},
-		"iss of another server":    {w, nil, replace("iss", elsewhere.Issuer), w, oauth.ReasonIssuer},
-		"iss twice":                {w, nil, replace("iss", p.Issuer, p.Issuer), w, oauth.ReasonIssuer},
-		"code of another browser":  {w, nil, replace("code", stolen.Get("code")), w, oauth.ReasonCode},
-		"mix-up of two servers":    {w, nil, replace("iss", elsewhere.Issuer), mixed, oauth.ReasonIssuer},
+		"valid":                    {w, unchanged, unchanged, w, ""},
+		"state forged":             {w, unchanged, replace("state", strings.Repeat("A", 43)), w, signin.ReasonTransaction},
+		"no iss":                   {w, unchanged, replace("iss"), w, oauth.ReasonIssuer},
+		"iss of another server":    {w, unchanged, replace("iss", elsewhere.Issuer), w, oauth.ReasonIssuer},
+		"iss twice":                {w, unchanged, replace("iss", p.Issuer, p.Issuer), w, oauth.ReasonIssuer},
+		"code of another browser":  {w, unchanged, replace("code", stolen.Get("code")), w, oauth.ReasonCode},
+		"mix-up of two servers":    {w, unchanged, replace("iss", elsewhere.Issuer), mixed, oauth.ReasonIssuer},
 		"without a challenge":      {plain, func(q url.Values) { q.Del("code_challenge"); q.Del("code_challenge_method") }, unchanged, plain, oauth.ReasonDenied},
 		"challenge method plain":   {plain, replace("code_challenge_method", "plain"), unchanged, plain, oauth.ReasonDenied},
 		"challenge of an attacker": {plain, replace("code_challenge", strings.Repeat("E", 42)+"A"), unchanged, plain, oauth.ReasonCode},
@@ -280,11 +260,9 @@ func TestOAuthCallbacks(t *testing.T) {
 	} {
 		ada := newVisitor(t, "ada")
 		address := must(url.Parse(test.start.authorize(t, ada)))
-		if test.sent != nil {
-			request := address.Query()
-			test.sent(request)
-			address.RawQuery = request.Encode()
-		}
+		request := address.Query()
+		test.sent(request)
+		address.RawQuery = request.Encode()
 		query := consent(t, ada, address.String())
 		test.back(query)
 		login, reason := test.finish.callback(t, ada, query)
@@ -321,13 +299,10 @@ func TestOAuthMachine(t *testing.T) {
 		source := must(client.ClientCredentials(oauth.CredentialsRequest{
 			Scopes: must(gatehouse.ParseScopes("reports:read")), Resources: []string{resource(jwtauth.ES256)},
 		}))
-		one, err := source.Token(t.Context())
-		if err != nil {
-			t.Fatal(name, err)
-		}
-		who := api.accept(t, "/reports", string(one.Access.Reveal()))
-		if who.Subject != c.ClientID || one.Scopes.String() != "reports:read" {
-			t.Errorf("%s: caller %+v with %v, want %s with reports:read", name, who, one.Scopes, c.ClientID)
+		one := do(source.Token(t.Context()))(t)
+		api.accept(t, "/reports", string(one.Access.Reveal()), caller{gatehouse.KindService, c.ClientID, p.Issuer, c.ClientID, "reports:read"})
+		if one.Scopes.String() != "reports:read" {
+			t.Errorf("%s: scopes = %v, want reports:read", name, one.Scopes)
 		}
 		if two, err := source.Token(t.Context()); err != nil || !two.Access.Equal(one.Access) {
 			t.Errorf("%s: the second Token() is not the cached one: %v", name, err)
@@ -336,34 +311,23 @@ func TestOAuthMachine(t *testing.T) {
 		if three, err := source.OAuth2().Token(); err != nil || three.AccessToken != string(one.Access.Reveal()) || !three.Valid() {
 			t.Errorf("%s: OAuth2().Token() is not the cached token: %v", name, err)
 		}
-		for what, test := range map[string]struct {
-			code string
-			ask  func() error
-		}{
-			"resource": {"invalid_target", func() error {
-				source, _ := client.ClientCredentials(oauth.CredentialsRequest{Resources: []string{"https://unknown.example.com"}})
-				_, err := source.Token(t.Context())
-				return err
-			}},
-			"exchange": {"unsupported_grant_type", func() error {
-				_, err := client.Exchange(t.Context(), oauth.ExchangeRequest{Subject: one.Access})
-				return err
-			}},
-		} {
-			if e, ok := errors.AsType[*oauth.Error](test.ask()); !ok || e.Code != test.code {
-				t.Errorf("%s: %s: error = %v, want %s", name, what, test.ask(), test.code)
-			}
-		}
+		unknown := must(client.ClientCredentials(oauth.CredentialsRequest{Resources: []string{"https://unknown.example.com"}}))
+		_, err := unknown.Token(t.Context())
+		wantCode(t, name+": Token() for another resource", err, "invalid_target")
+		_, err = client.Exchange(t.Context(), oauth.ExchangeRequest{Subject: one.Access})
+		wantCode(t, name+": Exchange()", err, "unsupported_grant_type")
 	}
 	wrong := oauthConfig(p, machine)
 	wrong.Secret = gatehouse.NewSecret([]byte("not the secret"))
-	source, err := newClient(t, wrong).ClientCredentials(oauth.CredentialsRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = source.Token(t.Context())
-	if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != "invalid_client" {
-		t.Errorf("Token() with a wrong secret: error = %v, want invalid_client", err)
+	_, err := must(newClient(t, wrong).ClientCredentials(oauth.CredentialsRequest{})).Token(t.Context())
+	wantCode(t, "Token() with a wrong secret", err, "invalid_client")
+}
+
+// wantCode checks that err is a response of the provider with an error code.
+func wantCode(t *testing.T, what string, err error, want string) {
+	t.Helper()
+	if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != want || errors.Is(err, oauth.ErrUnavailable) {
+		t.Errorf("%s: error = %v, want %s", what, err, want)
 	}
 }
 
@@ -385,15 +349,13 @@ func backChannel(t *testing.T) (client provider.Client, tokens <-chan string) {
 	}, received
 }
 
-// logoutToken returns the logout token of a logout. The provider sends it before
-// it redirects the browser.
-func logoutToken(t *testing.T, tokens <-chan string) string {
-	t.Helper()
+// logoutToken returns the logout token of a logout, "" if there is none. The provider
+// sends it before it redirects the browser.
+func logoutToken(tokens <-chan string) string {
 	select {
 	case token := <-tokens:
 		return token
 	default:
-		t.Fatal("the provider has sent no logout token")
 		return ""
 	}
 }
@@ -407,12 +369,8 @@ func TestOAuthLogout(t *testing.T) {
 	client, tokens := backChannel(t)
 	w, ada := newWebsite(t, oauthConfig(ownProvider(t, withClients(client)), client)), newVisitor(t, "ada")
 	login, _ := w.callback(t, ada, consent(t, ada, w.authorize(t, ada)))
-	address, err := w.Client.EndSessionURL(t.Context(), login.Tokens, "http://127.0.0.1:1/bye")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ada.person.Visit(t, address, "http://127.0.0.1:1/bye")
-	got, err := w.Client.VerifyLogoutToken(t.Context(), logoutToken(t, tokens))
+	ada.person.Visit(t, do(w.Client.EndSessionURL(t.Context(), login.Tokens, "http://127.0.0.1:1/bye"))(t), "http://127.0.0.1:1/bye")
+	got, err := w.Client.VerifyLogoutToken(t.Context(), logoutToken(tokens))
 	if err != nil || got.Subject != "ada" || got.ID == "" || got.SessionID == "" || got.SessionID != login.SID {
 		t.Errorf("VerifyLogoutToken() = %+v, %v, want ada and sid %q", got, err, login.SID)
 	}

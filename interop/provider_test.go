@@ -3,21 +3,10 @@
 package interop_test
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/json"
-	"encoding/pem"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/interop/provider"
@@ -69,9 +58,7 @@ func withClients(clients ...provider.Client) provider.Options {
 		Scopes: []string{"elsewhere:read"},
 	}
 	for _, a := range algorithms {
-		o.Resources = append(o.Resources, provider.Resource{
-			URI: resource(a), Algorithm: string(a), Scope: "reports:read reports:write",
-		})
+		o.Resources = append(o.Resources, provider.Resource{URI: resource(a), Algorithm: string(a), Scope: "reports:read reports:write"})
 	}
 	return o
 }
@@ -88,32 +75,22 @@ func issuer(p *provider.Provider, a jwtauth.Algorithm, keys jwtauth.Keys) jwtaut
 func TestProviderTokensAccepted(t *testing.T) {
 	t.Parallel()
 	p := sharedProvider(t)
-	sources := map[string]jwtauth.Keys{
-		"RemoteKeys": jwtauth.RemoteKeys(p.Issuer + "/jwks"),
-		"Discover":   jwtauth.Discover(),
-	}
-	for name, keys := range sources {
+	for name, keys := range map[string]jwtauth.Keys{"RemoteKeys": jwtauth.RemoteKeys(p.Issuer + "/jwks"), "Discover": jwtauth.Discover()} {
 		for _, a := range algorithms {
 			t.Run(name+"/"+string(a), func(t *testing.T) {
 				slowUnlessES256(t, a)
 				api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, a, keys)}})
 				issued := time.Now().Truncate(time.Second)
 				token := p.ClientCredentials(t, machine, resource(a), "reports:read reports:write").AccessToken
+				service := caller{gatehouse.KindService, machine.ID, p.Issuer, machine.ID, "reports:read reports:write"}
 				for range 2 { // from the key set, and from the cache
-					who := api.accept(t, "/reports", token)
-					if who.Kind != gatehouse.KindService || who.Subject != machine.ID || who.Client != machine.ID ||
-						who.Issuer != p.Issuer || who.Scopes != "reports:read reports:write" || who.Credential == "" {
-						t.Errorf("the caller is %+v", who)
-					}
-					if lifetime := who.Expires.Sub(issued); lifetime < 5*time.Minute || time.Until(who.Expires) > 5*time.Minute {
-						t.Errorf("the token expires %v after its request, want 5m after its issue", lifetime)
+					who := api.accept(t, "/reports", token, service)
+					if lifetime := who.Expires.Sub(issued); lifetime < 5*time.Minute || time.Until(who.Expires) > 5*time.Minute || who.Credential == "" {
+						t.Errorf("the token %q expires %v after its request, want 5m after its issue", who.Credential, lifetime)
 					}
 				}
 				person := p.Login(t, provider.NewBrowser(t, "ada"), webapp, resource(a), "openid reports:read")
-				who := api.accept(t, "/reports", person.AccessToken)
-				if who.Kind != gatehouse.KindUser || who.Subject != "ada" || who.Client != webapp.ID || who.Scopes != "reports:read" {
-					t.Errorf("the caller is %+v", who)
-				}
+				api.accept(t, "/reports", person.AccessToken, caller{gatehouse.KindUser, "ada", p.Issuer, webapp.ID, "reports:read"})
 			})
 		}
 	}
@@ -138,36 +115,6 @@ func TestProviderTokensTampered(t *testing.T) {
 				api.rejectKey(t, "a bit flipped", flipped)
 			}
 			header, claims, signature := split(t, token)
-			for _, v := range parse(t, claims).variants(object{
-				{"nbf", "1"},
-				{"scp", `["admin"]`},
-				{"roles", `["admin"]`},
-				{"tenant", `"acme"`},
-				{"azp", `"machine"`},
-				{"act", `{"sub":"eve"}`},
-				{"cnf", `{"jkt":"x"}`},
-				{"", "1"},
-			}) {
-				api.reject(t, "claim "+v.name, join(header, v.text, signature))
-			}
-			for _, v := range parse(t, header).variants(object{
-				{"crit", `["exp"]`},
-				{"crit", "[]"},
-				{"jku", `"` + p.Issuer + `/jwks"`},
-				{"x5u", `"https://evil.example"`},
-				{"jwk", `{"kty":"oct","k":"AA"}`},
-				{"x5c", `["AA"]`},
-				{"cty", `"JWT"`},
-				{"zip", `"DEF"`},
-				{"b64", "true"},
-				{"x", "1"},
-			}) {
-				reject := api.reject
-				if strings.HasPrefix(v.name, "kid ") {
-					reject = api.rejectKey
-				}
-				reject(t, "header "+v.name, join(v.text, claims, signature))
-			}
 			for _, alg := range []string{"none", "None", "HS256", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"} {
 				if alg == string(a) {
 					continue
@@ -176,10 +123,10 @@ func TestProviderTokensTampered(t *testing.T) {
 				api.reject(t, "header alg "+alg, join(changed, claims, signature))
 				api.reject(t, "header alg "+alg+" without a signature", join(changed, claims, ""))
 			}
-			kid := parse(t, header).get("kid")
+			kid, _ := object(t, header)["kid"].(string)
 			for _, key := range p.Keys {
-				if `"`+key.ID+`"` != kid {
-					api.rejectKey(t, "kid of the key for "+key.Algorithm, join(strings.Replace(header, kid, `"`+key.ID+`"`, 1), claims, signature))
+				if key.ID != kid {
+					api.rejectKey(t, "kid of the key for "+key.Algorithm, join(strings.Replace(header, kid, key.ID, 1), claims, signature))
 				}
 			}
 
@@ -205,55 +152,6 @@ func TestProviderTokensTampered(t *testing.T) {
 	}
 }
 
-// TestProviderKeysMisused rejects tokens that are signed with the provider's public
-// key as a secret, or with another key under its key ID.
-func TestProviderKeysMisused(t *testing.T) {
-	t.Parallel()
-	p := sharedProvider(t)
-	set := publicKeys(t, p)
-	for _, a := range algorithms {
-		t.Run(string(a), func(t *testing.T) {
-			slowUnlessES256(t, a)
-			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, a, jwtauth.Discover())}})
-			token := p.ClientCredentials(t, machine, resource(a), "reports:read").AccessToken
-			api.accept(t, "/reports", token)
-			header, claims, _ := split(t, token)
-
-			var public jose.JSONWebKey
-			for _, key := range set {
-				if `"`+key.KeyID+`"` == parse(t, header).get("kid") {
-					public = key
-				}
-			}
-			der := must(x509.MarshalPKIXPublicKey(public.Key))
-			block := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-			jwk := must(json.Marshal(public))
-			for what, secret := range map[string][]byte{
-				"DER": der, "PEM": block, "PEM without a line break": block[:len(block)-1], "JWK": jwk, "nothing": nil,
-			} {
-				symmetric := strings.Replace(header, string(a), "HS256", 1)
-				mac := hmac.New(sha256.New, secret)
-				mac.Write([]byte(strings.TrimSuffix(join(symmetric, claims, ""), ".")))
-				api.reject(t, "HS256 by the public key as "+what, join(symmetric, claims, encode(mac.Sum(nil))))
-			}
-
-			// An attacker's key with the key ID of the provider's.
-			key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-			forged := strings.Replace(header, string(a), "ES256", 1)
-			digest := sha256.Sum256([]byte(strings.TrimSuffix(join(forged, claims, ""), ".")))
-			der = must(key.Sign(rand.Reader, digest[:], crypto.SHA256))
-			r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
-			if err != nil {
-				t.Fatal(err)
-			}
-			raw := append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
-			api.reject(t, "key of another", join(forged, claims, encode(raw)))
-			api.reject(t, "key of another, signature in DER", join(forged, claims, encode(der)))
-			report(t, &api.rejected)
-		})
-	}
-}
-
 // TestProviderOtherTokens: other tokens of the provider, valid and correctly
 // signed, are no access tokens for this API.
 //
@@ -265,7 +163,10 @@ func TestProviderOtherTokens(t *testing.T) {
 	ada := provider.NewBrowser(t, "ada")
 	person := p.Login(t, ada, client, resource(jwtauth.RS256), "openid reports:read")
 	ada.Visit(t, p.Issuer+"/session/end?id_token_hint="+person.IDToken, p.Issuer+"/session/end/success")
-	logout := logoutToken(t, tokens)
+	logout := logoutToken(tokens)
+	if logout == "" {
+		t.Fatal("the provider has sent no logout token")
+	}
 
 	t.Run("at the API", func(t *testing.T) {
 		api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, jwtauth.RS256, jwtauth.Discover())}})
@@ -292,8 +193,8 @@ func TestProviderOtherTokens(t *testing.T) {
 			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{i}})
 			api.reject(t, "ID token", person.IDToken)
 			api.reject(t, "logout token", logout)
-			if api.why()[jwtauth.ReasonType] != 2 {
-				t.Errorf("the reasons are %v, want %s twice", api.why(), jwtauth.ReasonType)
+			if api.all[jwtauth.ReasonType] != 2 {
+				t.Errorf("the reasons are %v, want %s twice", api.all, jwtauth.ReasonType)
 			}
 			report(t, &api.rejected)
 		})
@@ -306,30 +207,12 @@ func TestProviderScopes(t *testing.T) {
 	t.Parallel()
 	p := sharedProvider(t)
 	api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, jwtauth.ES256, jwtauth.Discover())}})
-	for _, test := range []struct {
-		asked, got string
-		allowed    bool
-	}{
-		{"reports:read", "reports:read", true},
-		{"reports:write reports:read", "reports:read reports:write", true},
-		{"reports:write", "reports:write", false},
-		{"elsewhere:read", "", false}, // a scope of the provider, not of the resource
-		{"", "", false},
-	} {
-		token := p.ClientCredentials(t, machine, resource(jwtauth.ES256), test.asked).AccessToken
-		if _, claims, _ := split(t, token); (parse(t, claims).get("scope") == "") != (test.got == "") {
-			t.Fatalf("asked for %q, the provider says %s", test.asked, claims)
-		}
-		if who := api.accept(t, "/", token); who.Scopes != test.got {
-			t.Errorf("asked for %q, the caller has %q, want %q", test.asked, who.Scopes, test.got)
-		}
-		if test.allowed {
-			api.accept(t, "/reports", token)
-			continue
-		}
-		got := api.get(t, "/reports", token)
-		if got.status != http.StatusForbidden || got.code != "insufficient_scope" || !strings.Contains(got.challenge, `scope="reports:read"`) {
-			t.Errorf("asked for %q: %+v, want 403 insufficient_scope", test.asked, got)
+	for asked, got := range map[string]string{"reports:write": "reports:write", "elsewhere:read": "", "": ""} {
+		token := p.ClientCredentials(t, machine, resource(jwtauth.ES256), asked).AccessToken
+		api.accept(t, "/", token, caller{gatehouse.KindService, machine.ID, p.Issuer, machine.ID, got})
+		refused := api.get(t, "/reports", token)
+		if refused.status != http.StatusForbidden || refused.code != "insufficient_scope" || !strings.Contains(refused.challenge, `scope="reports:read"`) {
+			t.Errorf("asked for %q: %+v, want 403 insufficient_scope", asked, refused)
 		}
 	}
 }
@@ -349,13 +232,8 @@ func TestProviderRotation(t *testing.T) {
 	for _, keys := range []jwtauth.Keys{jwtauth.RemoteKeys(p.Issuer + "/jwks"), jwtauth.Discover()} {
 		for _, a := range algorithms {
 			v := &visit{
-				api: newAPI(t, jwtauth.Config{
-					Issuers: []jwtauth.Issuer{issuer(p, a, keys)},
-					KeySets: jwtauth.KeySets{MinInterval: time.Second},
-				}),
-				fresh: func() string {
-					return p.ClientCredentials(t, machine, resource(a), "reports:read").AccessToken
-				},
+				api:   newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{issuer(p, a, keys)}, KeySets: jwtauth.KeySets{MinInterval: time.Second}}),
+				fresh: func() string { return p.ClientCredentials(t, machine, resource(a), "reports:read").AccessToken },
 			}
 			v.first, v.unseen = v.fresh(), v.fresh()
 			v.accept(t, "/reports", v.first)
@@ -390,22 +268,8 @@ func (a *api) eventuallyAccept(t *testing.T, token string) {
 	enginetest.Eventually(t, time.Minute, "a token of a new key is accepted", func() bool {
 		got := a.get(t, "/reports", token)
 		if got.status != http.StatusOK && got.status != http.StatusUnauthorized && got.status != http.StatusServiceUnavailable {
-			t.Fatalf("a token of a new key: %+v, %v", got, a.why())
+			t.Fatalf("a token of a new key: %+v, %s", got, a.why())
 		}
 		return got.status == http.StatusOK
 	})
-}
-
-func publicKeys(t *testing.T, p *provider.Provider) []jose.JSONWebKey {
-	t.Helper()
-	response, err := http.Get(p.Issuer + "/jwks")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	var set jose.JSONWebKeySet
-	if err := json.NewDecoder(response.Body).Decode(&set); err != nil || len(set.Keys) != len(p.Keys) {
-		t.Fatalf("the key set has %d keys, want %d: %v", len(set.Keys), len(p.Keys), err)
-	}
-	return set.Keys
 }

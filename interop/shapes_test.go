@@ -46,14 +46,9 @@ func TestPresets(t *testing.T) {
 			}
 			api := newAPI(t, jwtauth.Config{Issuers: []jwtauth.Issuer{i}})
 			person := p.Login(t, provider.NewBrowser(t, "ada"), webapp, test.resource, "openid reports:read")
-			who := api.accept(t, "/reports", person.AccessToken)
-			if who.Kind != gatehouse.KindUser || who.Subject != "ada" || who.Client != webapp.ID || who.Scopes != "reports:read" {
-				t.Errorf("the caller is %+v, want ada with web app", who)
-			}
-			who = api.accept(t, "/reports", p.ClientCredentials(t, machine, test.resource, "reports:read").AccessToken)
-			if who.Kind != gatehouse.KindService || who.Subject != machine.ID || who.Client != machine.ID {
-				t.Errorf("the caller is %+v, want a service", who)
-			}
+			api.accept(t, "/reports", person.AccessToken, caller{gatehouse.KindUser, "ada", p.Issuer, webapp.ID, "reports:read"})
+			service := p.ClientCredentials(t, machine, test.resource, "reports:read").AccessToken
+			api.accept(t, "/reports", service, caller{gatehouse.KindService, machine.ID, p.Issuer, machine.ID, "reports:read"})
 			api.reject(t, "ID token", person.IDToken)
 			api.reject(t, "token for another API", p.ClientCredentials(t, machine, other, "reports:read").AccessToken)
 		})

@@ -98,6 +98,8 @@ func TestConfirmation(t *testing.T) {
 			}
 		}
 	}
+	schemes := newAuthenticator(t, config(with("Toy"))).Reads().Schemes
+	equal(t, "schemes of Reads", schemes, []gatehouse.Scheme{{Name: "Bearer"}, {Name: "Toy", Companions: []string{"Toy"}}})
 	if errToy.Issuer != "" || errToy.Credential != "" {
 		t.Errorf("the error that all requests share is %+v, want it unchanged", errToy)
 	}

@@ -263,6 +263,7 @@ func TestIssuerHeader(t *testing.T) {
 			"another tenant":          {in(assertion, token(nil, object{"iss": otherURL, "tenant": "x"})), 403, "invalid_token", jwtauth.ReasonTenant, ""},
 			"expired":                 {in(assertion, token(nil, object{"iss": otherURL, "exp": 1, "iat": 0})), 403, "invalid_token", jwtauth.ReasonExpired, ""},
 			"no JWT":                  {in(assertion, "a.b"), 403, "invalid_token", gatehouse.ReasonUnclaimed, ""},
+			"8 KiB":                   {in(assertion, strings.Repeat("a", 8<<10)), 403, "invalid_token", gatehouse.ReasonUnclaimed, ""},
 			"oversized":               {in(assertion, strings.Repeat("a", 8<<10+1)), 403, "invalid_token", jwtauth.ReasonOversized, ""},
 			"empty":                   {in(assertion, ""), 401, "missing_credentials", gatehouse.ReasonNoCredentials, ""},
 		} {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/mtls"
@@ -93,12 +94,14 @@ func TestClientCert(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var seen recorder
 			rows := append([]mtls.Subject{{SAN: "email:bdc@example.com", Subject: "bdc"}}, subjects...)
-			h := gateOf(&seen, must(mtls.New(mtls.Config{Subjects: rows, Proxies: loopback})))
+			a := must(mtls.New(mtls.Config{Subjects: rows, Proxies: loopback}))
+			h := gateOf(&seen, a)
 			for range 2 { // the second time from the cache
-				w := httptest.NewRecorder()
-				h.ServeHTTP(w, forwarded(test.from, test.values...))
-				equal(t, "status", w.Code, test.status)
-				equal(t, "reason", seen.reason(), test.reason)
+				seen.check(t, h, forwarded(test.from, test.values...), test.status, test.reason)
+			}
+			if test.reason == mtls.ReasonPeer { // a forged header confirms no token
+				_, err := a.Confirm(forwarded(test.from, test.values...), "token", mtls.Thumbprint(client.certificate), time.Now())
+				equal(t, "reason of Confirm", reasonOf(err), mtls.ReasonPeer)
 			}
 		})
 	}
@@ -150,15 +153,9 @@ func TestClientCertChain(t *testing.T) {
 				r.Header.Set("Client-Cert", test.leaf.header())
 			}
 			r.Header["Client-Cert-Chain"] = test.chain
-			w := httptest.NewRecorder()
-			h.ServeHTTP(w, r)
-			equal(t, "status", w.Code, test.status)
-			equal(t, "reason", seen.reason(), test.reason)
-
+			seen.check(t, h, r, test.status, test.reason)
 			r.Header["Client-Cert-Chain"] = []string{"junk"} // also if the leaf is in the cache
-			w = httptest.NewRecorder()
-			h.ServeHTTP(w, r)
-			equal(t, "status with a malformed chain", w.Code, 400)
+			seen.check(t, h, r, 400, mtls.ReasonHeader)
 		})
 	}
 }
@@ -167,10 +164,7 @@ func TestClientCertChain(t *testing.T) {
 func TestClientCertIsOffByDefault(t *testing.T) {
 	var seen recorder
 	h := gateOf(&seen, must(mtls.New(mtls.Config{Subjects: subjects})))
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, forwarded(proxy, client.header()))
-	equal(t, "status", w.Code, 401)
-	equal(t, "reason", seen.reason(), gatehouse.ReasonNoCredentials)
+	seen.check(t, h, forwarded(proxy, client.header()), 401, gatehouse.ReasonNoCredentials)
 }
 
 // A proxy has a certificate of its own, which is not that of its client. The
@@ -201,31 +195,23 @@ func TestHeaderGuard(t *testing.T) {
 	var seen recorder
 	h := gateOf(&seen, a.HeaderGuard(), a, bearer{})
 	for _, test := range []struct {
-		from, header string
-		status       int
-		reason       gatehouse.Reason
+		from   string
+		header http.Header
+		status int
+		reason gatehouse.Reason
 	}{
-		{proxy, client.header(), 200, ""},
-		{proxy, "junk", 400, mtls.ReasonHeader},
-		{"192.0.2.1:4711", client.header(), 400, mtls.ReasonPeer},
-		{"192.0.2.1:4711", "", 200, ""},
-		{"192.0.2.1:4712", "", 400, mtls.ReasonPeer}, // with a chain
+		{proxy, http.Header{"Client-Cert": {client.header()}}, 200, ""},
+		{proxy, http.Header{"Client-Cert": {"junk"}}, 400, mtls.ReasonHeader},
+		{"192.0.2.1:4711", http.Header{"Client-Cert": {client.header()}}, 400, mtls.ReasonPeer},
+		{"192.0.2.1:4711", http.Header{}, 200, ""},
+		{"192.0.2.1:4711", http.Header{"Client-Cert-Chain": {root.header()}}, 400, mtls.ReasonPeer},
 	} {
 		r := forwarded(test.from)
-		if test.from == "192.0.2.1:4712" {
-			r.Header.Set("Client-Cert-Chain", root.header())
-		}
-		if r.Header.Set("Authorization", "Bearer token"); test.header != "" {
-			r.Header.Set("Client-Cert", test.header)
-		}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		equal(t, "status from "+test.from, w.Code, test.status)
-		equal(t, "reason", seen.reason(), test.reason)
-		equal(t, "binding of an unbound token", w.Header().Get("Binding"), "")
-		if challenge := w.Header().Get("WWW-Authenticate"); challenge != "" {
-			t.Errorf("WWW-Authenticate = %q, want none", challenge)
-		}
+		r.Header = test.header
+		r.Header.Set("Authorization", "Bearer token")
+		header := seen.check(t, h, r, test.status, test.reason)
+		equal(t, "binding of an unbound token", header.Get("Binding"), "")
+		equal(t, "WWW-Authenticate", header.Get("WWW-Authenticate"), "")
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -110,13 +111,18 @@ func pemOf(pairs ...*pair) []byte {
 	return text
 }
 
+func write(t testing.TB, file string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // rootsOf writes a file of roots.
 func rootsOf(t testing.TB, pairs ...*pair) (*mtls.Roots, string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "roots.pem")
-	if err := os.WriteFile(file, pemOf(pairs...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, file, pemOf(pairs...))
 	return must(mtls.NewRoots(mtls.RootsConfig{File: file})), file
 }
 
@@ -133,14 +139,14 @@ var (
 type recorder struct {
 	mu   sync.Mutex
 	last gatehouse.Event
-	all  []gatehouse.EventType
+	all  []string // the type and the level of each, and whether it has a cause
 }
 
 func (r *recorder) Observe(_ context.Context, e gatehouse.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = e
-	r.all = append(r.all, e.Type)
+	r.all = append(r.all, fmt.Sprint(e.Type, e.Level, e.Cause != nil))
 	return nil
 }
 
@@ -161,6 +167,16 @@ func gateOf(observer gatehouse.Observer, authenticators ...gatehouse.Authenticat
 			w.WriteHeader(http.StatusTeapot)
 		}
 	}))
+}
+
+// check serves r and checks the status of the response, and the reason of the event.
+func (r *recorder) check(t *testing.T, h http.Handler, request *http.Request, status int, reason gatehouse.Reason) http.Header {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, request)
+	equal(t, "status", w.Code, status)
+	equal(t, "reason", r.reason(), reason)
+	return w.Header()
 }
 
 // server serves handler over TLS with a certificate for localhost.

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -126,16 +125,12 @@ func TestResumption(t *testing.T) {
 			equal(t, "status of the open connection", status, 200)
 
 			other := authority(nil)
-			if err := os.WriteFile(file, pemOf(root, other), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			write(t, file, pemOf(root, other))
 			roots.Reread()
 			_, status = get(t, open, s.URL)
 			equal(t, "status with another root added", status, 200)
 
-			if err := os.WriteFile(file, pemOf(other), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			write(t, file, pemOf(other))
 			roots.Reread()
 			_, status = get(t, open, s.URL)
 			equal(t, "status of the open connection without its root", status, 401)

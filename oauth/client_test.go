@@ -30,7 +30,7 @@ func TestNewReportsEveryError(t *testing.T) {
 		"query":             {func(c *oauth.Config) { c.Issuer += "?x" }, "Config.Issuer: has a query"}, // Covers RFC 8414 §2 (issuer).
 		"empty query":       {func(c *oauth.Config) { c.Issuer += "?" }, "Config.Issuer: has a query"},
 		"metadata URL":      {func(c *oauth.Config) { c.Issuer += wellKnown }, "Config.Issuer: is the URL of the metadata"},
-		"nil transport":     {func(c *oauth.Config) { c.Transport = (*http.Transport)(nil) }, "Config.Transport: is a nil *http.Transport"},
+		"nil transport":     {func(c *oauth.Config) { c.Transport = (*http.Transport)(nil) }, "oauth: Config.Transport: is a nil *http.Transport"},
 		"nil keys":          {func(c *oauth.Config) { c.IDTokenKeys = (*jwtauth.KeyRing)(nil) }, "Config.IDTokenKeys: is a nil *jwtauth.KeyRing"},
 		"no client":         {func(c *oauth.Config) { c.ClientID = "" }, "Config.ClientID: required"},
 		"no secret":         {func(c *oauth.Config) { c.Secret = secret("") }, "Config.Secret: required for client_secret_basic"},
@@ -147,12 +147,13 @@ func TestClientAuthentication(t *testing.T) {
 // Covers RFC 7662 §4 (TLS); RFC 8414 §6.1; RFC 8705 §5; RFC 9700 §2.5.
 func TestMutualTLS(t *testing.T) {
 	var asked []string
+	var flag, aliases any = true, nil
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		base := "https://" + r.Host
 		if r.URL.Path == "/.well-known/openid-configuration" {
 			answer(w, http.StatusOK, object{
-				"issuer": base, "token_endpoint": base + "/token", "authorization_endpoint": base + "/auth",
-				"mtls_endpoint_aliases": object{"token_endpoint": base + "/mtls/token", "authorization_endpoint": base + "/mtls/auth", "jwks_uri": base + "/mtls/jwks", "end_session_endpoint": base + "/mtls/end", "x": 1},
+				"issuer": base, "token_endpoint": base + "/token", "authorization_endpoint": base + "/auth", "authorization_response_iss_parameter_supported": flag,
+				map[bool]string{true: "mtls_endpoint_aliases", false: "x"}[aliases != nil]: aliases,
 			})
 			return
 		}
@@ -162,6 +163,10 @@ func TestMutualTLS(t *testing.T) {
 	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
 	server.StartTLS()
 	t.Cleanup(server.Close)
+	aliases = object{
+		"token_endpoint": server.URL + "/mtls/token", "authorization_endpoint": server.URL + "/mtls/auth",
+		"jwks_uri": server.URL + "/mtls/jwks", "end_session_endpoint": server.URL + "/mtls/end", "x": 1,
+	}
 	trusted := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 	for _, c := range []oauth.Config{
 		{Auth: oauth.SelfSignedTLS, TLS: &tls.Config{RootCAs: trusted, Certificates: server.TLS.Certificates}},
@@ -182,6 +187,18 @@ func TestMutualTLS(t *testing.T) {
 	}
 	if got, want := fmt.Sprint(asked), "[/mtls/token1m /mtls/token1m /token0m]"; got != want {
 		t.Errorf("requests %s, want %s", got, want)
+	}
+	for name, test := range map[string]struct {
+		flag, aliases any
+		good          bool
+	}{
+		"no aliases": {true, nil, true}, "malformed metadata": {"x", aliases, false}, "malformed alias": {true, object{"revocation_endpoint": 1}, false},
+	} {
+		flag, aliases = test.flag, test.aliases
+		client := newClient(t, oauth.Config{Issuer: server.URL, ClientID: "m", Auth: oauth.TLSClient, TLS: &tls.Config{RootCAs: trusted, Certificates: server.TLS.Certificates}})
+		if _, err := client.Provider(t.Context()); (err == nil) != test.good {
+			t.Errorf("%s: Provider error = %v, want accepted: %t", name, err, test.good)
+		}
 	}
 	stranger := newClient(t, oauth.Config{Issuer: server.URL, ClientID: "m", Auth: oauth.Public})
 	if _, err := stranger.Token(t.Context(), machineParams()); !errors.Is(err, oauth.ErrUnavailable) {

@@ -221,7 +221,19 @@ func TestDPoPRetryHasNewAssertion(t *testing.T) {
 	if _, err := must(client.ClientCredentials(oauth.CredentialsRequest{})).Token(t.Context()); err == nil || p.sent["/token"] != 2 {
 		t.Errorf("Token error = %v after %d requests, want one after 2", err, p.sent["/token"])
 	}
-	// A request without a proof is not repeated.
+	// Another error is no reason to repeat the request.
+	refused := p.Routes["/token"]
+	p.Routes["/token"], p.sent["/token"] = raw(400, `{"error":"invalid_scope"}`), 0
+	if _, err := must(client.ClientCredentials(oauth.CredentialsRequest{})).Token(t.Context()); err == nil || p.sent["/token"] != 1 {
+		t.Errorf("Token error = %v after %d requests, want one after 1", err, p.sent["/token"])
+	}
+	p.Routes["/token"] = refused
+	// A request without a proof is not repeated, also if the server asks for one.
+	plain := p.Client(func(c *oauth.Config) { c.Auth, c.Secret, c.Keys = oauth.PrivateKeyJWT, secret(""), providertest.Keys() })
+	before := p.Count("/token")
+	if _, err := plain.Token(t.Context(), machineParams()); err == nil || p.Count("/token") != before+1 {
+		t.Errorf("Token without a key: error = %v after %d requests, want one after 1", err, p.Count("/token")-before)
+	}
 	p.Routes["/revoke"] = p.Routes["/token"]
 	if err := client.Revoke(t.Context(), secret("r"), ""); err == nil || p.Count("/revoke") != 1 {
 		t.Errorf("Revoke error = %v after %d requests, want one after 1", err, p.Count("/revoke"))
@@ -273,12 +285,15 @@ func TestDPoPNotOffered(t *testing.T) {
 		"no token type":      func(p *prover) { p.Reply = object{"token_type": nil} },
 		"no metadata":        func(p *prover) { delete(p.Metadata, "dpop_signing_alg_values_supported") },
 		"other algorithms":   func(p *prover) { p.Metadata["dpop_signing_alg_values_supported"] = []string{"PS256"} },
+		"malformed list":     func(p *prover) { p.Metadata["dpop_signing_alg_values_supported"] = []any{"ES256", 1} },
 		"malformed metadata": func(p *prover) { p.Metadata["dpop_signing_alg_values_supported"] = "ES256" },
 	} {
 		p, client := newProver(t)
 		change(p)
 		if tokens, err := must(client.ClientCredentials(oauth.CredentialsRequest{})).Token(t.Context()); !errors.Is(err, oauth.ErrUnavailable) {
 			t.Errorf("%s: Token = %v, %v, want ErrUnavailable", name, tokens, err)
+		} else if strings.HasPrefix(name, "malformed") && !strings.Contains(err.Error(), "dpop_signing_alg_values_supported: malformed") {
+			t.Errorf("%s: Token error = %v, want it to say so", name, err)
 		}
 	}
 	// The other way round: a client without a key.

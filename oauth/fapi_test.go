@@ -56,17 +56,18 @@ func TestFAPIRefusesConfig(t *testing.T) {
 func TestFAPIDemandsMetadata(t *testing.T) {
 	for _, test := range []struct {
 		name    string
-		remove  string // a member of the metadata
-		mutual  bool   // tokens bound by a certificate, and not by DPoP
+		remove  string     // a member of the metadata
+		auth    oauth.Auth // with tokens bound by a certificate, "" for DPoP
 		refused bool
 	}{
-		{"all there", "", false, false},
-		{"no PAR", "pushed_authorization_request_endpoint", false, true},
-		{"no iss", "authorization_response_iss_parameter_supported", false, true},
-		{"no DPoP", "dpop_signing_alg_values_supported", false, true},
-		{"certificate", "dpop_signing_alg_values_supported", true, false},
-		{"DPoP, tokens not bound to a certificate", "tls_client_certificate_bound_access_tokens", false, false},
-		{"certificate, unbound tokens", "tls_client_certificate_bound_access_tokens", true, true},
+		{"all there", "", "", false},
+		{"no PAR", "pushed_authorization_request_endpoint", "", true},
+		{"no iss", "authorization_response_iss_parameter_supported", "", true},
+		{"no DPoP", "dpop_signing_alg_values_supported", "", true},
+		{"certificate", "dpop_signing_alg_values_supported", oauth.TLSClient, false},
+		{"self-signed certificate", "dpop_signing_alg_values_supported", oauth.SelfSignedTLS, false},
+		{"DPoP, tokens not bound to a certificate", "tls_client_certificate_bound_access_tokens", "", false},
+		{"certificate, unbound tokens", "tls_client_certificate_bound_access_tokens", oauth.TLSClient, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := providertest.New(t)
@@ -76,8 +77,8 @@ func TestFAPIDemandsMetadata(t *testing.T) {
 			delete(s.Metadata, test.remove)
 			config := s.Config()
 			fapi()(&config)
-			if test.mutual {
-				config.Auth, config.Keys, config.DPoP, config.Transport = oauth.TLSClient, nil, nil, nil
+			if test.auth != "" {
+				config.Auth, config.Keys, config.DPoP, config.Transport = test.auth, nil, nil, nil
 				config.TLS = &tls.Config{Certificates: make([]tls.Certificate, 1)}
 				config.Provider = oauth.Provider{
 					Issuer: config.Issuer, TokenEndpoint: config.Issuer + "/token",

@@ -3,8 +3,10 @@
 package oauth_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -33,7 +35,7 @@ func TestIntrospect(t *testing.T) {
 		{200, true, "y", false, []string{full}},
 		{200, true, "z", false, []string{`{"active":true,"aud":"z"}`}},
 		{200, true, "", false, []string{`{"active":true}`}},
-		{200, false, "", false, []string{`{"active":false,"sub":"s","aud":"z"}`, `{"active":true,"sub":"s","exp":1,"aud":"z"}`}},
+		{200, false, "", false, []string{`{"active":false,"sub":"s","aud":"z"}`, fmt.Sprintf(`{"active":true,"sub":"s","exp":%d,"aud":"z"}`, time.Now().Unix()-60)}},
 		{200, false, "", true, []string{
 			``, `{}`, `{"sub":"s"}`, `{"active":"true"}`, `{"active":1}`, `{"active":null}`, `{"ACTIVE":true}`, `{"active":true,"active":true}`,
 			`{"active":true,"exp":"1"}`, `{"active":true,"exp":-1}`, `{"active":true,"exp":253402300800}`, `{"active":true,"aud":1}`, `{"active":true,"aud":[1]}`,
@@ -67,6 +69,10 @@ func TestIntrospect(t *testing.T) {
 				t.Errorf("%s: Introspect = %+v, want all fields zero", body, got)
 			}
 		}
+	}
+	s.Routes["/introspect"] = raw(200, `{"active":true,"exp":"1"}`)
+	if _, err := s.Client().Introspect(t.Context(), secret("x"), ""); !strings.Contains(fmt.Sprint(err), "has a malformed exp") { // a new client, without a pause
+		t.Errorf("Introspect error = %v, want it to name exp", err)
 	}
 	if (oauth.Introspection{Audience: []string{"z"}}).For("z") {
 		t.Error("For = true for an inactive token")
@@ -116,15 +122,21 @@ func TestNotOffered(t *testing.T) {
 	for _, name := range []string{"revocation_endpoint", "introspection_endpoint", "end_session_endpoint", "authorization_endpoint"} {
 		delete(s.Metadata, name)
 	}
-	client := s.Client()
-	_, err1 := client.Introspect(t.Context(), secret("x"), "")
-	_, err2 := client.EndSessionURL(t.Context(), oauth.Tokens{}, "")
-	_, err3 := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
-	_, err4 := client.Userinfo(t.Context(), secret("x"), "alice")
-	for n, err := range []error{client.Revoke(t.Context(), secret("x"), ""), err1, err2, err3, err4} {
-		if !errors.Is(err, oauth.ErrNotOffered) {
-			t.Errorf("call %d: error = %v, want %v", n, err, oauth.ErrNotOffered)
+	for _, want := range []error{oauth.ErrNotOffered, oauth.ErrUnavailable} {
+		client := s.Client()
+		_, err1 := client.Introspect(t.Context(), secret("x"), "")
+		_, err2 := client.EndSessionURL(t.Context(), oauth.Tokens{}, "")
+		_, err3 := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
+		_, err4 := client.Userinfo(t.Context(), secret("x"), "alice")
+		for n, err := range []error{client.Revoke(t.Context(), secret("x"), ""), err1, err2, err3, err4} {
+			if !errors.Is(err, want) {
+				t.Errorf("call %d: error = %v, want %v", n, err, want)
+			}
 		}
+		s.Routes[wellKnown] = down // for the second round
+	}
+	if _, err := s.Client().Exchange(t.Context(), oauth.ExchangeRequest{Subject: secret("s")}); !errors.Is(err, oauth.ErrUnavailable) {
+		t.Errorf("Exchange error = %v, want %v", err, oauth.ErrUnavailable)
 	}
 }
 
@@ -143,6 +155,9 @@ func TestUserinfo(t *testing.T) {
 		return string(must(base64.RawURLEncoding.DecodeString(strings.Split(jwt, ".")[1])))
 	}
 	alice := signed(nil)
+	causes := map[string]string{
+		"HTML": "is of neither type", "a JWT": "is not a JSON object", "signed, forged": "signature", "another subject": "is about another subject",
+	}
 	undated, noExpiry := payload(signed(object{"iat": nil, "exp": nil})), payload(signed(object{"exp": nil}))
 	for name, test := range map[string]struct {
 		subject string
@@ -195,6 +210,14 @@ func TestUserinfo(t *testing.T) {
 		if (err == nil) != (test.want != "") || err == nil && got.String() != test.want || errors.Is(err, oauth.ErrUnavailable) != test.down {
 			t.Errorf("%s: Userinfo = %s, %v, want %q, unavailable: %t", name, got, err, test.want, test.down)
 		}
+		if !strings.Contains(fmt.Sprint(err), causes[name]) {
+			t.Errorf("%s: Userinfo error = %v, want %s", name, err, causes[name])
+		}
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := client.Userinfo(canceled, secret("access"), "alice"); !errors.Is(err, context.Canceled) {
+		t.Errorf("Userinfo, canceled: error = %v, want %v", err, context.Canceled)
 	}
 	if s.Count("/elsewhere") != 0 {
 		t.Error("Userinfo followed a redirect")

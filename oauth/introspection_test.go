@@ -102,6 +102,11 @@ func TestIntrospectorDiscovers(t *testing.T) {
 	if statusOf(err) != 503 || !errors.Is(err, oauth.ErrNotOffered) {
 		t.Errorf("Authenticate without an endpoint: error = %v, want 503 and %v", err, oauth.ErrNotOffered)
 	}
+	s.Routes[wellKnown] = down
+	i = newIntrospector(t, nil, oauth.IntrospectionEndpoint{Client: s.Client(), Audiences: []string{api}})
+	if _, err := i.Authenticate(opaque("opaque")); statusOf(err) != 503 || !errors.Is(err, oauth.ErrUnavailable) {
+		t.Errorf("Authenticate without metadata: error = %v, want 503 and %v", err, oauth.ErrUnavailable)
+	}
 }
 
 // Covers RFC 9470 §6.2.
@@ -180,8 +185,9 @@ func TestIntrospectorRejects(t *testing.T) {
 		oauth.ReasonIntrospectionClaims: {
 			`{"active":true,"sub":"alice","aud":1}`, `{"active":true,"aud":"` + api + `"}`, `{"active":true,"sub":"","aud":"` + api + `"}`,
 			`{"active":true,"sub":"a\nb","aud":"` + api + `"}`, with(`,"exp":"1"`), with(`,"nbf":-1`), with(`,"auth_time":"1"`),
-			with(`,"scope":["a"]`), with(`,"roles":"a"`), with(`,"act":"a"`), with(`,"client_id":{}`), with(`,"client_id":"` + strings.Repeat("x", 256) + `"`), with(`,"tenant":1`),
+			with(`,"scope":["a"]`), with(`,"scope":"a  b"`), with(`,"roles":"a"`), with(`,"roles":[""]`), with(`,"act":"a"`), with(`,"client_id":{}`), with(`,"client_id":"` + strings.Repeat("x", 256) + `"`), with(`,"tenant":1`),
 			with(`,"jti":1`), with(`,"token_type":"refresh_token"`), with(`,"token_use":"refresh_token"`), with(`,"typ":"Refresh"`),
+			with(`,"typ":"Offline"`), with(`,"token_use":"id"`), with(`,"token_use":"id_token"`), with(`,"jti":""`),
 		},
 		oauth.ReasonIntrospectionIssuer:  {with(`,"iss":"` + issuer + `/"`), with(`,"iss":1`)},
 		oauth.ReasonIntrospectionExpired: {with(fmt.Sprintf(`,"exp":%d`, now-1)), with(fmt.Sprintf(`,"nbf":%d`, now+300))},
@@ -222,6 +228,11 @@ func TestIntrospectorClaims(t *testing.T) {
 			t.Errorf("Authenticate(%.20s) error = %v, want claimed: %t", token, err, claimed)
 		}
 	}
+	two := opaque("a")
+	two.Header.Add("Authorization", "Bearer b")
+	if _, err := i.Authenticate(two); reasonOf(err) != gatehouse.ReasonSeveralCredentials {
+		t.Errorf("Authenticate with two tokens: error = %v, want %s", err, gatehouse.ReasonSeveralCredentials)
+	}
 }
 
 // Each endpoint sees the tokens that those before it do not know, and no others.
@@ -259,8 +270,8 @@ func (proof) Confirms() gatehouse.Confirms {
 	return gatehouse.Confirms{Member: "jkt", Binding: "dpop", Scheme: gatehouse.Scheme{Name: "DPoP"}}
 }
 
-func (p proof) Confirm(r *http.Request, token, member string, _ time.Time) (http.Header, error) {
-	if r.Header.Get("Proof") != member+token {
+func (p proof) Confirm(r *http.Request, token, member string, now time.Time) (http.Header, error) {
+	if r.Header.Get("Proof") != member+token || time.Since(now) > time.Hour {
 		return nil, p.refusal
 	}
 	return http.Header{"Nonce": {"n"}}, nil
@@ -300,6 +311,9 @@ func TestIntrospectorConfirms(t *testing.T) {
 	if s.calls.Load() != 1 {
 		t.Errorf("%d requests, want 1", s.calls.Load())
 	}
+	if reads := i.Reads(); len(reads.Schemes) != 2 || reads.Schemes[0].Name != "Bearer" || reads.Schemes[1].Name != "DPoP" || !reads.Rechecks {
+		t.Errorf("Reads() = %+v, want Bearer and DPoP, checked again", reads)
+	}
 	if refusal.Issuer != "" || refusal.Credential != "" {
 		t.Errorf("the Error of the confirmer has issuer %q and credential %q now", refusal.Issuer, refusal.Credential)
 	}
@@ -323,6 +337,7 @@ func TestIntrospectorCache(t *testing.T) {
 		ask("off", off, "a", 1)
 		ask("off, again", off, "a", 1)
 
+		respond(fmt.Sprintf(`,"exp":%d`, time.Now().Unix()+3600)) // later than the time of the cache
 		i := newIntrospector(t, func(c *oauth.IntrospectorConfig) { c.Cache, c.CacheEntries = 5*time.Second, 2 }, endpoint(t, s, issuer))
 		ask("first", i, "a", 1)
 		time.Sleep(4 * time.Second)
@@ -455,6 +470,7 @@ func TestIntrospectorSigned(t *testing.T) {
 		"no iat":             {mime, sign(typ, object{"iat": nil}), oauth.ReasonIntrospectionUnavailable},
 		"nothing inside":     {mime, sign(typ, object{"token_introspection": nil}), oauth.ReasonIntrospectionUnavailable},
 		"only outer members": {mime, sign(typ, object{"token_introspection": nil, "active": true, "sub": "alice"}), oauth.ReasonIntrospectionUnavailable},
+		"server error":       {"", "", oauth.ReasonIntrospectionUnavailable},
 		"bad signature":      {mime, sign(typ, nil)[:len(sign(typ, nil))-8] + "AAAAAAAA", oauth.ReasonIntrospectionUnavailable},
 	} {
 		s := new(asServer)
@@ -463,6 +479,9 @@ func TestIntrospectorSigned(t *testing.T) {
 				t.Errorf("%s: Accept = %q, want %q", name, got, mime)
 			}
 			w.Header().Set("Content-Type", test.mime)
+			if test.body == "" {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
 			_, _ = w.Write([]byte(test.body))
 		}
 		e := endpoint(t, s, issuer)
@@ -471,6 +490,12 @@ func TestIntrospectorSigned(t *testing.T) {
 		_, err := newIntrospector(t, nil, e).Authenticate(opaque("opaque"))
 		if reasonOf(err) != test.want || (err == nil) != (test.want == "") {
 			t.Errorf("%s: Authenticate error = %v, want %q", name, err, test.want)
+		}
+		if want := map[string]string{"bad signature": "signature", "nothing inside": "has no claim token_introspection"}[name]; !strings.Contains(causeOf(err), want) {
+			t.Errorf("%s: cause = %s, want %s", name, causeOf(err), want)
+		}
+		if e, _ := errors.AsType[*oauth.Error](err); (e != nil) != (test.body == "") {
+			t.Errorf("%s: Authenticate error = %v, want one with the status 500 for an empty body only", name, err)
 		}
 	}
 }
@@ -486,13 +511,17 @@ func TestNewIntrospectorReportsEveryMistake(t *testing.T) {
 	_, err := oauth.NewIntrospector(oauth.IntrospectorConfig{
 		Cache: time.Hour, CacheEntries: -1, Confirmers: []gatehouse.Confirmer{nil},
 		Endpoints: []oauth.IntrospectionEndpoint{
-			good, {URL: "http://as.example.com", Tenants: []string{}, Algorithms: []jwtauth.Algorithm{"ES256"}}, public, signed,
+			good,
+			{URL: "http://as.example.com", Tenants: []string{}, Algorithms: []jwtauth.Algorithm{"ES256"}},
+			public, signed,
+			{Audiences: []string{api, ""}, Tenants: []string{"acme", ""}},
 		},
 	})
 	for _, want := range []string{
 		"Confirmers: confirmer 0: nil", "Cache: got 1h0m0s", "CacheEntries: got -1",
 		"Endpoints[0].Tenants: required with several endpoints", "Endpoints[1].Audiences: at least one", "Endpoints[1].Tenants: must be at least one",
 		"Endpoints[1].URL: ", "Endpoints[1].Algorithms: not used without Keys", "Endpoints[1].Client: required", "Endpoints[2].Client: a public client", "Endpoints[2].Tenants: must be at least one, none empty, and excludes AnyTenant", "Endpoints[3].Keys: ",
+		"Endpoints[4].Audiences: at least one is required, none may be empty", "Endpoints[4].Tenants: must be at least one, none empty",
 	} {
 		if err == nil || !strings.Contains(err.Error(), "oauth: IntrospectorConfig."+want) {
 			t.Errorf("NewIntrospector error lacks %q:\n%v", want, err)
@@ -502,6 +531,14 @@ func TestNewIntrospectorReportsEveryMistake(t *testing.T) {
 	if got := fmt.Sprint(err); strings.Count(got, "Tenants: required with several endpoints") != 2 {
 		t.Errorf("NewIntrospector with two endpoints: error = %s, want one for each", got)
 	}
+	for want, c := range map[string]oauth.IntrospectorConfig{"Cache: got -1ns": {Cache: -1}, "CacheEntries: got 1000001": {CacheEntries: 1_000_001}} {
+		if _, err := oauth.NewIntrospector(c); !strings.Contains(fmt.Sprint(err), "oauth: IntrospectorConfig."+want) {
+			t.Errorf("NewIntrospector error = %v, want %s", err, want)
+		}
+	}
+	other := good
+	good.Tenants, other.Tenants = []string{"acme"}, []string{"globex"}
+	newIntrospector(t, nil, good, other)
 	if _, err := oauth.NewIntrospector(oauth.IntrospectorConfig{}); err == nil || !strings.Contains(err.Error(), "Endpoints: at least one is required") {
 		t.Errorf("NewIntrospector without endpoints: error = %v", err)
 	}

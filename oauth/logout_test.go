@@ -48,6 +48,7 @@ func TestVerifyLogoutToken(t *testing.T) {
 		"typ JWT":                {providertest.LogoutToken("JWT", nil), true},
 		"no typ":                 {providertest.LogoutToken("", nil), true},
 		"session only":           {token(object{"sub": nil}), true}, // Covers OIDC Back-Channel Logout §2.4 (sub or sid).
+		"subject only":           {token(object{"sid": nil}), true}, // Covers OIDC Back-Channel Logout §2.4 (sub or sid).
 		"more events":            {token(object{"events": object{event: object{}, "x": 1}}), true},
 		"event with members":     {token(object{"events": object{event: object{"x": 1}}}), true},
 		"event a text":           {token(object{"events": object{event: "x"}}), false}, // Covers OIDC Back-Channel Logout §2.4 (event).
@@ -73,7 +74,7 @@ func TestVerifyLogoutToken(t *testing.T) {
 		"signed with the secret": {jws(object{"alg": "HS256", "typ": "logout+jwt"}, unsigned, providertest.Secret), false},
 	} {
 		got, err := client.VerifyLogoutToken(t.Context(), test.token)
-		if (err == nil) != test.good || errors.Is(err, oauth.ErrUnavailable) || test.good && (got.SessionID != "s1" || got.ID != "1" || (got.Subject == "") != (name == "session only")) {
+		if (err == nil) != test.good || errors.Is(err, oauth.ErrUnavailable) || test.good && ((got.SessionID == "s1") == (name == "subject only") || got.ID != "1" || (got.Subject == "") != (name == "session only")) {
 			t.Errorf("%s: VerifyLogoutToken = %+v, %v, want valid: %t", name, got, err, test.good)
 		}
 	}

@@ -54,6 +54,7 @@ func TestMetadataRejected(t *testing.T) {
 	for _, status := range []int{201, 203, 206} {
 		tests[fmt.Sprint("status ", status)] = func(s *providertest.Server) {
 			serve(func(w http.ResponseWriter, _ *http.Request) { answer(w, status, s.Metadata) })(s)
+			s.Routes["/.well-known/oauth-authorization-server"] = func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, s.Metadata) } // is not asked
 		}
 	}
 	for _, name := range []string{
@@ -174,25 +175,31 @@ func TestMetadataAreCached(t *testing.T) {
 // TestClose: it cancels running requests, and later calls send none.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		for path, call := range map[string]func(*oauth.Client) error{
+			wellKnown: func(c *oauth.Client) error { _, err := c.Provider(context.Background()); return err },
+			"/jwks": func(c *oauth.Client) error {
+				_, err := c.VerifyLogoutToken(context.Background(), providertest.LogoutToken("logout+jwt", nil))
+				return err
+			},
+		} {
+			s := providertest.New(t)
+			s.Routes[path] = hanging
+			running, client := make(chan error), s.Client()
+			go func() { running <- call(client) }()
+			synctest.Wait()
+			start := time.Now()
+			if err := client.Close(); err != nil {
+				t.Error(err)
+			}
+			if err := <-running; !errors.Is(err, oauth.ErrUnavailable) || time.Since(start) != 0 {
+				t.Errorf("%s: error of the running call = %v after %v, want %v at once", path, err, time.Since(start), oauth.ErrUnavailable)
+			}
+			if err := call(client); !errors.Is(err, oauth.ErrUnavailable) || s.Count(path) != 1 {
+				t.Errorf("%s: error after Close = %v after %d requests, want %v after 1", path, err, s.Count(path), oauth.ErrUnavailable)
+			}
+		}
 		s := providertest.New(t)
-		s.Routes[wellKnown] = hanging
-		running, client := make(chan error), s.Client()
-		go func() {
-			_, err := client.Provider(context.Background())
-			running <- err
-		}()
-		synctest.Wait()
-		start := time.Now()
-		if err := client.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := <-running; !errors.Is(err, oauth.ErrUnavailable) || time.Since(start) != 0 {
-			t.Errorf("running Provider error = %v after %v, want %v at once", err, time.Since(start), oauth.ErrUnavailable)
-		}
-		if _, err := client.Provider(t.Context()); !errors.Is(err, oauth.ErrUnavailable) || s.Count(wellKnown) != 1 {
-			t.Errorf("Provider after Close: error = %v after %d requests, want %v after 1", err, s.Count(wellKnown), oauth.ErrUnavailable)
-		}
-		client = s.Client(keyless)
+		client := s.Client(keyless)
 		source := must(client.ClientCredentials(oauth.CredentialsRequest{}))
 		if err := client.Close(); err != nil {
 			t.Error(err)

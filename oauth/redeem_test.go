@@ -3,6 +3,7 @@
 package oauth_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -80,6 +81,13 @@ func TestRedeemRejects(t *testing.T) {
 	twice := func(name, value string) func(*login) { return func(l *login) { l.response.Add(name, value) } }
 	route := func(path string, h http.HandlerFunc) func(*login) { return func(l *login) { l.Routes[path] = h } }
 	reply := func(name string, value any) func(*login) { return func(l *login) { l.Reply = object{name: value} } }
+	once := func(first bool) func(*login) {
+		return func(l *login) {
+			l.client = l.Client(func(c *oauth.Config) {
+				c.Once = func(context.Context, string) (bool, error) { return first, errors.New("down") }
+			})
+		}
+	}
 	const (
 		tx     = oauth.ReasonTransaction
 		iss    = oauth.ReasonIssuer
@@ -114,6 +122,9 @@ func TestRedeemRejects(t *testing.T) {
 		"consent required":            {response("error", "consent_required"), denied, 403, 0},
 		"interaction required":        {response("error", "interaction_required"), denied, 403, 0},
 		"account selection required":  {response("error", "account_selection_required"), denied, 403, 0},
+		"unmet requirements":          {response("error", "unmet_authentication_requirements"), oauth.ReasonStepUp, 403, 0},
+		"Once fails":                  {once(false), server, 503, 0},
+		"Once fails, and says first":  {once(true), server, 503, 0},
 		"temporarily unavailable":     {response("error", "temporarily_unavailable"), server, 503, 0},
 		"error":                       {response("error", "invalid_scope"), denied, 400, 0},
 		"error of no registered code": {response("error", "<script>"), denied, 400, 0},
@@ -126,6 +137,7 @@ func TestRedeemRejects(t *testing.T) {
 		"code forged":  {response("code", "x"), code, 400, 1},
 		// Covers RFC 9700 §2.1.1 (injection).
 		"code of another login": {func(l *login) { l.response.Set("code", another(l).Get("code")) }, code, 400, 1},
+		"metadata unavailable":  {func(l *login) { l.Routes[wellKnown], l.client = down, l.Client() }, server, 503, 0},
 		"token endpoint down":   {route("/token", down), server, 503, 1},
 		"keys unavailable":      {route("/jwks", down), server, 503, 1},
 		"token type DPoP":       {reply("token_type", "DPoP"), server, 503, 1},
@@ -201,6 +213,7 @@ func TestRedeemAccepts(t *testing.T) {
 	}
 	for name, change := range map[string]func(*login){
 		"no typ":             func(l *login) { l.Type = "" },
+		"an old login":       claim("auth_time", time.Now().Add(-time.Hour).Unix()),
 		"12 KB":              claim("groups", strings.Repeat("x", 9<<10)),
 		"audience in a list": claim("aud", []string{clientID}),
 		"two audiences, azp": func(l *login) { // Covers OIDC Core §3.1.3.7 (step 4).
@@ -208,6 +221,17 @@ func TestRedeemAccepts(t *testing.T) {
 		},
 		"iss not announced":   func(l *login) { unannounced(l); l.response.Del("iss") },
 		"iss although unsaid": unannounced,
+		"flags that are false": func(l *login) {
+			l.Metadata["authorization_response_iss_parameter_supported"], l.Metadata["tls_client_certificate_bound_access_tokens"] = false, false
+			l.client = l.Client()
+			l.begin()
+			l.response.Del("iss")
+		},
+		"configured keys": func(l *login) {
+			l.Routes["/jwks"] = down
+			l.client = l.Client(func(c *oauth.Config) { c.IDTokenKeys = providertest.Keys() })
+			l.begin()
+		},
 	} {
 		l := newLogin(t)
 		change(l)
@@ -258,6 +282,10 @@ func TestRedeemTampered(t *testing.T) {
 		if _, err := l.redeem(); reasonOf(err) != test.reason || (err == nil) != (test.reason == "") {
 			t.Errorf("%s: Redeem error = %v, want %q", name, err, test.reason)
 		}
+	}
+	l := newLogin(t)
+	if _, err := l.client.Redeem(t.Context(), new(oauth.Transaction), url.Values{"state": {""}}); reasonOf(err) != oauth.ReasonTransaction {
+		t.Errorf("Redeem of a zero Transaction: error = %v, want %s", err, oauth.ReasonTransaction)
 	}
 	for _, text := range []string{"", "null", "{}", `{"state":"x"}`, `{"verifier":"x"}`, `{"state":"","verifier":"x"}`, `{"state":"x","iss":"y"}`, `{"state":"x","verifier":"y","max_age":"z"}`, "x"} {
 		if transaction, err := oauth.ParseTransaction(secret(text)); err == nil || transaction != nil {

@@ -58,6 +58,9 @@ func TestRefresh(t *testing.T) {
 	if got, err := s.Client(keyless).Refresh(t.Context(), first); err != nil || !got.ID.Equal(first.ID) {
 		t.Errorf("Refresh without configured keys = %+v, %v, want the old ID token", got, err)
 	}
+	if got, err := s.Client().Refresh(t.Context(), oauth.Tokens{Refresh: secret("refresh-1")}); err != nil || got.ID.Len() == 0 {
+		t.Errorf("Refresh without an old ID token = %+v, %v, want the new one", got, err)
+	}
 	// An ID token that was refreshed without a nonce can be refreshed again.
 	s.Claims = func(claims object) { claims["nonce"] = nil }
 	first.ID, s.Claims = secret(s.IDToken("")), func(object) {}

@@ -80,6 +80,9 @@ func TestTokenResponseRejected(t *testing.T) {
 		if strings.Contains(fmt.Sprint(err), "s3cret") {
 			t.Errorf("%.100s: the error quotes the response: %v", body, err)
 		}
+		if strings.Contains(body, `"expires_in"`) && !strings.Contains(fmt.Sprint(err), "has a malformed expires_in") {
+			t.Errorf("%.100s: Token error = %v, want it to name expires_in", body, err)
+		}
 	}
 }
 
@@ -278,6 +281,9 @@ func TestExchange(t *testing.T) {
 		want := map[bool]string{true: "x access_token"}[!test.good && test.reply != ""]
 		if revoked != want {
 			t.Errorf("%s: revoked %q, want %q", name, revoked, want)
+		}
+		if e, _ := errors.AsType[*oauth.Error](err); name == "rejected" && (e == nil || e.Code != "invalid_target") {
+			t.Errorf("%s: Exchange error = %v, want invalid_target", name, err)
 		}
 	}
 }

@@ -25,6 +25,9 @@ func TestTransport(t *testing.T) {
 		Source: source, Origins: []string{"https://api.example.com", "http://127.0.0.1:8080"},
 		Base: roundTripper(func(r *http.Request) (*http.Response, error) {
 			sent = append(sent, r.URL.String()+" "+r.Header.Get("Authorization"))
+			if status == 0 {
+				return nil, errors.New("no response")
+			}
 			return &http.Response{StatusCode: status, Header: http.Header{"Location": {location}}, Body: http.NoBody, Request: r}, nil
 		}),
 	})
@@ -78,6 +81,10 @@ func TestTransport(t *testing.T) {
 	if _, err := transport.RoundTrip(r); !errors.Is(err, context.Canceled) || !body.closed {
 		t.Errorf("RoundTrip(canceled) error = %v, body closed: %t, want %v and true", err, body.closed, context.Canceled)
 	}
+	status = 0
+	if _, err := client.Get("https://api.example.com/"); err == nil || !strings.Contains(err.Error(), "no response") {
+		t.Errorf("error without a response = %v, want that of the Base", err)
+	}
 }
 
 type closer struct {
@@ -97,6 +104,13 @@ func TestNewTransportReportsEveryError(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("NewTransport error = %v, want %q", err, want)
 		}
+	}
+	source := must(providertest.New(t).Client().ClientCredentials(oauth.CredentialsRequest{}))
+	if _, err := oauth.NewTransport(oauth.TransportConfig{Source: source, Origins: []string{"https://x"}}); err != nil {
+		t.Errorf("NewTransport without a Base: error = %v", err)
+	}
+	if _, err := oauth.NewTransport(oauth.TransportConfig{Source: source, Origins: []string{"https://x"}, Base: (*http.Transport)(nil)}); err == nil || !strings.Contains(err.Error(), "Base: is a nil *http.Transport") {
+		t.Errorf("NewTransport with a nil Base: error = %v", err)
 	}
 	if _, err := oauth.NewTransport(oauth.TransportConfig{}); err == nil || !strings.Contains(err.Error(), "at least one") {
 		t.Errorf("%v", err)

@@ -123,6 +123,7 @@ func zitadelProviders() []provider {
 				reason: jwtauth.ReasonClaims, cause: "organization",
 			},
 			{name: "empty roles", claims: object{roles: object{}}, reason: jwtauth.ReasonClaims, cause: "no role"},
+			{name: "empty roles, no organization", claims: object{roles: object{}, "urn:zitadel:iam:user:resourceowner:id": nil}, reason: jwtauth.ReasonClaims, cause: "no role"},
 			{
 				name: "without the organization", claims: object{"urn:zitadel:iam:user:resourceowner:id": nil},
 				want: caller{gatehouse.KindUser, "23456", "", "17@p", "V2_x1", "", "admin, editor"},

@@ -20,7 +20,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,7 +115,7 @@ func TestVerify(t *testing.T) {
 		"no typ, no iat":             {signed(key, object{"typ": nil}, object{"iat": nil}), ""},
 		"typ JOSE":                   {signed(key, object{"typ": "JOSE"}, nil), ""},
 		"aud as a string":            {signed(key, nil, object{"aud": "reports"}), ""},
-		"another trust domain":       {signed(other, nil, object{"sub": "spiffe://example.com/billing"}), ""},
+		"another trust domain":       {signed(other, nil, object{"sub": "spiffe://example.com/billing/V2"}), ""},
 		"key of another domain":      {signed(other, nil, nil), spiffe.ReasonSignature},
 		"key for certificates":       {signed(key, nil, object{"sub": "spiffe://example.net/billing"}), spiffe.ReasonSignature},
 		"unknown kid":                {signed(key, object{"kid": "k2"}, nil), spiffe.ReasonSignature},
@@ -148,8 +147,15 @@ func TestVerify(t *testing.T) {
 		"key for signatures":         {signed(key, nil, object{"sub": "spiffe://example.edu/billing"}), spiffe.ReasonSignature},
 	} {
 		svid, err := v.Verify(t.Context(), test.token)
-		if reasonOf(err) != test.want || (err == nil) != (svid.ID.Path() == "/billing") {
+		if reasonOf(err) != test.want || (err == nil) != (svid.ID != spiffe.ID{}) {
 			t.Errorf("%s: Verify = %v, %v (%v), want %q", name, svid.ID, err, errors.Unwrap(err), test.want)
+		}
+		var claims struct {
+			Subject string `json:"sub"`
+			Expires int64  `json:"exp"`
+		}
+		if err == nil && (svid.Claims.Decode(&claims) != nil || svid.ID.String() != claims.Subject || svid.Expires.Unix() != claims.Expires) {
+			t.Errorf("%s: Verify = %s until %v, want sub and exp of %v", name, svid.ID, svid.Expires, svid.Claims)
 		}
 	}
 }
@@ -284,22 +290,37 @@ func TestBundleFollowsItsFile(t *testing.T) {
 	})
 }
 
+// roundTripper is the network of a bundle.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A bundle is fetched once in 5 minutes, within 8 s.
 func TestBundleURL(t *testing.T) {
-	var calls atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		calls.Add(1)
-		_, _ = w.Write([]byte(bundle("jwt-svid", &key.PublicKey)))
-	}))
-	t.Cleanup(server.Close)
-	v := newVerifier(t, map[string]spiffe.Bundle{"example.org": spiffe.BundleURL(server.URL, nil)})
-	for range 3 {
-		if _, err := v.Verify(t.Context(), signed(key, nil, nil)); err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		calls, hangs := 0, false
+		v := newVerifier(t, map[string]spiffe.Bundle{"example.org": spiffe.BundleURL("https://example.org/bundle", roundTripper(func(r *http.Request) (*http.Response, error) {
+			if calls++; hangs {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			w := httptest.NewRecorder()
+			_, err := w.WriteString(bundle("jwt-svid", &key.PublicKey))
+			return w.Result(), err
+		}))})
+		for n, wait := range []time.Duration{0, 0, 5*time.Minute - 1, 1} {
+			time.Sleep(wait)
+			if _, err := v.Verify(t.Context(), signed(key, nil, nil)); err != nil || calls != 1+n/3 {
+				t.Errorf("call %d: Verify error = %v after %d requests, want none after %d", n, err, calls, 1+n/3)
+			}
 		}
-	}
-	if calls.Load() != 1 {
-		t.Errorf("%d requests, want 1", calls.Load())
-	}
+		hangs = true
+		time.Sleep(25 * time.Hour)
+		start := time.Now()
+		if _, err := v.Verify(t.Context(), signed(key, nil, nil)); reasonOf(err) != spiffe.ReasonBundleUnavailable || time.Since(start) != 8*time.Second {
+			t.Errorf("Verify error = %v after %v, want %s after 8s", err, time.Since(start), spiffe.ReasonBundleUnavailable)
+		}
+	})
 }
 
 func TestMalformedBundles(t *testing.T) {

@@ -12,7 +12,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -93,24 +92,6 @@ func open(t *testing.T, c store.Config) *store.DB {
 	return db
 }
 
-// logBuffer is what a logger writes to while a test reads it.
-type logBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 func find(db *store.DB) error {
 	_, err := db.APIKeys.Find(context.Background(), "1")
 	return err
@@ -160,7 +141,7 @@ func TestStartWithoutServer(t *testing.T) {
 			t.Parallel()
 			c, down, up := config(t, driver)
 			down()
-			var log logBuffer
+			var log enginetest.Log
 			c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			failures := 2
 			c.Seed = func(context.Context) error {
@@ -211,7 +192,7 @@ func TestUnsuitable(t *testing.T) {
 		t.Run(driver, func(t *testing.T) {
 			proxy := enginetest.StartProxy(t, test.addr)
 			proxy.Cut()
-			var log logBuffer
+			var log enginetest.Log
 			db := open(t, store.Config{Driver: driver, DSN: enginetest.Via(t, test.dsn, proxy), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			if err := db.Start(t.Context()); err != nil {
 				t.Fatalf("Start() error = %v while the server is down, want nil", err)

@@ -81,15 +81,8 @@ func TestAttackFindsWrongWiring(t *testing.T) {
 				rpctest.Witness(ctx)
 				return hello(ctx, header)
 			}, helloStream}
-			handler, accepted := test.protocol(test.wire(gate, newGuard(gate), service)), 0
-			for attempt := range authtest.Attacks(issuer) {
-				for _, finding := range attempt.Try(handler) {
-					if finding.Kind == authtest.Accepted {
-						accepted++
-					}
-				}
-			}
-			if accepted < 500 {
+			handler := test.protocol(test.wire(gate, newGuard(gate), service))
+			if accepted := rpctest.Findings(handler, issuer)[authtest.Accepted]; accepted < 500 {
 				t.Errorf("%d findings of hostile calls that reach the handler, want more", accepted)
 			}
 		})
@@ -102,18 +95,7 @@ func TestAttackOfServiceWithoutHandler(t *testing.T) {
 	racetest.Skip(t)
 	issuer := rpctest.Issuer(t, list)
 	handler := post(reports{hello, helloStream}.handler(connect.WithInterceptors(newGuard(rpctest.Gate(rpctest.Tokens(issuer))))))
-	rejected := 0
-	for attempt := range authtest.Attacks(issuer) {
-		for _, finding := range attempt.Try(handler) {
-			switch finding.Kind {
-			case authtest.Accepted:
-				t.Error(finding)
-			case authtest.RejectedValid:
-				rejected++
-			}
-		}
-	}
-	if rejected == 0 {
-		t.Error("no finding says that valid calls are refused")
+	if found := rpctest.Findings(handler, issuer); found[authtest.Accepted] > 0 || found[authtest.RejectedValid] == 0 {
+		t.Errorf("findings = %v, want some of valid calls that are refused, and none of hostile ones that are accepted", found)
 	}
 }

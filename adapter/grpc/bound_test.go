@@ -32,9 +32,7 @@ func TestDPoP(t *testing.T) {
 		return must(key.Proof(dpop.ProofRequest{Method: method, URL: must(url.Parse(target)), AccessToken: token, Nonce: nonce}))
 	}
 	connect := func(confirmer gatehouse.Confirmer) *grpc.ClientConn {
-		server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(rpctest.Tokens(issuer, confirmer)), gatehouse.Bound()))...)
-		reports{hello, helloStream}.register(server)
-		return serve(t, server)
+		return start(t, newInterceptor(rpctest.Gate(rpctest.Tokens(issuer, confirmer)), gatehouse.Bound()), reports{hello, helloStream})
 	}
 	client := connect(proofs)
 	for _, method := range []string{list, watch} {

@@ -52,12 +52,8 @@ func TestCheckComparesMethodsWithServer(t *testing.T) {
 			server := grpc.NewServer(intercept(interceptor)...)
 			reports{}.register(server)
 			for range 2 {
-				got := ""
-				if err := interceptor.Check(server); err != nil {
-					got = err.Error()
-				}
-				if got != test.want {
-					t.Errorf("Check() error = %q, want %q", got, test.want)
+				if err := interceptor.Check(server); (err == nil) != (test.want == "") || err != nil && err.Error() != test.want {
+					t.Errorf("Check() error = %v, want %q", err, test.want)
 				}
 			}
 		})
@@ -105,12 +101,10 @@ func TestRefusalsAreStatusCodes(t *testing.T) {
 			if test.metadata == nil && test.name != "no credential" {
 				test.metadata = []string{"authorization", "Toy alice"}
 			}
-			server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(test.a), test.policy))...)
-			reports{
+			client := start(t, newInterceptor(rpctest.Gate(test.a), test.policy), reports{
 				func(context.Context) (string, error) { t.Error("the handler ran"); return "", nil },
 				func(grpc.ServerStream) error { t.Error("the handler ran"); return nil },
-			}.register(server)
-			client := serve(t, server)
+			})
 			for _, method := range []string{list, watch} {
 				a := invoke(t, client, method, test.metadata...)
 				a.want(t, method, test.code, "")
@@ -153,9 +147,7 @@ func TestRefusalWithApplicationBody(t *testing.T) {
 			return gatehouse.Body{ContentType: "text/plain", Content: []byte("sorry")}
 		},
 	}))
-	server := grpc.NewServer(intercept(newInterceptor(gate))...)
-	reports{hello, helloStream}.register(server)
-	a := invoke(t, serve(t, server), list, "authorization", "Toy alice")
+	a := invoke(t, start(t, newInterceptor(gate), reports{hello, helloStream}), list, "authorization", "Toy alice")
 	a.want(t, list, codes.Unavailable, "")
 	if got := a.status.Message(); got != "Service Unavailable" || len(a.status.Details()) != 1 {
 		t.Errorf("status = %q with %v, want Service Unavailable with a RetryInfo", got, a.status.Details())
@@ -168,12 +160,11 @@ func TestHandlerGetsCallerAndNoCredential(t *testing.T) {
 		got, _ = metadata.FromIncomingContext(ctx)
 		return hello(ctx)
 	}
-	server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(rpctest.Caller{Header: http.Header{"Toy-Nonce": {"1"}, "Cache-Control": {"no-store"}}})))...)
-	reports{look, func(s grpc.ServerStream) error {
+	gate := rpctest.Gate(rpctest.Caller{Header: http.Header{"Toy-Nonce": {"1"}, "Cache-Control": {"no-store"}}})
+	client := start(t, newInterceptor(gate), reports{look, func(s grpc.ServerStream) error {
 		_, _ = look(s.Context())
 		return helloStream(s)
-	}}.register(server)
-	client := serve(t, server)
+	}})
 	pairs := []string{"authorization", "Toy alice", "x-request-id", "a", "x-request-id", "b", "trace-bin", "\x00\x01"}
 	for _, method := range []string{list, watch} {
 		a := invoke(t, client, method, pairs...)
@@ -219,15 +210,13 @@ func TestEventNamesCall(t *testing.T) {
 		Authenticators: []gatehouse.Authenticator{rpctest.Caller{}}, Realm: "acme",
 		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error { event = e; return nil }),
 	}))
-	server := grpc.NewServer(intercept(newInterceptor(gate, gatehouse.PolicyFunc(func(r *http.Request, _ gatehouse.Principal) error {
+	client := start(t, newInterceptor(gate, gatehouse.PolicyFunc(func(r *http.Request, _ gatehouse.Principal) error {
 		remote = r.RemoteAddr
 		if r.Header["Trace-Bin"] != nil || r.Header["X-Request-Id"] == nil || r.ProtoMajor != 2 {
 			t.Errorf("HTTP/%d with header = %v, want HTTP/2 with the metadata that are not binary", r.ProtoMajor, r.Header)
 		}
 		return nil
-	})))...)
-	reports{hello, helloStream}.register(server)
-	client := serve(t, server)
+	})), reports{hello, helloStream})
 	invoke(t, client, list, "authorization", "Toy alice", "trace-bin", "\x01", "x-request-id", "1").want(t, list, codes.OK, "hello, alice")
 	if event.Decision != gatehouse.Allowed || event.Method != "POST" || event.Path != list || event.Route != list ||
 		event.Host != client.CanonicalTarget()[len("dns:///"):] || !strings.HasPrefix(remote, "127.0.0.1:") || remote == event.Host {

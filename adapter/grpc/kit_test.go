@@ -101,6 +101,14 @@ func serve(t *testing.T, server *grpc.Server, credentials ...credentials.Transpo
 	return client
 }
 
+// start serves a service behind the interceptor, and returns a client of it.
+func start(t *testing.T, interceptor *gategrpc.Interceptor, service reports) *grpc.ClientConn {
+	t.Helper()
+	server := grpc.NewServer(intercept(interceptor)...)
+	service.register(server)
+	return serve(t, server)
+}
+
 // answer is the end of a call.
 type answer struct {
 	text            string

@@ -44,8 +44,7 @@ func TestStreamEndsWithCredential(t *testing.T) {
 func streamEnds(t *testing.T, lifetime time.Duration, wait func(s grpc.ServerStream, end <-chan struct{})) bool {
 	t.Helper()
 	end, ended := make(chan struct{}), make(chan error, 2)
-	server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(rpctest.Caller{Expires: time.Now().Add(lifetime)})))...)
-	reports{hello, func(s grpc.ServerStream) error {
+	client := start(t, newInterceptor(rpctest.Gate(rpctest.Caller{Expires: time.Now().Add(lifetime)})), reports{hello, func(s grpc.ServerStream) error {
 		if err := helloStream(s); err != nil {
 			return err
 		}
@@ -53,10 +52,10 @@ func streamEnds(t *testing.T, lifetime time.Duration, wait func(s grpc.ServerStr
 		ended <- s.SendMsg(wrapperspb.String("too late"))
 		ended <- s.RecvMsg(new(wrapperspb.StringValue))
 		return nil
-	}}.register(server)
+	}})
 	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Toy alice"), time.Minute)
 	defer cancel()
-	stream := must(serve(t, server).NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, watch))
+	stream := must(client.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, watch))
 	message := new(wrapperspb.StringValue)
 	err := stream.RecvMsg(message)
 	if status.Code(err) == codes.Unauthenticated {
@@ -131,9 +130,8 @@ func TestStreamWithinLifetime(t *testing.T) {
 func TestErrorOfStreamHandler(t *testing.T) {
 	want := status.New(codes.OutOfRange, "the end")
 	for _, expires := range []time.Time{{}, time.Now().Add(time.Hour)} {
-		server := grpc.NewServer(intercept(newInterceptor(rpctest.Gate(rpctest.Caller{Expires: expires})))...)
-		reports{hello, func(grpc.ServerStream) error { return want.Err() }}.register(server)
-		got := invoke(t, serve(t, server), watch, "authorization", "Toy alice").status
+		client := start(t, newInterceptor(rpctest.Gate(rpctest.Caller{Expires: expires})), reports{hello, func(grpc.ServerStream) error { return want.Err() }})
+		got := invoke(t, client, watch, "authorization", "Toy alice").status
 		if got.Code() != want.Code() || got.Message() != want.Message() {
 			t.Errorf("status = %v, want %v", got, want)
 		}

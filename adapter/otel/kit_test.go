@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -79,6 +80,14 @@ func collect(t testing.TB, reader *sdkmetric.ManualReader) map[string]float64 {
 		}
 	}
 	return series
+}
+
+// wantMetrics compares the metrics, one series a line.
+func wantMetrics(t testing.TB, reader *sdkmetric.ManualReader, want string) {
+	t.Helper()
+	if diff := cmp.Diff(want, lines(collect(t, reader), "")); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
+	}
 }
 
 // lines returns the series with this prefix as text, one line each.

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	gateotel "github.com/gatehouse-go/gatehouse/adapter/otel"
 	"github.com/gatehouse-go/gatehouse/agent"
 	"github.com/gatehouse-go/gatehouse/agent/agenttest"
@@ -116,9 +114,7 @@ gatehouse.store.duration{error.type=canceled,operation=find,store=apikey} 1
 gatehouse.store.duration{error.type=timeout,operation=find,store=apikey} 1
 gatehouse.store.duration{operation=find,store=apikey} 4
 `
-	if diff := cmp.Diff(want, lines(collect(t, reader), "")); diff != "" {
-		t.Errorf("metrics (-want +got):\n%s", diff)
-	}
+	wantMetrics(t, reader, want)
 }
 
 // An in-memory store and a nil store stay what they are: the package that uses them

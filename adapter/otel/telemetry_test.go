@@ -60,9 +60,7 @@ gatehouse.decisions{decision=rejected,event.type=decision,level=warn,reason=jwta
 gatehouse.decisions{decision=unavailable,event.type=decision,level=error,reason=jwtauth_keys_unavailable} 2
 gatehouse.events{decision=,event.type=apikey_leaked,level=info,reason=} 2
 `
-	if diff := cmp.Diff(want, lines(collect(t, reader), "")); diff != "" {
-		t.Errorf("metrics (-want +got):\n%s", diff)
-	}
+	wantMetrics(t, reader, want)
 }
 
 // An event that another observer fails to record is not what the gate does.
@@ -85,9 +83,7 @@ func TestObserverFails(t *testing.T) {
 gatehouse.decisions{decision=unavailable,event.type=decision,level=error,reason=observer_failed} 1
 gatehouse.events{decision=,event.type=apikey_rotated,level=error,reason=observer_failed} 1
 `
-	if diff := cmp.Diff(want, lines(collect(t, reader), "")); diff != "" {
-		t.Errorf("metrics (-want +got):\n%s", diff)
-	}
+	wantMetrics(t, reader, want)
 }
 
 // A program that makes reasons of texts does not fill the memory of the metrics.

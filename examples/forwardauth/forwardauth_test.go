@@ -26,19 +26,20 @@ type site struct {
 	log      *webtest.Log
 }
 
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 func open(t *testing.T, p *webtest.Provider, changes object) *site {
 	t.Helper()
 	s := &site{t: t, provider: p, log: new(webtest.Log), Server: httptest.NewUnstartedServer(nil)}
 	all := object{"session_store": nil, "idle": nil, "absolute": nil, "proxies": []string{"127.0.0.0/8"}}
 	maps.Copy(all, changes)
-	config, err := readConfig(webtest.Configure(t, "http://"+s.Listener.Addr().String(), p.URL, all))
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := newApp(config, slog.New(slog.NewJSONHandler(s.log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := must(readConfig(webtest.Configure(t, "http://"+s.Listener.Addr().String(), p.URL, all)))
+	app := must(newApp(config, slog.New(slog.NewJSONHandler(s.log, nil))))
 	s.Config.Handler = app.handler
 	s.Start()
 	t.Cleanup(func() {
@@ -153,23 +154,14 @@ func TestForwardedHeadersAreChecked(t *testing.T) {
 	p := webtest.NewProvider(t)
 	s, closed := open(t, p, nil), open(t, p, object{"proxies": []string{"192.0.2.0/24"}})
 	ada := s.signedIn()
-	for name, change := range map[string]func(http.Header){
-		"no method":        func(h http.Header) { h.Del("X-Forwarded-Method") },
-		"empty method":     func(h http.Header) { h.Set("X-Forwarded-Method", "") },
-		"malformed method": func(h http.Header) { h.Set("X-Forwarded-Method", "GET /") },
-		"two methods":      func(h http.Header) { h.Add("X-Forwarded-Method", "GET") },
-		"no scheme":        func(h http.Header) { h.Del("X-Forwarded-Proto") },
-		"another scheme":   func(h http.Header) { h.Set("X-Forwarded-Proto", "https") },
-		"no host":          func(h http.Header) { h.Del("X-Forwarded-Host") },
-		"another host":     func(h http.Header) { h.Set("X-Forwarded-Host", "evil.example") },
-		"two hosts":        func(h http.Header) { h.Add("X-Forwarded-Host", "evil.example") },
-		"no path":          func(h http.Header) { h.Del("X-Forwarded-Uri") },
-		"a URL":            func(h http.Header) { h.Set("X-Forwarded-Uri", "https://evil.example/") },
-		"no slash":         func(h http.Header) { h.Set("X-Forwarded-Uri", "a") },
-		"malformed path":   func(h http.Header) { h.Set("X-Forwarded-Uri", "/%zz") },
+	for name, change := range map[string][]string{ // of the header X-Forwarded-…
+		"no method": {"Method"}, "empty method": {"Method", ""}, "malformed method": {"Method", "GET /"}, "two methods": {"Method", "GET", "GET"},
+		"no scheme": {"Proto"}, "another scheme": {"Proto", "https"},
+		"no host": {"Host"}, "another host": {"Host", "evil.example"}, "two hosts": {"Host", s.Listener.Addr().String(), "evil.example"},
+		"no path": {"Uri"}, "a URL": {"Uri", "https://evil.example/"}, "no slash": {"Uri", "a"}, "malformed path": {"Uri", "/%zz"},
 	} {
 		header := s.forwarded("GET", "/")
-		change(header)
+		header["X-Forwarded-"+change[0]] = change[1:]
 		for _, endpoint := range []string{"/auth_request", "/forward_auth"} {
 			if page := s.ask(ada, endpoint, header, "", true); page.Status != 403 || page.Header.Get("X-Auth-Subject") != "" {
 				t.Errorf("%s: %s = %v, want 403", name, endpoint, page)
@@ -245,17 +237,10 @@ func TestDomains(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	webtest.CheckReadme(t, string(readme), config{})
+	webtest.CheckReadme(t, string(must(os.ReadFile("README.md"))), config{})
 	t.Setenv("FORWARDAUTH_CLIENT_SECRET", webtest.ClientSecret)
 	t.Setenv("FORWARDAUTH_COOKIE_KEY", webtest.CookieKey)
-	text, err := os.ReadFile("config.example.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must(os.ReadFile("config.example.json"))
 	for change, want := range map[string]string{
 		"":                        "",
 		`"127.0.0.1/32"`:          "proxies: required",

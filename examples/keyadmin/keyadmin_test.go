@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/apikey"
@@ -49,6 +52,13 @@ func keyadmin(t *testing.T, in string, file *os.File, args ...string) (stdout, s
 
 type key struct{ ID, Owner, Tenant, Status, Secret string }
 
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 // output runs a command with -json and decodes its output into v.
 func output[T any](t *testing.T, in string, args ...string) (v T) {
 	t.Helper()
@@ -59,46 +69,74 @@ func output[T any](t *testing.T, in string, args ...string) (v T) {
 	return v
 }
 
-// TestLifeOfKey creates, rotates, lists, suspends and revokes a key.
+// change runs a command that changes a key, and checks the status of the key after it.
+func change(t *testing.T, store, command, id, want string, args ...string) key {
+	t.Helper()
+	got := output[key](t, "", append([]string{"-store", store, command, "-id", id}, args...)...)
+	if got.ID != id || got.Status != want {
+		t.Errorf("%s = %+v, want the key %s with the status %s", command, got, id, want)
+	}
+	return got
+}
+
+// TestLifeOfKey creates, rotates, lists, suspends, revokes and deletes keys.
 func TestLifeOfKey(t *testing.T) {
+	const store = "env:KEYS"
 	t.Setenv("KEYS", "sqlite:"+filepath.Join(t.TempDir(), "keys.db"))
-	made := output[key](t, "", "-store", "env:KEYS", "create", "-tenant", "acme", "-owner", "ci", "-scope", "reports:read", "-scope", "reports:write")
-	label, err := apikey.Parse(made.Secret)
-	if made.Tenant != "acme" || made.Owner != "ci" || made.Status != "active" || err != nil || label.ID != made.ID {
-		t.Errorf("create = %+v, %v, want an active key of ci", made, err)
+	got := output[map[string]any](t, "", "-store", store, "create", "-tenant", "acme", "-owner", "ci", "-scope", "reports:read", "reports:write", "-network", "192.0.2.0/24")
+	secret, _ := got["secret"].(string)
+	id := must(apikey.Parse(secret)).ID
+	if diff := cmp.Diff(map[string]any{
+		"id": id, "owner": "ci", "tenant": "acme", "environment": "live", "scopes": []any{"reports:read", "reports:write"}, "networks": []any{"192.0.2.0/24"},
+		"status": "active", "created": got["created"], "rotated": got["created"], "expires": got["expires"], "uses": 0.0, "secret": secret,
+	}, got); diff != "" {
+		t.Errorf("create (-want +got):\n%s", diff)
 	}
-	rotated := output[key](t, "", "rotate", "-store", "env:KEYS", "-id", made.ID, "-grace", "1h")
-	if rotated.ID != made.ID || rotated.Secret == made.Secret {
-		t.Errorf("rotate = %+v, want another secret of the same key", rotated)
+	expires := must(time.Parse(time.RFC3339, fmt.Sprint(got["expires"])))
+	if lifetime := expires.Sub(must(time.Parse(time.RFC3339, fmt.Sprint(got["created"])))); lifetime != 90*24*time.Hour {
+		t.Errorf("create: lifetime = %v, want 90 days", lifetime)
 	}
-	for command, want := range map[string]int{"list": 1, "due": 0} {
-		if all := output[[]key](t, "", "-store", "env:KEYS", command, "-owner", "ci"); len(all) != want {
+	// The flags of all commands may also follow the command.
+	rotated := output[map[string]any](t, "", "rotate", "-store", store, "-id", id, "-grace", "1h")
+	if rotated["id"] != id || rotated["secret"] == secret || rotated["grace_ends"] == nil {
+		t.Errorf("rotate = %+v, want another secret of the same key, and a grace period", rotated)
+	}
+	for command, want := range map[string]int{"list -owner ci": 1, "list -tenant globex": 0, "due -owner ci": 0, "due -within 2161h": 1, "due -within 2161h -owner x": 0} {
+		if all := output[[]key](t, "", append([]string{"-store", store}, strings.Fields(command)...)...); len(all) != want {
 			t.Errorf("%s = %+v, want %d keys", command, all, want)
 		}
 	}
-	for _, step := range []struct{ command, want string }{{"suspend", "suspended"}, {"resume", "active"}, {"describe", "active"}} {
-		if got := output[key](t, "", "-store", "env:KEYS", step.command, "-id", made.ID); got.Status != step.want || got.Secret != "" {
-			t.Errorf("%s = %+v, want %s", step.command, got, step.want)
+	for _, step := range [][2]string{{"suspend", "suspended"}, {"resume", "active"}, {"describe", "active"}} {
+		if got := change(t, store, step[0], id, step[1]); got.Secret != "" {
+			t.Errorf("%s = %+v, want no secret", step[0], got)
 		}
 	}
-	if got := output[key](t, made.Secret+"\n", "-store", "env:KEYS", "leak"); got.Status != "revoked" {
+	if got := output[key](t, secret+"\n", "-store", store, "leak"); got.Status != "revoked" {
 		t.Errorf("leak = %+v, want revoked", got)
 	}
-	out, _, status := keyadmin(t, "", nil, "-store", "env:KEYS", "list")
-	if status != 0 || !strings.Contains(out, made.ID) || !strings.Contains(out, "revoked") || strings.Contains(out, made.Secret[20:]) {
-		t.Errorf("list = %s, want the key without its secret", out)
+	out, _, status := keyadmin(t, "", nil, "-store", store, "list")
+	row := id + " revoked ci acme live reports:read reports:write " + expires.Format("2006-01-02")
+	if status != 0 || !strings.HasPrefix(out, "ID ") || !strings.Contains(strings.Join(strings.Fields(out), " "), row) || strings.Contains(out, secret[20:]) {
+		t.Errorf("list = %s, want %s without the secret", out, row)
 	}
-	other := output[key](t, "", "-store", "env:KEYS", "create", "-owner", "other")
-	if _, complaint, status := keyadmin(t, "", nil, "-store", "env:KEYS", "delete", "-id", other.ID); status != 1 {
-		t.Errorf("delete of a valid key = %d %q, want 1", status, complaint)
+	made := output[key](t, "", "-store", store, "-prefix", "acme", "create", "-owner", "other")
+	other := made.ID
+	if !strings.HasPrefix(made.Secret, "acme_") {
+		t.Errorf("create -prefix acme = %+v, want a secret with the prefix", made)
 	}
-	if got := output[key](t, "", "-store", "env:KEYS", "revoke", "-id", other.ID); got.Status != "revoked" {
-		t.Errorf("revoke = %+v, want revoked", got)
+	expired := output[key](t, "", "-store", store, "create", "-owner", "late", "-lifetime", "1us").ID
+	change(t, store, "describe", expired, "expired")
+	remove := func(id string, want int) {
+		t.Helper()
+		if _, complaint, status := keyadmin(t, "", nil, "-store", store, "delete", "-id", id); status != want {
+			t.Errorf("delete = %d %q, want %d", status, complaint, want)
+		}
 	}
-	if _, complaint, status := keyadmin(t, "", nil, "-store", "env:KEYS", "delete", "-id", other.ID); status != 0 {
-		t.Errorf("delete = %d %q, want 0", status, complaint)
-	}
-	if all := output[[]key](t, "", "-store", "env:KEYS", "list"); len(all) != 1 {
+	remove(other, 1) // a valid key
+	change(t, store, "revoke", other, "revoked")
+	remove(other, 0)
+	remove(expired, 0)
+	if all := output[[]key](t, "", "-store", store, "list"); len(all) != 1 {
 		t.Errorf("list after delete = %+v, want 1 key", all)
 	}
 }
@@ -111,11 +149,7 @@ type growing struct {
 }
 
 func (g *growing) List(ctx context.Context, q apikey.Query) ([]apikey.Record, error) {
-	info, err := g.out.Stat()
-	if err != nil {
-		return nil, err
-	}
-	g.sizes = append(g.sizes, info.Size())
+	g.sizes = append(g.sizes, must(g.out.Stat()).Size())
 	return g.Store.List(ctx, q)
 }
 
@@ -124,39 +158,19 @@ func (g *growing) List(ctx context.Context, q apikey.Query) ([]apikey.Record, er
 func TestListStreams(t *testing.T) {
 	t.Parallel()
 	for _, asJSON := range []bool{false, true} {
-		sqlite, err := openStore("sqlite:"+filepath.Join(t.TempDir(), "keys.db"), true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = sqlite.close() }()
-		if err := sqlite.ready(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		out, err := os.Create(filepath.Join(t.TempDir(), "list"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := must(os.Create(filepath.Join(t.TempDir(), "list")))
 		defer out.Close()
-		store := &growing{Store: sqlite.keys, out: out}
-		keys, err := apikey.New(apikey.Config{Store: store, Prefix: "acme"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		store := &growing{Store: apikey.NewMemory(0), out: out}
+		keys := must(apikey.New(apikey.Config{Store: store, Prefix: "acme"}))
 		for range 7 {
-			if _, err := keys.Create(t.Context(), apikey.Request{Owner: "ci", Lifetime: time.Hour}); err != nil {
-				t.Fatal(err)
-			}
+			must(keys.Create(t.Context(), apikey.Request{Owner: "ci", Lifetime: time.Hour}))
 		}
 		c := &call{ctx: t.Context(), out: out, keys: keys}
 		c.json = asJSON
 		if err := c.pages(apikey.Query{Filter: apikey.Filter{AnyTenant: true}, Limit: 2}); err != nil {
 			t.Fatal(err)
 		}
-		info, err := out.Stat()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for n, sizes := 1, append(store.sizes, info.Size()); n < len(sizes); n++ {
+		for n, sizes := 1, append(store.sizes, must(out.Stat()).Size()); n < len(sizes); n++ {
 			if len(store.sizes) != 4 || sizes[n] <= sizes[n-1] {
 				t.Fatalf("JSON %t: output of %d bytes when each of the pages was read, and at the end; want more with each of 4 pages", asJSON, sizes)
 			}
@@ -179,44 +193,47 @@ func TestUnsuitableStore(t *testing.T) {
 	}
 }
 
-// TestCopy copies keys from SQLite to Postgres and on to Redis: with their state,
+// TestCopy copies keys from SQLite to another file, to Postgres and on to Redis: with their state,
 // and never over a key that is less valid there.
 func TestCopy(t *testing.T) {
-	enginetest.Slow(t)
 	sqlite := "sqlite:" + filepath.Join(t.TempDir(), "keys.db")
-	stores := []string{sqlite, enginetest.StartPostgres(t).Database(t), enginetest.StartRedis(t).URL()}
-	secrets := make(map[string]string) // by status
+	stores := []string{sqlite, "sqlite:" + filepath.Join(t.TempDir(), "copy.db")}
+	if os.Getenv("GATEHOUSE_SLOW") == "1" {
+		stores = append(stores, enginetest.StartPostgres(t).Database(t), enginetest.StartRedis(t).URL())
+	}
+	source, target := stores[len(stores)-2], stores[len(stores)-1] // the last two
+	secrets := make(map[string]string)                             // by status
 	ids := make(map[string]string)
 	for _, status := range []string{"active", "revoked", "suspended", "rotated"} {
 		made := output[key](t, "", "-store", sqlite, "create", "-owner", status, "-tenant", "acme")
 		secrets[status], ids[status] = made.Secret, made.ID
 	}
-	output[key](t, "", "-store", sqlite, "revoke", "-id", ids["revoked"])
-	output[key](t, "", "-store", sqlite, "suspend", "-id", ids["suspended"])
-	newest := output[key](t, "", "-store", sqlite, "rotate", "-id", ids["rotated"], "-grace", "1h").Secret
-	source, err := openStore(sqlite, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = source.close() }()
+	change(t, sqlite, "revoke", ids["revoked"], "revoked")
+	change(t, sqlite, "suspend", ids["suspended"], "suspended")
+	newest := change(t, sqlite, "rotate", ids["rotated"], "active", "-grace", "1h").Secret
+	bulk := must(openStore(sqlite, false))
+	defer func() { _ = bulk.close() }()
 	for n := range pageSize { // more than one page
-		r := apikey.Record{Key: apikey.Key{ID: fmt.Sprintf("%016d", n), Owner: "bulk", Environment: "live", Lifetime: time.Hour}}
-		if _, err := source.keys.Create(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
+		must(bulk.keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: fmt.Sprintf("%016d", n), Owner: "bulk", Environment: "live", Lifetime: time.Hour}}))
 	}
 	total := len(ids) + pageSize
+	must(bulk.keys.Touch(t.Context(), ids["active"], 3, time.Minute))
+	if got := output[map[string]any](t, "", "-store", sqlite, "describe", "-id", ids["active"]); got["uses"] != 3.0 || got["last_used"] == nil {
+		t.Errorf("describe of a used key = %v, want 3 uses and the last one", got)
+	}
 
 	for i, to := range stores[1:] {
 		from := stores[i]
-		for range 2 { // the second time changes nothing
-			out, complaint, status := keyadmin(t, "", nil, "-store", from, "copy", "-to", to)
-			if want := fmt.Sprintf("copied %d, refused 0\n", total); status != 0 || out != want {
-				t.Fatalf("copy to store %d = %d %q %q, want %q", i+1, status, out, complaint, want)
-			}
+		out, complaint, status := keyadmin(t, "", nil, "-store", from, "copy", "-to", to)
+		if want := fmt.Sprintf("copied %d, refused 0\n", total); status != 0 || out != want {
+			t.Fatalf("copy to store %d = %d %q %q, want %q", i+1, status, out, complaint, want)
 		}
-		if a, b := listing(t, from), listing(t, to); a != b {
-			t.Errorf("list of store %d differs from its source:\n%s\n%s", i+1, b, a)
+		// The second time changes nothing.
+		if diff := cmp.Diff(map[string]int{"copied": total, "refused": 0}, output[map[string]int](t, "", "-store", from, "copy", "-to", to)); diff != "" {
+			t.Errorf("copy to store %d again (-want +got):\n%s", i+1, diff)
+		}
+		if diff := cmp.Diff(output[[]map[string]any](t, "", "-store", from, "list"), output[[]map[string]any](t, "", "-store", to, "list")); diff != "" {
+			t.Errorf("list of store %d (-source +got):\n%s", i+1, diff)
 		}
 		wantStates(t, to, map[string]gatehouse.Reason{
 			secrets["active"]: "", secrets["revoked"]: apikey.ReasonRevoked, secrets["suspended"]: apikey.ReasonSuspended,
@@ -225,42 +242,35 @@ func TestCopy(t *testing.T) {
 	}
 
 	// Revoked in the target only: a copy of the source does not revive it.
-	output[key](t, "", "-store", stores[2], "revoke", "-id", ids["active"])
-	_, complaint, status := keyadmin(t, "", nil, "-store", stores[1], "copy", "-to", stores[2])
+	change(t, target, "revoke", ids["active"], "revoked")
+	_, complaint, status := keyadmin(t, "", nil, "-store", source, "copy", "-to", target)
 	if status != 1 || !strings.Contains(complaint, "refused "+ids["active"]) || !strings.Contains(complaint, "not copied: 1") {
 		t.Errorf("copy over a revoked key = %d %q, want 1 and the key", status, complaint)
 	}
-	wantStates(t, stores[2], map[string]gatehouse.Reason{secrets["active"]: apikey.ReasonRevoked})
+	wantStates(t, target, map[string]gatehouse.Reason{secrets["active"]: apikey.ReasonRevoked})
 	// Revoked in the source: the copy revokes it.
-	output[key](t, "", "-store", stores[1], "revoke", "-id", ids["rotated"])
-	_, _, _ = keyadmin(t, "", nil, "-store", stores[1], "copy", "-to", stores[2])
-	wantStates(t, stores[2], map[string]gatehouse.Reason{newest: apikey.ReasonRevoked})
-	if _, complaint, status := keyadmin(t, "", nil, "-store", sqlite, "copy"); status != 1 || !strings.Contains(complaint, "-to: required") {
-		t.Errorf("copy without -to = %d %q, want 1", status, complaint)
-	}
-}
+	change(t, source, "revoke", ids["rotated"], "revoked")
+	_, _, _ = keyadmin(t, "", nil, "-store", source, "copy", "-to", target)
+	wantStates(t, target, map[string]gatehouse.Reason{newest: apikey.ReasonRevoked})
 
-func listing(t *testing.T, store string) string {
-	t.Helper()
-	out, complaint, status := keyadmin(t, "", nil, "-store", store, "list", "-json")
-	if status != 0 {
-		t.Fatalf("list = %d %q", status, complaint)
+	// A store that fails in the middle.
+	full := filepath.Join(t.TempDir(), "full.db")
+	output[key](t, "", "-store", "sqlite:"+full, "create", "-owner", "x")
+	db := must(sql.Open("sqlite", full))
+	defer db.Close()
+	must(db.ExecContext(t.Context(), "CREATE TRIGGER full BEFORE INSERT ON gatehouse_apikeys WHEN NEW.owner = 'bulk' BEGIN SELECT RAISE(ABORT, 'disk full'); END"))
+	_, complaint, status = keyadmin(t, "", nil, "-store", sqlite, "copy", "-to", "sqlite:"+full)
+	if want := fmt.Sprintf("%d keys are copied, the rest is not: run the command again", len(ids)); status != 1 || !strings.Contains(complaint, want) {
+		t.Errorf("copy to a store that fails = %d %q, want 1 and %q", status, complaint, want)
 	}
-	return out
 }
 
 // wantStates checks the reasons for which a server on the store rejects keys.
 func wantStates(t *testing.T, url string, want map[string]gatehouse.Reason) {
 	t.Helper()
-	s, err := openStore(url, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must(openStore(url, false))
 	defer func() { _ = s.close() }()
-	keys, err := apikey.New(apikey.Config{Store: s.keys, Prefix: "gatehouse"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := must(apikey.New(apikey.Config{Store: s.keys, Prefix: "gatehouse"}))
 	for secret, reason := range want {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("X-API-Key", secret)
@@ -278,28 +288,21 @@ func TestSecretStaysPrivate(t *testing.T) {
 	dir := t.TempDir()
 	store, file, failed := "sqlite:"+filepath.Join(dir, "keys.db"), filepath.Join(dir, "secret"), filepath.Join(dir, "failed")
 	out, complaint, status := keyadmin(t, "", nil, "-store", store, "create", "-owner", "ci", "-out", file)
-	secret, err := os.ReadFile(file)
-	info, errInfo := os.Stat(file)
-	if status != 0 || err != nil || errInfo != nil || info.Mode().Perm() != 0o600 || strings.Contains(out, strings.TrimSpace(string(secret))) {
-		t.Fatalf("create -out = %d %q %q, %v %v, want the secret in a file of mode 0600", status, out, complaint, err, info.Mode())
+	secret := strings.TrimSpace(string(must(os.ReadFile(file))))
+	if mode := must(os.Stat(file)).Mode().Perm(); status != 0 || mode != 0o600 || strings.Contains(out, secret) || !strings.Contains(out, must(apikey.Parse(secret)).ID) {
+		t.Fatalf("create -out = %d %q %q, %v, want the key, and its secret in a file of mode 0600", status, out, complaint, mode)
 	}
-	if _, err := apikey.Parse(strings.TrimSpace(string(secret))); err != nil {
-		t.Error(err)
-	}
-	public, err := os.OpenFile(filepath.Join(dir, "public"), os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
+	public := must(os.OpenFile(filepath.Join(dir, "public"), os.O_CREATE|os.O_WRONLY, 0o640))
 	defer public.Close()
 	for name, test := range map[string]struct {
 		args []string
 		out  *os.File
 		want string
 	}{
-		"existing file":    {[]string{"-owner", "ci", "-out", file}, nil, "exists"},
-		"pipe":             {[]string{"-owner", "ci"}, nil, "not a terminal"},
-		"owner missing":    {[]string{"-out", failed}, nil, "Owner"},
-		"file of everyone": {[]string{"-owner", "ci", "-json"}, public, "others can read"},
+		"existing file":   {[]string{"-owner", "ci", "-out", file}, nil, "exists"},
+		"pipe":            {[]string{"-owner", "ci"}, nil, "not a terminal"},
+		"owner missing":   {[]string{"-out", failed}, nil, "Owner"},
+		"file of a group": {[]string{"-owner", "ci", "-json"}, public, "others can read"},
 	} {
 		out, complaint, status := keyadmin(t, "", test.out, append([]string{"-store", store, "create"}, test.args...)...)
 		if status != 1 || out != "" || !strings.Contains(complaint, test.want) {
@@ -337,6 +340,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"-store", store, "leak"}, 1, "no such key"},
 		{[]string{"-store", store + "-other", "list"}, 1, "no such database"},
 		{[]string{"-store", store + "-other", "copy", "-to", store}, 1, "no such database"},
+		{[]string{"-store", store, "copy"}, 1, "-to: required"},
 	} {
 		out, complaint, status := keyadmin(t, "gatehouse_live_nonsense", nil, test.args...)
 		if status != test.status || out != "" || !strings.Contains(complaint, test.want) || strings.Contains(complaint, "hunter2") {

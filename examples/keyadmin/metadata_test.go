@@ -28,17 +28,10 @@ func TestRolesAndMetadata(t *testing.T) {
 				t.Errorf("create %q prints %s", args, name)
 			}
 		}
-		s, err := openStore(store, false)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := must(openStore(store, false))
 		defer func() { _ = s.close() }()
 		id, _ := made["id"].(string)
-		record, err := s.keys.Find(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return record.Metadata.String()
+		return must(s.keys.Find(t.Context(), id)).Metadata.String()
 	}
 	write(` {"max_tokens_per_request": 2000, "max_tokens_per_day": 20000, "team": {"a": 1.0}} `)
 	const caps = `"max_tokens_per_day":20000,"max_tokens_per_request":2000,`
@@ -53,12 +46,12 @@ func TestRolesAndMetadata(t *testing.T) {
 		}
 	}
 
-	create := func(args ...string) string {
+	rejects := func(want string, args ...string) {
+		t.Helper()
 		out, complaint, status := keyadmin(t, "", nil, append([]string{"-store", store, "create", "-json", "-owner", "ci"}, args...)...)
-		if status != 1 || out != "" {
-			t.Errorf("create %q = %d %q, want 1", args, status, out)
+		if status != 1 || out != "" || !strings.Contains(complaint, want) {
+			t.Errorf("create %q = %d %q %q, want 1 and %q", args, status, out, complaint, want)
 		}
-		return complaint
 	}
 	for text, want := range map[string]string{
 		``: "not a JSON object", `[]`: "not a JSON object", `{"a":1`: "not a JSON object", `{"a"}`: "not a JSON object", `{} {}`: "something behind",
@@ -68,16 +61,11 @@ func TestRolesAndMetadata(t *testing.T) {
 		`{"a":"` + strings.Repeat("x", 4096) + `"}`: "4096", `{"a":"` + strings.Repeat("x", 70_000) + `"}`: "not a JSON object",
 	} {
 		write(text)
-		if complaint := create("-metadata", file); !strings.Contains(complaint, want) {
-			t.Errorf("create with the metadata %.60s = %q, want %q", text, complaint, want)
-		}
+		t.Logf("metadata %.60s", text)
+		rejects(want, "-metadata", file)
 	}
 	write(`{"roles":["developer"]}`)
-	for want, args := range map[string][]string{
-		"-role: the file": {"-metadata", file, "-role", "other"}, "malformed role": {"-role", "a\tb"}, "-metadata": {"-metadata", file + ".absent"},
-	} {
-		if complaint := create(args...); !strings.Contains(complaint, want) {
-			t.Errorf("create %q = %q, want %q", args, complaint, want)
-		}
-	}
+	rejects("-role: the file", "-metadata", file, "-role", "other")
+	rejects("malformed role", "-role", "a\tb")
+	rejects("-metadata", "-metadata", file+".absent")
 }

@@ -25,35 +25,29 @@ type site struct {
 	login   *login
 }
 
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 func newSite(t *testing.T) *site {
 	t.Helper()
-	keys, err := apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "gatehouse", Scopes: []string{"reports:read", scopeManage}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := newLogin(origin, "acme", []string{"reports:read"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := handler(keys, l, []string{"reports:read"}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &site{t, h, keys, l}
+	keys := must(apikey.New(apikey.Config{Store: apikey.NewMemory(0), Prefix: "gatehouse", Scopes: []string{"reports:read", scopeManage}}))
+	l := must(newLogin(origin, "acme", []string{"reports:read"}))
+	return &site{t, must(handler(keys, l, []string{"reports:read"}, nil)), keys, l}
 }
 
 // key returns a new API key of a script.
 func (s *site) key(tenant string, scopes ...string) string {
-	s.t.Helper()
-	issued, err := s.keys.Create(s.t.Context(), apikey.Request{Owner: "script", Tenant: tenant, Scopes: scopes, Lifetime: time.Hour})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	issued := must(s.keys.Create(s.t.Context(), apikey.Request{Owner: "script", Tenant: tenant, Scopes: scopes, Lifetime: time.Hour}))
 	return string(issued.Secret.Reveal())
 }
 
-// send sends a JSON request with an API key and checks the status.
-func (s *site) send(name, method, path, key, body string, status int) *httptest.ResponseRecorder {
+// send sends a JSON request with an API key and checks the status. It returns the body, and
+// the key that the body describes, if it does.
+func (s *site) send(name, method, path, key, body string, status int) (v view, text string) {
 	s.t.Helper()
 	r := httptest.NewRequest(method, origin+path, strings.NewReader(body))
 	r.Header.Set("Accept", "application/json")
@@ -65,10 +59,11 @@ func (s *site) send(name, method, path, key, body string, status int) *httptest.
 	}
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
-	if w.Code != status {
-		s.t.Errorf("%s: %s %s = %d %s, want %d", name, method, path, w.Code, w.Body, status)
+	if text = w.Body.String(); w.Code != status {
+		s.t.Errorf("%s: %s %s = %d %s, want %d", name, method, path, w.Code, text, status)
 	}
-	return w
+	_ = json.Unmarshal([]byte(text), &v)
+	return v, text
 }
 
 // TestLifeOfKey manages a key of the tenant as JSON.
@@ -76,31 +71,28 @@ func TestLifeOfKey(t *testing.T) {
 	s := newSite(t)
 	key, other := s.key("acme", scopeManage, "reports:read"), s.key("globex", scopeManage, "reports:read")
 	lesser := s.key("acme", scopeManage)
-	var made, rotated view
-	w := s.send("create", "POST", "/keys", key, `{"name":"ci","scopes":["reports:read"],"days":30}`, http.StatusCreated)
-	if err := json.Unmarshal(w.Body.Bytes(), &made); err != nil || made.Name != "ci" || made.Secret == "" {
-		t.Fatalf("create = %s, want ci with a secret", w.Body)
+	made, text := s.send("create", "POST", "/keys", key, `{"name":"ci","scopes":["reports:read"],"days":30}`, http.StatusCreated)
+	if made.Name != "ci" || made.Secret == "" || made.Expires.Sub(made.Created) != 30*24*time.Hour {
+		t.Fatalf("create = %s, want ci with a secret, for 30 days", text)
 	}
-	w = s.send("list", "GET", "/keys", key, "", http.StatusOK)
-	if strings.Count(w.Body.String(), `"id"`) != 3 || strings.Contains(w.Body.String(), `"secret"`) {
-		t.Errorf("list = %s, want three keys without secrets", w.Body)
+	if _, list := s.send("list", "GET", "/keys", key, "", http.StatusOK); strings.Count(list, `"id"`) != 3 || strings.Contains(list, `"secret"`) {
+		t.Errorf("list = %s, want three keys without secrets", list)
 	}
 	path := "/keys/" + made.ID
 	// The secret of a key is for those who have its scopes.
-	if w := s.send("rotate with fewer scopes", "POST", path+"/rotate", lesser, "{}", http.StatusForbidden); strings.Contains(w.Body.String(), "secret") {
-		t.Errorf("rotate with fewer scopes = %s, want no secret", w.Body)
+	if _, text := s.send("rotate with fewer scopes", "POST", path+"/rotate", lesser, "{}", http.StatusForbidden); strings.Contains(text, "secret") {
+		t.Errorf("rotate with fewer scopes = %s, want no secret", text)
 	}
 	s.send("create with more scopes", "POST", "/keys", lesser, `{"name":"ci","scopes":["reports:read"],"days":30}`, http.StatusForbidden)
 	s.send("delete a valid key", "POST", path+"/delete", key, "{}", http.StatusConflict)
-	w = s.send("rotate", "POST", path+"/rotate", key, "{}", http.StatusOK)
-	if err := json.Unmarshal(w.Body.Bytes(), &rotated); err != nil || rotated.Secret == "" || rotated.Secret == made.Secret {
-		t.Errorf("rotate = %s, want another secret", w.Body)
+	if rotated, text := s.send("rotate", "POST", path+"/rotate", key, "{}", http.StatusOK); rotated.Secret == "" || rotated.Secret == made.Secret {
+		t.Errorf("rotate = %s, want another secret", text)
 	}
 	for _, path := range []string{path + "/rotate", path + "/revoke", path + "/delete", "/keys/0123456789ABCDEF/revoke"} {
 		s.send("another tenant", "POST", path, other, "{}", http.StatusNotFound)
 	}
-	if w := s.send("revoke", "POST", path+"/revoke", lesser, "{}", http.StatusOK); !strings.Contains(w.Body.String(), "revoked") {
-		t.Errorf("revoke = %s, want the status revoked", w.Body)
+	if revoked, text := s.send("revoke", "POST", path+"/revoke", lesser, "{}", http.StatusOK); revoked.Status != "revoked" {
+		t.Errorf("revoke = %s, want the status revoked", text)
 	}
 	s.send("rotate a revoked key", "POST", path+"/rotate", key, "{}", http.StatusConflict)
 	s.send("delete", "POST", path+"/delete", key, "{}", http.StatusOK)
@@ -113,16 +105,12 @@ func TestLimitAndPages(t *testing.T) {
 	key := s.key("acme", scopeManage)
 	s.key("globex")
 	const order = `{"name":"x","days":1}`
-	var made view
 	var requests sync.WaitGroup
 	for range maxKeys - 2 {
 		requests.Go(func() { s.send("create", "POST", "/keys", key, order, http.StatusCreated) })
 	}
 	requests.Wait()
-	w := s.send("last", "POST", "/keys", key, order, http.StatusCreated)
-	if err := json.Unmarshal(w.Body.Bytes(), &made); err != nil {
-		t.Fatal(err)
-	}
+	made, _ := s.send("last", "POST", "/keys", key, order, http.StatusCreated)
 	s.send("one more", "POST", "/keys", key, order, http.StatusConflict)
 	s.send("revoke", "POST", "/keys/"+made.ID+"/revoke", key, "{}", http.StatusOK)
 	s.send("one more, with a revoked key", "POST", "/keys", key, order, http.StatusConflict)
@@ -134,9 +122,9 @@ func TestLimitAndPages(t *testing.T) {
 			Keys []view
 			Next string
 		}
-		w := s.send("list", "GET", "/keys?cursor="+cursor, key, "", http.StatusOK)
-		if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || len(page.Keys) > pageSize {
-			t.Fatalf("list = %s, want at most %d keys", w.Body, pageSize)
+		_, list := s.send("list", "GET", "/keys?cursor="+cursor, key, "", http.StatusOK)
+		if err := json.Unmarshal([]byte(list), &page); err != nil || len(page.Keys) > pageSize {
+			t.Fatalf("list = %s, want at most %d keys", list, pageSize)
 		}
 		for _, k := range page.Keys {
 			ids[k.ID] = true

@@ -21,6 +21,13 @@ import (
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 // npm returns the directory with the npm packages, or skips the test.
 func npm(t *testing.T) string {
 	t.Helper()
@@ -34,11 +41,7 @@ func npm(t *testing.T) string {
 // TestStory prints what the README says.
 func TestStory(t *testing.T) {
 	npm(t)
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(readme), "<!-- story -->\n```\n")
+	_, rest, _ := strings.Cut(string(must(os.ReadFile("README.md"))), "<!-- story -->\n```\n")
 	want, _, ok := strings.Cut(rest, "```\n<!-- end of story -->")
 	if !ok {
 		t.Fatal("README.md has no story between its marks")
@@ -54,29 +57,26 @@ func TestStory(t *testing.T) {
 
 func TestStoryWithoutProvider(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if err := run(t.Context(), nil, "", t.TempDir(), &stdout, &stderr); !errors.Is(err, errNoProvider) || stdout.Len() > 0 {
-		t.Errorf("run without the package = %v, %q, want %v", err, &stdout, errNoProvider)
-	}
-	t.Setenv("PATH", t.TempDir())
-	if err := run(t.Context(), nil, "", "", &stdout, &stderr); !errors.Is(err, errNoProvider) || stdout.Len() > 0 {
-		t.Errorf("run without Node = %v, %q, want %v", err, &stdout, errNoProvider)
+	for _, what := range []string{"the package", "Node"} {
+		directory := t.TempDir()
+		if what == "Node" {
+			t.Setenv("PATH", directory)
+			directory = ""
+		}
+		if err := run(t.Context(), nil, "", directory, &stdout, &stderr); !errors.Is(err, errNoProvider) || stdout.Len() > 0 {
+			t.Errorf("run without %s = %v, %q, want %v", what, err, &stdout, errNoProvider)
+		}
 	}
 }
 
 // TestServices runs both services as commands with a configuration file.
 func TestServices(t *testing.T) {
 	directory := npm(t)
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := must(new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0"))
 	addr := listener.Addr().String()
 	_ = listener.Close() // reports listens there
 	_, port, _ := net.SplitHostPort(addr)
-	c, err := prepare(t.TempDir(), "https://localhost:"+port)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := must(prepare(t.TempDir(), "https://localhost:"+port))
 	issuer, stop, err := startProvider(t.Context(), c, directory)
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +89,8 @@ func TestServices(t *testing.T) {
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, []string{"reports"}, path, "", in, io.Discard) }()
-	if line := make([]byte, 64); !strings.HasPrefix(readLine(out, line), "listening "+addr) {
+	line := make([]byte, 64)
+	if n := must(out.Read(line)); !strings.HasPrefix(string(line[:n]), "listening "+addr) {
 		t.Errorf("reports printed %q, want listening %s", line, addr)
 	}
 	var stdout bytes.Buffer
@@ -100,11 +101,7 @@ func TestServices(t *testing.T) {
 	if diff := cmp.Diff(want, stdout.String()); diff != "" {
 		t.Errorf("billing printed (-want +got):\n%s", diff)
 	}
-	anyone, err := c.client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: anyone, DisableKeepAlives: true}, Timeout: timeout}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: must(c.client()), DisableKeepAlives: true}, Timeout: timeout}
 	for route, want := range map[string]int{"/healthz": http.StatusOK, "/reports": http.StatusUnauthorized} {
 		if status, _, err := get(t.Context(), client, c.Reports.Origin+route, nil); err != nil || status != want {
 			t.Errorf("GET %s without a credential = %d, %v, want %d", route, status, err, want)
@@ -127,37 +124,20 @@ func TestServices(t *testing.T) {
 	}
 }
 
-func readLine(r io.Reader, line []byte) string {
-	n, _ := r.Read(line)
-	return string(line[:n])
-}
-
 // write writes a configuration and returns its path.
 func write(t *testing.T, dir string, c config) string {
 	t.Helper()
-	text, err := json.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(dir, "config.json")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
+	if err := os.WriteFile(path, must(json.Marshal(c)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
 func TestErrors(t *testing.T) {
-	if _, err := readConfig("config.example.json"); err != nil {
-		t.Errorf("readConfig(config.example.json) = %v", err)
-	}
-	good := func(t *testing.T) config {
-		t.Helper()
-		c, err := prepare(t.TempDir(), "https://localhost")
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Issuer, c.Reports.Addr = "https://as.example.com", "127.0.0.1:0"
-		return c
+	must(readConfig("config.example.json"))
+	assertion := func(key string) func(*config) {
+		return func(c *config) { c.Billing.Clients, c.Billing.AssertionKey = map[string]string{bindingDPoP: "x"}, key }
 	}
 	for _, test := range []struct {
 		name, service, want string
@@ -176,21 +156,13 @@ func TestErrors(t *testing.T) {
 		{"no issuer", "reports", "Issuers[0].URL", func(c *config) { c.Issuer = "" }},
 		{"no issuer for the client", "billing", "Issuer", func(c *config) { c.Issuer = "" }},
 		{"no client certificate", "billing", "billing: ", func(c *config) { c.Billing.Cert = "missing.pem" }},
-		{"no assertion key", "billing", "assertion_key: ", func(c *config) {
-			c.Billing.Clients = map[string]string{bindingDPoP: "x"}
-			c.Billing.AssertionKey = "missing.pem"
-		}},
-		{"a certificate as the assertion key", "billing", "assertion_key: ", func(c *config) {
-			c.Billing.Clients = map[string]string{bindingDPoP: "x"}
-			c.Billing.AssertionKey = "ca.pem"
-		}},
-		{"no PEM as the assertion key", "billing", "is not PEM", func(c *config) {
-			c.Billing.Clients = map[string]string{bindingDPoP: "x"}
-			c.Billing.AssertionKey = "nonce-key"
-		}},
+		{"no assertion key", "billing", "assertion_key: ", assertion("missing.pem")},
+		{"a certificate as the assertion key", "billing", "assertion_key: ", assertion("ca.pem")},
+		{"no PEM as the assertion key", "billing", "is not PEM", assertion("nonce-key")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := good(t)
+			c := must(prepare(t.TempDir(), "https://localhost"))
+			c.Issuer, c.Reports.Addr = "https://as.example.com", "127.0.0.1:0"
 			test.change(&c)
 			err := run(t.Context(), []string{test.service}, write(t, c.dir, c), "", io.Discard, io.Discard)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
@@ -202,12 +174,11 @@ func TestErrors(t *testing.T) {
 	if err := os.WriteFile(unknown, []byte(`{"issuers": []}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []struct {
-		args []string
-		path string
-	}{{[]string{"reports"}, ""}, {nil, unknown}, {[]string{"reports"}, unknown}, {[]string{"reports"}, "missing.json"}} {
-		if err := run(t.Context(), args.args, args.path, "", io.Discard, io.Discard); err == nil {
-			t.Errorf("run(%q, %q) = nil, want an error", args.args, args.path)
+	for path, services := range map[string][][]string{"": {{"reports"}}, unknown: {nil, {"reports"}}, "missing.json": {{"reports"}}} {
+		for _, args := range services {
+			if err := run(t.Context(), args, path, "", io.Discard, io.Discard); err == nil {
+				t.Errorf("run(%q, %q) = nil, want an error", args, path)
+			}
 		}
 	}
 }

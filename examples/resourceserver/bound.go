@@ -115,8 +115,9 @@ func (b *bound) addProofs(c *config, logger *slog.Logger) error {
 		key, err := gatehouse.LoadSecret(c.DPoP.NonceKey, 32)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("dpop.nonce_key: %w", err))
+		} else {
+			settings.NonceKeys = []gatehouse.Secret{key}
 		}
-		settings.NonceKeys = []gatehouse.Secret{key}
 	}
 	driver := c.DPoP.Replay.Driver
 	if driver == "" {

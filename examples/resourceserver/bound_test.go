@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -13,83 +14,59 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"maps"
 	"math/big"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/authtest"
+	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
 // prover is a client with a key.
 type prover struct {
-	t   *testing.T
-	key *ecdsa.PrivateKey
+	*dpop.Key
+	private *ecdsa.PrivateKey
 }
 
 func newProver(t *testing.T) prover {
 	t.Helper()
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	return prover{t, key}
+	private := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	return prover{must(dpop.NewKey(dpop.ES256, private)), private}
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func (p prover) jwk() object {
-	point, err := p.key.PublicKey.Bytes()
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	point := must(p.private.PublicKey.Bytes())
 	return object{"kty": "EC", "crv": "P-256", "x": encode(point[1:33]), "y": encode(point[33:])}
-}
-
-// thumbprint is the one of RFC 7638.
-func (p prover) thumbprint() string {
-	jwk := p.jwk()
-	sum := sha256.Sum256([]byte(`{"crv":"P-256","kty":"EC","x":"` + jwk["x"].(string) + `","y":"` + jwk["y"].(string) + `"}`))
-	return encode(sum[:])
 }
 
 // proof returns a proof for a request with a token. Changes replace claims, and the
 // header parameters typ, alg and jwk.
 func (p prover) proof(method, address, token string, changes object) string {
-	p.t.Helper()
 	hash := sha256.Sum256([]byte(token))
 	header := object{"typ": "dpop+jwt", "alg": "ES256", "jwk": p.jwk()}
 	claims := object{"htm": method, "htu": address, "ath": encode(hash[:]), "iat": time.Now().Unix(), "jti": rand.Text()}
 	for name, value := range changes {
-		target := claims
 		if _, ok := header[name]; ok {
-			target = header
-		}
-		target[name] = value
-		if value == nil {
-			delete(target, name)
+			header[name] = value
+		} else {
+			claims[name] = value
 		}
 	}
-	part := func(v object) string {
-		text, err := json.Marshal(v)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		return encode(text)
-	}
+	part := func(o object) string { return encode(must(json.Marshal(with(o, nil)))) }
 	input := part(header) + "." + part(claims)
 	digest := sha256.Sum256([]byte(input))
-	r, s, err := ecdsa.Sign(rand.Reader, p.key, digest[:])
+	r, s, err := ecdsa.Sign(rand.Reader, p.private, digest[:])
 	if err != nil {
-		p.t.Fatal(err)
+		panic(err)
 	}
-	signature := make([]byte, 64)
-	r.FillBytes(signature[:32])
-	s.FillBytes(signature[32:])
-	return input + "." + encode(signature)
+	return input + "." + encode(slices.Concat(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))))
 }
 
 const publicOrigin = "https://api.example.com"
@@ -107,58 +84,56 @@ func (a answer) challenge(scheme string) string {
 // Every row of the contract's table of DPoP.
 func TestProofs(t *testing.T) {
 	t.Parallel()
-	issuer := authtest.NewIssuer(t)
-	p := start(t, configure([]object{trust(issuer, nil)}, object{
-		"public_origin": publicOrigin, "dpop": object{}, "api_keys": object{"driver": "memory", "mint": []object{{"name": "ci", "tenant": "acme", "scopes": []string{"reports:read"}}}},
-	}))
+	p, issuer := serve(t, object{"public_origin": publicOrigin, "dpop": object{}, "api_keys": object{"driver": "memory", "mint": []object{ciKey}}})
 	me, other := newProver(t), newProver(t)
-	bound := p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": me.thumbprint()}}))
+	bound := p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": me.Thumbprint()}}))
 	unbound := p.secret(issuer.Token(nil))
 	now := time.Now().Unix()
 	private := me.jwk()
 	private["d"] = encode(make([]byte, 32))
 	const invalidProof, invalidToken, ok = "401 invalid_dpop_proof", "401 invalid_token", "200"
 	type send struct {
-		name    string
-		scheme  string // DPoP if empty
-		token   string
-		proofs  []string
-		want    string
-		binding string
+		name, scheme, token string // the scheme is DPoP if empty
+		proofs              []string
+		want, binding       string
+	}
+	// of returns a proof of me for the bound token, with changes.
+	of := func(changes object) []string {
+		return []string{me.proof("GET", publicOrigin+"/whoami", bound, changes)}
 	}
 	rows := []send{
-		{"right", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, nil)}, ok, "dpop"},
+		{"right", "", bound, of(nil), ok, "dpop"},
 		{"normalised URL", "", bound, []string{me.proof("GET", "HTTPS://API.example.com:443/%77hoami?a=b#c", bound, nil)}, ok, "dpop"},
-		{"iat 10 s ahead", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"iat": now + 9})}, ok, "dpop"},
-		{"iat 30 s ago", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"iat": now - 30})}, ok, "dpop"},
-		{"jti of 64 characters", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"jti": strings.Repeat("j", 64)})}, ok, "dpop"},
-		{"same jti of another key", "", p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": other.thumbprint()}})), nil, ok, "dpop"},
+		{"iat 10 s ahead", "", bound, of(object{"iat": now + 9}), ok, "dpop"},
+		{"iat 30 s ago", "", bound, of(object{"iat": now - 30}), ok, "dpop"},
+		{"jti of 64 characters", "", bound, of(object{"jti": strings.Repeat("j", 64)}), ok, "dpop"},
+		{"same jti of another key", "", p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": other.Thumbprint()}})), nil, ok, "dpop"},
 		{"no header", "", bound, nil, invalidProof, ""},
-		{"two headers", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, nil), me.proof("GET", publicOrigin+"/whoami", bound, nil)}, invalidProof, ""},
+		{"two headers", "", bound, append(of(nil), of(nil)...), invalidProof, ""},
 		{"malformed", "", bound, []string{"a.b.c"}, invalidProof, ""},
-		{"over 8 KiB", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"x": strings.Repeat("x", 8<<10)})}, invalidProof, ""},
-		{"replayed", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"jti": strings.Repeat("j", 64)})}, invalidProof, ""},
-		{"typ", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"typ": "JWT"})}, invalidProof, ""},
-		{"alg", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"alg": "HS256"})}, invalidProof, ""},
-		{"private key", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"jwk": private})}, invalidProof, ""},
-		{"signature", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, nil) + "AAAA"}, invalidProof, ""},
+		{"over 8 KiB", "", bound, of(object{"x": strings.Repeat("x", 8<<10)}), invalidProof, ""},
+		{"replayed", "", bound, of(object{"jti": strings.Repeat("j", 64)}), invalidProof, ""},
+		{"typ", "", bound, of(object{"typ": "JWT"}), invalidProof, ""},
+		{"alg", "", bound, of(object{"alg": "HS256"}), invalidProof, ""},
+		{"private key", "", bound, of(object{"jwk": private}), invalidProof, ""},
+		{"signature", "", bound, []string{of(nil)[0] + "AAAA"}, invalidProof, ""},
 		{"htm", "", bound, []string{me.proof("POST", publicOrigin+"/whoami", bound, nil)}, invalidProof, ""},
 		{"htu path", "", bound, []string{me.proof("GET", publicOrigin+"/reports", bound, nil)}, invalidProof, ""},
 		{"htu host", "", bound, []string{me.proof("GET", "https://other.example.com/whoami", bound, nil)}, invalidProof, ""},
 		{"htu scheme", "", bound, []string{me.proof("GET", "http://api.example.com/whoami", bound, nil)}, invalidProof, ""},
 		{"htu port", "", bound, []string{me.proof("GET", publicOrigin+":8443/whoami", bound, nil)}, invalidProof, ""},
 		{"htu of the connection", "", bound, []string{me.proof("GET", p.URL+"/whoami", bound, nil)}, invalidProof, ""},
-		{"iat too old", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"iat": now - 62})}, invalidProof, ""},
-		{"iat too far ahead", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"iat": now + 600})}, invalidProof, ""},
-		{"no jti", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"jti": nil})}, invalidProof, ""},
-		{"jti of 4,000 characters", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"jti": strings.Repeat("j", 4000)})}, invalidProof, ""},
-		{"no ath", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, object{"ath": nil})}, invalidProof, ""},
+		{"iat too old", "", bound, of(object{"iat": now - 62}), invalidProof, ""},
+		{"iat too far ahead", "", bound, of(object{"iat": now + 600}), invalidProof, ""},
+		{"no jti", "", bound, of(object{"jti": nil}), invalidProof, ""},
+		{"jti of 4,000 characters", "", bound, of(object{"jti": strings.Repeat("j", 4000)}), invalidProof, ""},
+		{"no ath", "", bound, of(object{"ath": nil}), invalidProof, ""},
 		{"ath of another token", "", bound, []string{me.proof("GET", publicOrigin+"/whoami", unbound, nil)}, invalidProof, ""},
 		{"another key", "", bound, []string{other.proof("GET", publicOrigin+"/whoami", bound, nil)}, invalidToken, ""},
 		{"bound token as Bearer", "Bearer", bound, nil, invalidToken, ""},
 		{"unbound token as DPoP", "", unbound, []string{me.proof("GET", publicOrigin+"/whoami", unbound, nil)}, invalidToken, ""},
 		{"unbound Bearer", "Bearer", unbound, nil, ok, ""},
-		{"bound Bearer with a proof", "Bearer", bound, []string{me.proof("GET", publicOrigin+"/whoami", bound, nil)}, "400 invalid_request", ""},
+		{"bound Bearer with a proof", "Bearer", bound, of(nil), "400 invalid_request", ""},
 		{"unbound Bearer with a proof", "Bearer", unbound, []string{me.proof("GET", publicOrigin+"/whoami", unbound, nil)}, "400 invalid_request", ""},
 		{"Bearer with an empty proof", "Bearer", unbound, []string{""}, "400 invalid_request", ""},
 		{"Bearer with two proofs", "Bearer", unbound, []string{"", ""}, "400 invalid_request", ""},
@@ -166,17 +141,14 @@ func TestProofs(t *testing.T) {
 	rows[5].proofs = []string{other.proof("GET", publicOrigin+"/whoami", rows[5].token, object{"jti": strings.Repeat("j", 64)})}
 	for name, cnf := range map[string]any{
 		"empty cnf": object{}, "null cnf": nil, "cnf is no object": "x", "unknown member": object{"kid": "1"},
-		"unknown member beside jkt": object{"jkt": me.thumbprint(), "kid": "1"}, "jkt is no string": object{"jkt": 1},
+		"unknown member beside jkt": object{"jkt": me.Thumbprint(), "kid": "1"}, "jkt is no string": object{"jkt": 1},
 	} {
 		token := p.secret(issuer.Token(authtest.Claims{"cnf": json.RawMessage(must(json.Marshal(cnf)))}))
 		rows = append(rows, send{name, "", token, []string{me.proof("GET", publicOrigin+"/whoami", token, nil)}, invalidToken, ""})
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			scheme := row.scheme
-			if scheme == "" {
-				scheme = "DPoP"
-			}
+			scheme := cmp.Or(row.scheme, "DPoP")
 			header := []string{"Authorization", scheme + " " + row.token}
 			for _, proof := range row.proofs {
 				header = append(header, "DPoP", proof)
@@ -200,35 +172,26 @@ func TestProofs(t *testing.T) {
 			}
 		})
 	}
-	t.Run("no credential", func(t *testing.T) {
-		a := p.do("GET", "/whoami")
-		if a.String() != "401 missing_credentials" || a.challenge("DPoP") == "" || a.challenge("Bearer") == "" || strings.Contains(a.challenge("DPoP")+a.challenge("Bearer"), "error=") {
-			t.Errorf("response = %s %v, want both challenges without an error", a, a.header)
+	get := func(path string, header ...string) (a answer, dpopChallenge, bearer string) {
+		a = p.do("GET", path, header...)
+		return a, a.challenge("DPoP"), a.challenge("Bearer")
+	}
+	p.do("GET", "/sensitive", "Authorization", "DPoP "+bound, "DPoP", me.proof("GET", publicOrigin+"/sensitive", bound, nil)).want(t, "/sensitive, bound", ok)
+	if a, challenge, bearer := get("/sensitive", "Authorization", "Bearer "+unbound); a.String() != invalidToken || !strings.Contains(bearer, `error="invalid_token"`) || challenge == "" {
+		t.Errorf("/sensitive, unbound: response = %s %v, want the error in the Bearer challenge and a DPoP challenge", a, a.header)
+	}
+	for name, request := range map[string][]string{"no credential": {"/whoami"}, "API key": {"/sensitive", "X-API-Key", p.minted()["ci"]}} {
+		if a, challenge, bearer := get(request[0], request[1:]...); a.String() != "401 missing_credentials" || challenge == "" || bearer == "" || strings.Contains(challenge+bearer, "error=") {
+			t.Errorf("%s: response = %s %v, want both challenges without an error", name, a, a.header)
 		}
-	})
-	t.Run("sensitive", func(t *testing.T) {
-		if a := p.do("GET", "/sensitive", "Authorization", "DPoP "+bound, "DPoP", me.proof("GET", publicOrigin+"/sensitive", bound, nil)); a.status != http.StatusOK {
-			t.Errorf("bound: response = %s, want 200", a)
-		}
-		a := p.do("GET", "/sensitive", "Authorization", "Bearer "+unbound)
-		if a.String() != invalidToken || !strings.Contains(a.challenge("Bearer"), `error="invalid_token"`) || a.challenge("DPoP") == "" {
-			t.Errorf("unbound: response = %s %v, want the error in the Bearer challenge and a DPoP challenge", a, a.header)
-		}
-		_, key, _ := strings.Cut(p.stdout.String(), "api-key ci ")
-		key, _, _ = strings.Cut(key, "\n")
-		a = p.do("GET", "/sensitive", "X-API-Key", key)
-		if a.status != http.StatusUnauthorized || a.challenge("DPoP") == "" || strings.Contains(strings.Join(a.header.Values("WWW-Authenticate"), ","), "error=") {
-			t.Errorf("API key: response = %s %v, want challenges without an error", a, a.header)
-		}
-	})
+	}
 }
 
 func TestWithoutDPoP(t *testing.T) {
 	t.Parallel()
-	issuer := authtest.NewIssuer(t)
-	p := start(t, configure([]object{trust(issuer, nil)}, nil))
+	p, issuer := serve(t, nil)
 	me := newProver(t)
-	token := p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": me.thumbprint()}}))
+	token := p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": me.Thumbprint()}}))
 	for _, scheme := range []string{"DPoP", "Bearer"} {
 		a := p.do("GET", "/whoami", "Authorization", scheme+" "+token, "DPoP", me.proof("GET", publicOrigin+"/whoami", token, nil))
 		if a.status != http.StatusUnauthorized || a.challenge("DPoP") != "" || a.challenge("Bearer") == "" {
@@ -240,14 +203,11 @@ func TestWithoutDPoP(t *testing.T) {
 func TestNonces(t *testing.T) {
 	t.Parallel()
 	issuer := authtest.NewIssuer(t)
-	key := filepath.Join(t.TempDir(), "nonce.key")
-	if err := os.WriteFile(key, []byte(rand.Text()+rand.Text()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	key := writeFile(t, "nonce.key", rand.Text()+rand.Text())
 	config := configure([]object{trust(issuer, nil)}, object{"public_origin": publicOrigin, "dpop": object{"nonce_key": "file:" + key}})
 	p, node := start(t, config), start(t, config)
 	me := newProver(t)
-	token := p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": me.thumbprint()}}))
+	token := p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": me.Thumbprint()}}))
 	node.secret(token)
 	send := func(s *server, changes object) answer {
 		return s.do("GET", "/whoami", "Authorization", "DPoP "+token, "DPoP", me.proof("GET", publicOrigin+"/whoami", token, changes))
@@ -258,9 +218,7 @@ func TestNonces(t *testing.T) {
 		t.Fatalf("without a nonce: response = %s %v, want use_dpop_nonce with a nonce", a, a.header)
 	}
 	for name, s := range map[string]*server{"same node": p, "another node": node} {
-		if a := send(s, object{"nonce": nonce}); a.status != http.StatusOK {
-			t.Errorf("%s: response = %s, want 200", name, a)
-		}
+		send(s, object{"nonce": nonce}).want(t, name, "200")
 	}
 	if a := send(p, object{"nonce": nonce + "x"}); a.String() != "401 use_dpop_nonce" || a.header.Get("DPoP-Nonce") == "" {
 		t.Errorf("with a forged nonce: response = %s, want use_dpop_nonce", a)
@@ -269,17 +227,18 @@ func TestNonces(t *testing.T) {
 
 func TestBoundTokensRequired(t *testing.T) {
 	t.Parallel()
-	issuer := authtest.NewIssuer(t)
-	p := start(t, configure([]object{trust(issuer, nil)}, object{"public_origin": publicOrigin, "dpop": object{"required": true}}))
+	as := newIntrospectionServer(t, map[string]any{"is-active": active(nil)})
+	p, issuer := serve(t, object{
+		"public_origin": publicOrigin, "dpop": object{"required": true}, "introspection": []object{as.config(t, object{"any_tenant": true})},
+	})
 	me := newProver(t)
-	unbound := p.secret(issuer.Token(nil))
-	if a := p.do("GET", "/whoami", "Authorization", "Bearer "+unbound); a.String() != "401 invalid_token" || a.challenge("DPoP") == "" {
-		t.Errorf("unbound: response = %s %v, want 401 with a DPoP challenge", a, a.header)
+	for _, unbound := range []string{issuer.Token(nil), "is-active"} {
+		if a := p.with(unbound, "GET", "/whoami"); a.String() != "401 invalid_token" || a.challenge("DPoP") == "" {
+			t.Errorf("unbound: response = %s %v, want 401 with a DPoP challenge", a, a.header)
+		}
 	}
-	bound := p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": me.thumbprint()}}))
-	if a := p.do("GET", "/whoami", "Authorization", "DPoP "+bound, "DPoP", me.proof("GET", publicOrigin+"/whoami", bound, nil)); a.status != http.StatusOK {
-		t.Errorf("bound: response = %s, want 200", a)
-	}
+	bound := p.secret(issuer.Token(authtest.Claims{"cnf": object{"jkt": me.Thumbprint()}}))
+	p.do("GET", "/whoami", "Authorization", "DPoP "+bound, "DPoP", me.proof("GET", publicOrigin+"/whoami", bound, nil)).want(t, "bound", "200")
 }
 
 // authority is a certificate authority.
@@ -287,72 +246,50 @@ type authority struct {
 	t           *testing.T
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
-	dir, path   string
 }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	ca := &authority{t: t, dir: t.TempDir()}
-	ca.key = newProver(t).key
+	ca := &authority{t: t, key: newProver(t).private}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "CA"}, NotAfter: time.Now().Add(2 * time.Hour), // the certificates end before
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
-	der := must(x509.CreateCertificate(rand.Reader, template, template, &ca.key.PublicKey, ca.key))
-	ca.certificate = must(x509.ParseCertificate(der))
-	ca.path = filepath.Join(ca.dir, "ca.pem")
-	ca.write(ca.path, "CERTIFICATE", der)
+	ca.certificate = must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, template, &ca.key.PublicKey, ca.key))))
 	return ca
 }
 
-func (ca *authority) write(path, kind string, der []byte) {
-	ca.t.Helper()
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		ca.t.Fatal(err)
-	}
-}
-
-// issue issues a certificate with names: "uri:", "dns:" or "email:" and the name.
+// issue issues a certificate with names: "uri:" or "dns:" and the name.
 func (ca *authority) issue(usage x509.ExtKeyUsage, names ...string) tls.Certificate {
-	ca.t.Helper()
-	key := newProver(ca.t).key
+	key := newProver(ca.t).private
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage},
 	}
 	for _, name := range names {
-		kind, value, _ := strings.Cut(name, ":")
-		switch kind {
+		switch kind, value, _ := strings.Cut(name, ":"); kind {
 		case "uri":
-			u, err := url.Parse(value)
-			if err != nil {
-				ca.t.Fatal(err)
-			}
-			template.URIs = append(template.URIs, u)
+			template.URIs = append(template.URIs, must(url.Parse(value)))
 		case "dns":
 			template.DNSNames = append(template.DNSNames, value)
-		case "email":
-			template.EmailAddresses = append(template.EmailAddresses, value)
 		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.certificate, &key.PublicKey, ca.key)
-	if err != nil {
-		ca.t.Fatal(err)
-	}
+	der := must(x509.CreateCertificate(rand.Reader, template, ca.certificate, &key.PublicKey, ca.key))
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // serverTLS returns the setting tls of a server with a certificate of the authority.
 func (ca *authority) serverTLS() object {
 	ca.t.Helper()
-	certificate := ca.issue(x509.ExtKeyUsageServerAuth, "dns:localhost", "dns:api.example.com")
-	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
-	if err != nil {
-		ca.t.Fatal(err)
+	write := func(name, kind string, der []byte) string {
+		return writeFile(ca.t, name, string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
 	}
-	ca.write(filepath.Join(ca.dir, "server.pem"), "CERTIFICATE", certificate.Certificate[0])
-	ca.write(filepath.Join(ca.dir, "server.key"), "PRIVATE KEY", key)
-	return object{"cert": "file:" + filepath.Join(ca.dir, "server.pem"), "key": "file:" + filepath.Join(ca.dir, "server.key"), "client_ca": ca.path}
+	server := ca.issue(x509.ExtKeyUsageServerAuth, "dns:localhost", "dns:api.example.com")
+	return object{
+		"cert":      "file:" + write("server.pem", "CERTIFICATE", server.Certificate[0]),
+		"key":       "file:" + write("server.key", "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(server.PrivateKey))),
+		"client_ca": write("ca.pem", "CERTIFICATE", ca.certificate.Raw),
+	}
 }
 
 // as has the server's client present a certificate, nil for none.
@@ -377,21 +314,18 @@ var billing = object{"san": "uri:spiffe://example.org/billing", "subject": "bill
 
 func TestCertificates(t *testing.T) {
 	t.Parallel()
-	issuer := authtest.NewIssuer(t)
 	ca, otherCA := newAuthority(t), newAuthority(t)
-	p := start(t, configure([]object{trust(issuer, nil)}, object{
+	p, issuer := serve(t, object{
 		"tls": ca.serverTLS(), "public_origin": publicOrigin, "dpop": object{},
 		"mtls":     object{"subjects": []object{billing, {"san": "dns:batch.example.org", "subject": "batch"}}},
-		"api_keys": object{"driver": "memory", "mint": []object{{"name": "ci", "tenant": "acme", "scopes": []string{"reports:read"}}}},
-	}))
-	_, key, _ := strings.Cut(p.stdout.String(), "api-key ci ")
-	key, _, _ = strings.Cut(key, "\n")
+		"api_keys": object{"driver": "memory", "mint": []object{ciKey}},
+	})
 	client := ca.issue(x509.ExtKeyUsageClientAuth, "uri:spiffe://example.org/billing")
 	unknown := ca.issue(x509.ExtKeyUsageClientAuth, "uri:spiffe://example.org/other")
 	both := ca.issue(x509.ExtKeyUsageClientAuth, "uri:spiffe://example.org/billing", "dns:batch.example.org")
 	me := newProver(t)
 	bound := p.secret(issuer.Token(authtest.Claims{"sub": "alice", "cnf": object{"x5t#S256": thumbprintOf(client)}}))
-	twice := p.secret(issuer.Token(authtest.Claims{"cnf": object{"x5t#S256": thumbprintOf(client), "jkt": me.thumbprint()}}))
+	twice := p.secret(issuer.Token(authtest.Claims{"cnf": object{"x5t#S256": thumbprintOf(client), "jkt": me.Thumbprint()}}))
 	unbound := p.secret(issuer.Token(nil))
 	proof := func() string { return me.proof("GET", publicOrigin+"/whoami", twice, nil) }
 	for _, test := range []struct {
@@ -413,7 +347,7 @@ func TestCertificates(t *testing.T) {
 		{"both bindings as Bearer", &client, []string{"Authorization", "Bearer " + twice}, "401 invalid_token", ""},
 		{"unbound token", &client, []string{"Authorization", "Bearer " + unbound}, "200", `"binding":""`},
 		{"the certificate saves no invalid token", &client, []string{"Authorization", "Bearer " + issuer.ExpiredToken(nil)}, "401 invalid_token", ""},
-		{"API key beside a certificate", &client, []string{"X-API-Key", key}, "200", `"method":"api_key"`},
+		{"API key beside a certificate", &client, []string{"X-API-Key", p.minted()["ci"]}, "200", `"method":"api_key"`},
 		{"Client-Cert is not read", nil, []string{"Client-Cert", clientCert(client)}, "401 missing_credentials", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -423,22 +357,16 @@ func TestCertificates(t *testing.T) {
 			}
 		})
 	}
-	t.Run("sensitive", func(t *testing.T) {
-		p.as(ca, &client)
-		if a := p.do("GET", "/sensitive"); a.status != http.StatusOK {
-			t.Errorf("response = %s, want 200", a)
-		}
-	})
+	p.as(ca, &client)
+	p.do("GET", "/sensitive").want(t, "GET /sensitive", "200")
 	for name, certificate := range map[string]tls.Certificate{
 		"unknown CA":  otherCA.issue(x509.ExtKeyUsageClientAuth, "uri:spiffe://example.org/billing"),
 		"wrong usage": ca.issue(x509.ExtKeyUsageServerAuth, "uri:spiffe://example.org/billing"),
 	} {
-		t.Run(name, func(t *testing.T) {
-			p.as(ca, &certificate)
-			if a, err := p.try("GET", "/whoami"); err == nil {
-				t.Errorf("response = %s, want the handshake to fail", a)
-			}
-		})
+		p.as(ca, &certificate)
+		if a, err := p.try("GET", "/whoami"); err == nil {
+			t.Errorf("%s: response = %s, want the handshake to fail", name, a)
+		}
 	}
 }
 
@@ -477,24 +405,14 @@ func TestCertificateHeader(t *testing.T) {
 		{"unnamed peer with a token", stranger, []string{"Client-Cert", clientCert(client), "Authorization", "Bearer " + unbound}, "400 invalid_request"},
 		{"unnamed peer without the header", stranger, []string{"Authorization", "Bearer " + unbound}, "200"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			if a := test.server.do("GET", "/whoami", test.header...); a.String() != test.want {
-				t.Errorf("response = %s, want %s", a, test.want)
-			}
-		})
+		test.server.do("GET", "/whoami", test.header...).want(t, test.name, test.want)
 	}
 }
 
 func TestInvalidBoundConfigIsRefused(t *testing.T) {
 	t.Parallel()
-	issuer := authtest.NewIssuer(t)
-	ca := newAuthority(t)
-	server := ca.serverTLS()
-	without := func(name string) object {
-		changed := maps.Clone(server)
-		delete(changed, name)
-		return changed
-	}
+	server := newAuthority(t).serverTLS()
+	var tests []refusal
 	for name, test := range map[string]struct {
 		changes object
 		want    string
@@ -509,8 +427,8 @@ func TestInvalidBoundConfigIsRefused(t *testing.T) {
 		"nonce key":                   {object{"dpop": object{"nonce_key": "secret"}, "public_origin": publicOrigin}, "dpop.nonce_key: "},
 		"replay driver":               {object{"dpop": object{"replay": object{"driver": "file"}}, "public_origin": publicOrigin}, "dpop.replay.driver: "},
 		"replay dsn":                  {object{"dpop": object{"replay": object{"driver": "postgres"}}, "public_origin": publicOrigin}, "dpop.replay.dsn: "},
-		"tls without a certificate":   {object{"tls": without("cert")}, "tls.cert: "},
-		"tls without a key":           {object{"tls": without("key")}, "tls.key: "},
+		"tls without a certificate":   {object{"tls": with(server, object{"cert": nil})}, "tls.cert: "},
+		"tls without a key":           {object{"tls": with(server, object{"key": nil})}, "tls.key: "},
 		"client CA":                   {object{"tls": with(server, object{"client_ca": "none.pem"})}, "tls.client_ca: "},
 		"mtls without a source":       {object{"mtls": object{"subjects": []object{billing}}}, "mtls: "},
 		"one SAN in two rows":         {object{"tls": server, "mtls": object{"subjects": []object{billing, billing}}}, "mtls.subjects[1].san: "},
@@ -521,14 +439,9 @@ func TestInvalidBoundConfigIsRefused(t *testing.T) {
 		"header from nowhere":         {object{"mtls": object{"client_cert_header": object{}}}, "mtls.client_cert_header.from: "},
 		"header from a host name":     {object{"mtls": object{"client_cert_header": object{"from": []string{"proxy"}}}}, "mtls.client_cert_header.from[0]: "},
 	} {
-		t.Run(name, func(t *testing.T) {
-			var stdout, log output
-			err := run(t.Context(), writeConfig(t, configure([]object{trust(issuer, nil)}, test.changes)), &stdout, &log)
-			if err == nil || !strings.Contains(err.Error(), "\n"+test.want) {
-				t.Errorf("run error = %v, want %q at the start of a line", err, test.want)
-			}
-		})
+		tests = append(tests, refusal{name, configure([]object{good(nil)}, test.changes), test.want})
 	}
+	checkRefused(t, tests)
 }
 
 // A proof is used once on all servers that share a store, and a store that is down is
@@ -546,15 +459,13 @@ func TestSharedReplays(t *testing.T) {
 			})
 			nodes := []*server{start(t, config), start(t, config)}
 			me := newProver(t)
-			token := issuer.Token(authtest.Claims{"cnf": object{"jkt": me.thumbprint()}})
+			token := issuer.Token(authtest.Claims{"cnf": object{"jkt": me.Thumbprint()}})
 			send := func(n int, proof string) answer {
 				return nodes[n].do("GET", "/whoami", "Authorization", "DPoP "+nodes[n].secret(token), "DPoP", proof)
 			}
 			proof := func() string { return me.proof("GET", publicOrigin+"/whoami", token, nil) }
 			first := proof()
-			if a := send(0, first); a.status != http.StatusOK {
-				t.Errorf("first use: response = %s, want 200", a)
-			}
+			send(0, first).want(t, "first use", "200")
 			for n := range nodes {
 				if a, r := send(n, first), nodes[n].lastRejection(); a.String() != "401 invalid_dpop_proof" || r.Reason != "dpop_replayed" {
 					t.Errorf("second use on server %d: response = %s, %+v, want 401 invalid_dpop_proof", n, a, r)
@@ -564,14 +475,10 @@ func TestSharedReplays(t *testing.T) {
 				return
 			}
 			down()
-			if a := send(0, proof()); a.String() != "503 temporarily_unavailable" {
-				t.Errorf("store down: response = %s, want 503", a)
-			}
-			if a := nodes[0].with(issuer.Token(nil), "GET", "/whoami"); a.status != http.StatusOK {
-				t.Errorf("unbound token while the store is down: response = %s, want 200", a)
-			}
+			send(0, proof()).want(t, "store down", "503 temporarily_unavailable")
+			nodes[0].with(issuer.Token(nil), "GET", "/whoami").want(t, "unbound token while the store is down", "200")
 			up()
-			eventually(t, deadline, "bound tokens are accepted again", func() bool { return send(1, proof()).status == http.StatusOK })
+			enginetest.Eventually(t, deadline, "bound tokens are accepted again", func() bool { return send(1, proof()).status == http.StatusOK })
 		})
 	}
 }

@@ -30,30 +30,24 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 	hs256 := func(changes object) object {
 		return configure([]object{with(good(object{"algorithms": []string{"HS256"}, "jwks_url": nil, "secret": "env:GOOD_SECRET"}), changes)}, nil)
 	}
-	dir := t.TempDir()
-	open := filepath.Join(dir, "open")
-	if err := os.WriteFile(open, []byte(secret), 0o644); err != nil {
+	open := writeFile(t, "open", secret)
+	if err := os.Chmod(open, 0o644); err != nil {
 		t.Fatal(err)
 	}
-
-	for _, test := range []struct {
-		name   string
-		config any
-		want   string
-	}{
+	tests := []refusal{
 		// The file.
 		{"empty file", "", "byte 0: EOF"},
 		{"not JSON", "addr: 127.0.0.1:0", "byte 0: invalid character 'a'"},
 		{"cut off", `{"addr":"127.0.0.1:0"`, "byte 21: EOF"},
 		{"a comma too many", "{\n\"addr\":\"127.0.0.1:0\",\n}", "byte 24: "},
-		{"an array", "[]", "unexpected array"},
+		{"an array", "[]", "…unexpected array"},
 		{"data after the object", `{"addr":"127.0.0.1:0"} {}`, "data after the JSON object"},
 		{"junk after the object", `{"addr":"127.0.0.1:0"} }`, "data after the JSON object"},
-		{"a field twice", `{"addr":"127.0.0.1:0","addr":"127.0.0.1:0"}`, `"addr" occurs twice`},
-		{"a field twice inside", `{"issuers":[{"issuer":"https://a.example","issuer":"https://b.example"}]}`, `"issuer" occurs twice`},
-		{"unknown field", top(object{"debug": true}), `unknown field "debug"`},
-		{"unknown field of an issuer", one(object{"jwks_uri": "https://auth.example.com"}), `unknown field "jwks_uri"`},
-		{"a field in capitals", top(object{"ADDR": "127.0.0.1:0", "addr": nil}), `unknown field "ADDR"`},
+		{"a field twice", `{"addr":"127.0.0.1:0","addr":"127.0.0.1:0"}`, `…"addr" occurs twice`},
+		{"a field twice inside", `{"issuers":[{"issuer":"https://a.example","issuer":"https://b.example"}]}`, `…"issuer" occurs twice`},
+		{"unknown field", top(object{"debug": true}), `…unknown field "debug"`},
+		{"unknown field of an issuer", one(object{"jwks_uri": "https://auth.example.com"}), `…unknown field "jwks_uri"`},
+		{"a field in capitals", top(object{"ADDR": "127.0.0.1:0", "addr": nil}), `…unknown field "ADDR"`},
 		{"a field of another type", top(object{"addr": 8080}), `addr: unexpected number`},
 		{"algorithms not a list", one(object{"algorithms": "RS256"}), `issuers.algorithms: unexpected string`},
 		{"issuers not a list", top(object{"issuers": good(nil)}), "issuers: unexpected object"},
@@ -73,7 +67,6 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		{"issuer twice", top(object{"issuers": []object{good(anyTenant), good(anyTenant)}}), "issuers[1].issuer: duplicate"},
 		{"issuer over plain http", one(object{"issuer": "http://auth.example.com"}), "issuers[0].issuer: plain http"},
 		{"discovered issuer over plain http", one(object{"issuer": "http://auth.example.com", "jwks_url": nil}), "issuers[0].issuer: plain http"},
-		{"issuer of another scheme", one(object{"issuer": "file:///etc/issuer"}), "issuers[0].issuer: "},
 		{"issuer without a scheme", one(object{"issuer": "auth.example.com", "jwks_url": nil}), "issuers[0].issuer: not an absolute URL"},
 		{"second issuer", top(object{"issuers": []object{good(anyTenant), good(object{"issuer": "", "any_tenant": true})}}), "issuers[1].issuer: required"},
 		{"audience empty", one(object{"audience": ""}), "issuers[0].audience: required"},
@@ -86,18 +79,16 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		{"clients with rfc9068", one(object{"clients": []string{"web"}}), `issuers[0].clients: requires profile "compat"`},
 		{"no audience, rfc9068", one(object{"audience": nil, "accept_missing_audience": true}), `issuers[0].accept_missing_audience: requires profile "compat"`},
 		{"mark without a name", one(object{"require": []object{{"values": []string{"a"}}}}), "issuers[0].require[0]"},
-		{"mark with an unknown field", one(object{"require": []object{{"clam": "typ"}}}), `unknown field "clam"`},
+		{"mark with an unknown field", one(object{"require": []object{{"clam": "typ"}}}), `…unknown field "clam"`},
 		{"mark of two things", one(object{"refuse": []object{{"claim": "typ", "header": "typ"}}}), "issuers[0].refuse[0]"},
 		{"pointer that is malformed", one(object{"roles_claims": []string{"/a~2"}}), "issuers[0].roles_claims[0]"},
 
 		// The algorithms.
 		{"algorithms missing", one(object{"algorithms": nil}), "issuers[0].algorithms: at least one is required"},
 		{"none", one(object{"algorithms": []string{"none"}}), `issuers[0].algorithms: "none" is not supported`},
-		{"ES256K", one(object{"algorithms": []string{"ES256K"}}), `issuers[0].algorithms: "ES256K" is not supported`},
 
 		// The keys.
 		{"jwks_url over plain http", one(object{"jwks_url": "http://auth.example.com/jwks.json"}), "issuers[0].jwks_url: plain http"},
-		{"jwks_url of ftp", one(object{"jwks_url": "ftp://auth.example.com/jwks.json"}), "issuers[0].jwks_url: not an https URL"},
 		{"HS256 with jwks_url", one(object{"algorithms": []string{"HS256"}}), "issuers[0].jwks_url: HS256"},
 		{"HS256 with discovery", one(object{"algorithms": []string{"HS256"}, "jwks_url": nil}), "issuers[0].secret: HS256"},
 		{"HS256 with jwks_url and secret", hs256(object{"jwks_url": "https://auth.example.com/jwks.json"}), "issuers[0].secret: excludes jwks_url"},
@@ -105,21 +96,14 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 		{"RS256 with secret", hs256(object{"algorithms": []string{"RS256"}}), "issuers[0].secret: a shared secret is only for HS* algorithms, got RS256"},
 		{"literal secret", hs256(object{"secret": secret}), "issuers[0].secret: gatehouse: secret: must be env:NAME or file:PATH"},
 		{"secret not set", hs256(object{"secret": "env:NO_SUCH_SECRET"}), "issuers[0].secret: gatehouse: secret env:NO_SUCH_SECRET: not set"},
-		{"secret too short", hs256(object{"secret": "env:SHORT_SECRET"}), "at least 32 are required"},
-		{"secret too short for HS512", hs256(object{"algorithms": []string{"HS256", "HS512"}}), "HS512 requires at least 64"},
-		{"secret in no file", hs256(object{"secret": "file:" + filepath.Join(dir, "none")}), "issuers[0].secret: "},
-		{"secret in a file that is open to all", hs256(object{"secret": "file:" + open}), "mode 0644"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			got := refuse(t, test.config)
-			if !strings.Contains(got, test.want) {
-				t.Errorf("run = %s, want %q", got, test.want)
-			}
-			if strings.Contains(got, "\n") || strings.Contains(got, secret[:8]) {
-				t.Errorf("run = %s, want one error without the secret", got)
-			}
-		})
+		{"secret too short", hs256(object{"secret": "env:SHORT_SECRET"}), "…at least 32 are required"},
+		{"secret too short for HS512", hs256(object{"algorithms": []string{"HS256", "HS512"}}), "…HS512 requires at least 64"},
+		{"secret in a file that is open to all", hs256(object{"secret": "file:" + open}), "…mode 0644"},
 	}
+	for _, address := range []string{"0.0.0.0:0", ":9464", "127.0.0.1", "192.0.2.1:9464", "localhost:9464", "[::]:0", "127.0.0.1:x"} {
+		tests = append(tests, refusal{"metrics_addr " + address, top(object{"metrics_addr": address}), "metrics_addr: "})
+	}
+	checkRefused(t, tests)
 }
 
 // TestConfigErrorsAreJoined: all errors of the values are reported at once, then
@@ -170,7 +154,7 @@ func TestExitStatus(t *testing.T) {
 	} {
 		app := exec.CommandContext(t.Context(), os.Args[0], test.args...) //nolint:gosec // this binary
 		app.Env = append(os.Environ(), appBinary+"=1")
-		var stdout, stderr output
+		var stdout, stderr strings.Builder
 		app.Stdout, app.Stderr = &stdout, &stderr
 		_ = app.Run()
 		if got := app.ProcessState.ExitCode(); got != test.status || stdout.String() != "" || !strings.Contains(stderr.String(), test.want) {
@@ -180,10 +164,12 @@ func TestExitStatus(t *testing.T) {
 }
 
 func TestAddressInUse(t *testing.T) {
-	p := start(t, configure([]object{good(nil)}, nil))
-	taken := strings.TrimPrefix(p.URL, "http://")
-	if got := refuse(t, configure([]object{good(nil)}, object{"addr": taken})); !strings.HasPrefix(got, "addr: ") {
-		t.Errorf("run = %s, want an error of addr", got)
+	p := start(t, configure([]object{good(nil)}, object{"metrics_addr": "[::1]:0"}))
+	for field, taken := range map[string]string{"addr": p.URL, "metrics_addr": strings.TrimSuffix(p.metricsURL(), "/metrics")} {
+		got := refuse(t, configure([]object{good(nil)}, object{field: strings.TrimPrefix(taken, "http://")}))
+		if !strings.HasPrefix(got, field+": ") {
+			t.Errorf("run = %s, want an error of %s", got, field)
+		}
 	}
 }
 
@@ -192,16 +178,7 @@ func TestExampleConfig(t *testing.T) {
 	example := must(filepath.Abs("config.example.json"))
 	t.Chdir(t.TempDir()) // for the SQLite file
 	text := must(os.ReadFile(example))
-	const addr = `"127.0.0.1:8080"`
-	config := strings.Replace(string(text), addr, `"127.0.0.1:0"`, 1)
-	if config == string(text) {
-		t.Fatalf("config.example.json has no %s", addr)
-	}
-	p := start(t, config)
-	if a := p.do("GET", "/healthz"); a.status != 200 {
-		t.Errorf("GET /healthz = %v, want 200", a)
-	}
-	if a := p.do("GET", "/whoami"); a.String() != "401 missing_credentials" {
-		t.Errorf("GET /whoami = %v, want 401", a)
-	}
+	p := start(t, strings.Replace(string(text), `"127.0.0.1:8080"`, `"127.0.0.1:0"`, 1))
+	p.do("GET", "/healthz").want(t, "GET /healthz", "200")
+	p.do("GET", "/whoami").want(t, "GET /whoami", "401 missing_credentials")
 }

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -58,12 +56,8 @@ func newIntrospectionServer(t *testing.T, answers map[string]any) *introspection
 // config returns the configuration of the endpoint with changes.
 func (s *introspectionServer) config(t *testing.T, changes object) object {
 	t.Helper()
-	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte("s&cret"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	return with(object{
-		"issuer": s.URL, "endpoint": s.URL + "/introspect", "client_id": "rs", "client_secret": "file:" + secret, "audience": apiAudience,
+		"issuer": s.URL, "endpoint": s.URL + "/introspect", "client_id": "rs", "client_secret": "file:" + writeFile(t, "secret", "s&cret"), "audience": apiAudience,
 	}, changes)
 }
 
@@ -76,68 +70,55 @@ func active(changes object) object {
 func TestOpaqueTokens(t *testing.T) {
 	t.Parallel()
 	me := newProver(t)
-	second := newIntrospectionServer(t, map[string]any{"second-as-knows": active(nil)})
-	first := newIntrospectionServer(t, map[string]any{
-		"is-active":          active(nil),
-		"several-audiences":  active(object{"aud": []string{"x", apiAudience}}),
-		"is-bound":           active(object{"cnf": object{"jkt": me.thumbprint()}}),
-		"unknown-cnf-member": active(object{"cnf": object{"kid": "1"}}),
-		"without-audience":   active(object{"aud": nil}),
-		"another-audience":   active(object{"aud": "https://other.example.com"}),
-		"another-issuer":     active(object{"iss": "https://other.example.com"}),
-		"is-expired":         active(object{"exp": time.Now().Add(-time.Hour).Unix()}),
-		"redirected":         http.StatusFound,
-		"server-error":       http.StatusInternalServerError,
-		"no-json-document":   "active",
-		"active-no-boolean":  object{"active": "true"},
-	})
+	const invalid, unavailable = "401 invalid_token", "503 temporarily_unavailable"
+	answers, wants := make(map[string]any), map[string]string{
+		"second-as-knows": "200", "of-another-tenant": invalid, "unknown-token-1": invalid, "not*b64token": "400 invalid_request",
+	}
+	for _, test := range []struct {
+		token  string
+		answer any
+		want   string
+	}{
+		{"is-active", active(nil), "200"},
+		{"several-audiences", active(object{"aud": []string{"x", apiAudience}}), "200"},
+		{"is-bound", active(object{"cnf": object{"jkt": me.Thumbprint()}}), invalid},
+		{"unknown-cnf-member", active(object{"cnf": object{"kid": "1"}}), invalid},
+		{"without-audience", active(object{"aud": nil}), invalid},
+		{"another-audience", active(object{"aud": "https://other.example.com"}), invalid},
+		{"another-issuer", active(object{"iss": "https://other.example.com"}), invalid},
+		{"is-expired", active(object{"exp": time.Now().Add(-time.Hour).Unix()}), invalid},
+		{"redirected", http.StatusFound, unavailable},
+		{"server-error", http.StatusInternalServerError, unavailable},
+		{"no-json-document", "active", unavailable},
+		{"active-no-boolean", object{"active": "true"}, unavailable},
+	} {
+		answers[test.token], wants[test.token] = test.answer, test.want
+	}
+	first := newIntrospectionServer(t, answers)
+	second := newIntrospectionServer(t, map[string]any{"second-as-knows": active(nil), "of-another-tenant": active(object{"tenant": "globex"})})
 	p := start(t, configure(nil, object{
 		"issuers": nil, "public_origin": publicOrigin, "dpop": object{},
 		"introspection": []object{first.config(t, object{"any_tenant": true}), second.config(t, object{"tenants": []string{"acme"}})},
 	}))
-	for token, want := range map[string]string{
-		"is-active": "200", "several-audiences": "200", "second-as-knows": "200",
-		"is-bound": "401 invalid_token", "unknown-cnf-member": "401 invalid_token",
-		"without-audience": "401 invalid_token", "another-audience": "401 invalid_token", "another-issuer": "401 invalid_token",
-		"is-expired": "401 invalid_token", "unknown-token-1": "401 invalid_token", "not*b64token": "400 invalid_request",
-		"redirected": "503 temporarily_unavailable", "server-error": "503 temporarily_unavailable",
-		"no-json-document": "503 temporarily_unavailable", "active-no-boolean": "503 temporarily_unavailable",
-	} {
-		t.Run(token, func(t *testing.T) {
-			if a := p.do("GET", "/whoami", "Authorization", "Bearer "+token); a.String() != want {
-				t.Errorf("response = %s %s, want %s", a, a.body, want)
-			}
-		})
+	for token, want := range wants {
+		p.do("GET", "/whoami", "Authorization", "Bearer "+token).want(t, token, want)
 	}
-	t.Run("bound", func(t *testing.T) {
-		a := p.do("GET", "/whoami", "Authorization", "DPoP is-bound", "DPoP", me.proof("GET", publicOrigin+"/whoami", "is-bound", nil))
-		if a.status != http.StatusOK || !strings.Contains(a.body, `"binding":"dpop"`) || !strings.Contains(a.body, `"tenant":"acme"`) {
-			t.Errorf("response = %s %s, want 200 with the binding dpop", a, a.body)
-		}
-	})
-	t.Run("readyz", func(t *testing.T) {
-		if a := p.do("GET", "/readyz"); a.status != http.StatusOK {
-			t.Errorf("GET /readyz = %s, want 200", a)
-		}
-	})
+	a := p.do("GET", "/whoami", "Authorization", "DPoP is-bound", "DPoP", me.proof("GET", publicOrigin+"/whoami", "is-bound", nil))
+	if a.status != http.StatusOK || !strings.Contains(a.body, `"binding":"dpop"`) || !strings.Contains(a.body, `"tenant":"acme"`) {
+		t.Errorf("bound: response = %s %s, want 200 with the binding dpop", a, a.body)
+	}
+	p.do("GET", "/readyz").want(t, "GET /readyz", "200")
 }
 
 func TestIntrospectionCache(t *testing.T) {
 	t.Parallel()
 	for _, cache := range []string{"", "5s"} {
 		as := newIntrospectionServer(t, map[string]any{"is-active": active(nil)})
-		issuer := authtest.NewIssuer(t)
-		p := start(t, configure([]object{trust(issuer, nil)}, object{
-			"introspection": []object{as.config(t, object{"any_tenant": true, "cache": cache})},
-		}))
+		p, issuer := serve(t, object{"introspection": []object{as.config(t, object{"any_tenant": true, "cache": cache})}})
 		for range 3 {
-			if a := p.do("GET", "/reports", "Authorization", "Bearer is-active"); a.status != http.StatusOK {
-				t.Errorf("cache %q: response = %s, want 200", cache, a)
-			}
+			p.do("GET", "/reports", "Authorization", "Bearer is-active").want(t, "opaque token", "200")
 		}
-		if a := p.with(issuer.Token(nil), "GET", "/whoami"); a.status != http.StatusOK {
-			t.Errorf("cache %q: JWT = %s, want 200", cache, a)
-		}
+		p.with(issuer.Token(nil), "GET", "/whoami").want(t, "JWT", "200")
 		if all := len(as.asked) == 3; all != (cache == "") { // a slow machine can ask twice
 			t.Errorf("cache %q: the endpoint was asked %d times for 3 requests", cache, len(as.asked))
 		}
@@ -148,6 +129,7 @@ func TestInvalidIntrospectionConfigIsRefused(t *testing.T) {
 	t.Parallel()
 	as := newIntrospectionServer(t, nil)
 	issuer := authtest.NewIssuer(t)
+	var tests []refusal
 	for name, test := range map[string]struct {
 		issuers []object
 		changes object
@@ -166,16 +148,11 @@ func TestInvalidIntrospectionConfigIsRefused(t *testing.T) {
 		"one issuer, limited":         {[]object{trust(issuer, object{"issuer": as.URL, "any_tenant": nil, "tenants": []string{"acme"}})}, nil, "introspection[0].tenants: "},
 		"one limited endpoint":        {[]object{trust(issuer, object{"issuer": as.URL, "any_tenant": nil})}, object{"tenants": []string{"acme"}}, "issuers[0].tenants: "},
 	} {
-		t.Run(name, func(t *testing.T) {
-			var stdout, log output
-			config := configure(test.issuers, object{"introspection": []object{as.config(t, test.changes)}})
-			if test.issuers == nil {
-				delete(config, "issuers")
-			}
-			err := run(t.Context(), writeConfig(t, config), &stdout, &log)
-			if err == nil || !strings.Contains(err.Error(), "\n"+test.want) {
-				t.Errorf("run error = %v, want %q at the start of a line", err, test.want)
-			}
-		})
+		config := configure(test.issuers, object{"introspection": []object{as.config(t, test.changes)}})
+		if test.issuers == nil {
+			delete(config, "issuers")
+		}
+		tests = append(tests, refusal{name, config, test.want})
 	}
+	checkRefused(t, tests)
 }

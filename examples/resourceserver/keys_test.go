@@ -3,9 +3,8 @@
 package main
 
 import (
+	"database/sql"
 	"encoding/json"
-	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/authtest"
 	"github.com/gatehouse-go/gatehouse/store"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
+	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
 // minted returns the keys that the app has printed, by name.
@@ -35,14 +35,13 @@ func (s *server) key(text string) string {
 	return text
 }
 
+var ciKey = object{"name": "ci", "tenant": "acme", "scopes": []string{"reports:read"}}
+
 func TestMintedKeys(t *testing.T) {
 	t.Parallel()
-	issuer := authtest.NewIssuer(t)
-	p := start(t, configure([]object{trust(issuer, nil)}, object{"api_keys": object{"driver": "memory", "mint": []object{
-		{"name": "ci", "tenant": "acme", "scopes": []string{"reports:read"}},
-		{"name": "writer", "tenant": "acme", "scopes": []string{"reports:write", "reports:read"}},
-		{"name": "nothing"},
-	}}}))
+	p, issuer := serve(t, object{"api_keys": object{"driver": "memory", "mint": []object{
+		ciKey, {"name": "writer", "tenant": "acme", "scopes": []string{"reports:write", "reports:read"}}, {"name": "nothing"},
+	}}})
 	keys := p.minted()
 	if len(keys) != 3 || strings.Count(p.stdout.String(), "\n") != 4 {
 		t.Fatalf("stdout = %s, want 3 keys", &p.stdout)
@@ -72,11 +71,9 @@ func TestMintedKeys(t *testing.T) {
 	}
 	token := p.secret(issuer.Token(reader))
 	for _, test := range []struct {
-		name         string
-		method, path string
-		header       []string
-		want         string
-		reason       string
+		name, method, path string
+		header             []string
+		want, reason       string
 	}{
 		{"a scope that it has", "GET", "/reports", []string{"X-API-Key", ci}, "200", ""},
 		{"a scope that it lacks", "POST", "/reports", []string{"X-API-Key", ci}, "403 insufficient_scope", "scopes_missing"},
@@ -103,9 +100,7 @@ func TestMintedKeys(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			before := len(p.records())
 			a := p.do(test.method, test.path, test.header...)
-			if got := a.String(); got != test.want {
-				t.Errorf("%s %s = %s, want %s", test.method, test.path, got, test.want)
-			}
+			a.want(t, test.method+" "+test.path, test.want)
 			if test.reason == "" {
 				if records := p.records()[before:]; len(records) > 0 {
 					t.Errorf("log = %+v, want no records", records)
@@ -136,15 +131,14 @@ func openShared(t *testing.T, driver string) (dsn string, keys *apikey.Keys, dow
 	if err := db.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, deadline, "the store is prepared", db.Ready)
+	enginetest.Eventually(t, deadline, "the store is prepared", db.Ready)
 	return dsn, operator(t, db.APIKeys), down, up
 }
 
 // operator returns the API keys as another program manages them.
 func operator(t *testing.T, store apikey.Store) *apikey.Keys {
 	t.Helper()
-	keys := must(apikey.New(apikey.Config{Store: store, Prefix: keyPrefix, Scopes: []string{"reports:read"}}))
-	return keys
+	return must(apikey.New(apikey.Config{Store: store, Prefix: keyPrefix, Scopes: []string{"reports:read"}}))
 }
 
 func create(t *testing.T, keys *apikey.Keys) (text, id string) {
@@ -164,112 +158,96 @@ func TestSharedStore(t *testing.T) {
 			}
 			dsn, keys, down, up := openShared(t, driver)
 			t.Setenv("KEYS_DSN", dsn)
-			file := filepath.Join(t.TempDir(), "dsn")
-			if err := os.WriteFile(file, []byte(dsn+"\n"), 0o600); err != nil {
-				t.Fatal(err)
-			}
 			issuer := authtest.NewIssuer(t)
 			open := func(dsn, ttl string) *server {
 				return start(t, configure([]object{trust(issuer, nil)}, object{"api_keys": object{"driver": driver, "dsn": dsn, "cache_ttl": ttl}}))
 			}
 			uncached := []*server{open(dsn, "0s"), open("env:KEYS_DSN", "")}
-			cached := open("file:"+file, "1s")
-			all := append(uncached, cached)
+			cached := open("file:"+writeFile(t, "dsn", dsn+"\n"), "1s")
+			get := func(s *server, text string) answer {
+				return s.do("GET", "/tenants/acme/reports", "X-API-Key", s.key(text))
+			}
+			waitFor := func(s *server, text, want string) {
+				t.Helper()
+				enginetest.Eventually(t, deadline, want, func() bool { return get(s, text).String() == want })
+			}
 
 			text, id := create(t, keys)
-			for n, s := range all {
+			for _, s := range append(uncached, cached) {
 				for range 2 {
-					if a := s.do("GET", "/tenants/acme/reports", "X-API-Key", s.key(text)); a.status != http.StatusOK {
-						t.Errorf("server %d: new key = %v, want 200", n, a)
-					}
+					get(s, text).want(t, "new key", "200")
 				}
 			}
 			if _, err := keys.Revoke(t.Context(), id); err != nil {
 				t.Fatal(err)
 			}
 			for n, s := range uncached {
-				if a, r := s.do("GET", "/reports", "X-API-Key", text), s.lastRejection(); a.String() != "403 invalid_api_key" || r.Reason != "apikey_revoked" {
-					t.Errorf("server %d: revoked key = %v, %+v, want 403", n, a, r)
+				get(s, text).want(t, "revoked key", "403 invalid_api_key")
+				if r := s.lastRejection(); r.Reason != "apikey_revoked" {
+					t.Errorf("server %d: the log has %+v, want apikey_revoked", n, r)
 				}
 			}
-			eventually(t, deadline, "the cache drops the revoked key", func() bool {
-				return cached.do("GET", "/reports", "X-API-Key", text).String() == "403 invalid_api_key"
-			})
+			waitFor(cached, text, "403 invalid_api_key")
 
 			if down == nil {
 				return
 			}
 			valid, _ := create(t, keys)
 			down()
-			for n, s := range uncached {
-				a, r := s.do("GET", "/reports", "X-API-Key", s.key(valid)), s.lastRejection()
+			all := append(uncached, open(dsn, "")) // which starts without its engine
+			for n, s := range all {
+				a, r := get(s, valid), s.lastRejection()
 				if a.String() != "503 temporarily_unavailable" || a.header.Get("Retry-After") == "" || r.Reason != "apikey_store_unavailable" || r.Cause == "" {
 					t.Errorf("server %d: engine down = %v %v, %+v, want 503", n, a, a.header, r)
 				}
-				if a := s.with(issuer.Token(reader), "GET", "/reports"); a.status != http.StatusOK {
-					t.Errorf("server %d: token while the engine is down = %v, want 200", n, a)
-				}
-				if a := s.do("GET", "/healthz"); a.status != http.StatusOK {
-					t.Errorf("server %d: GET /healthz while the engine is down = %v, want 200", n, a)
-				}
+				s.with(issuer.Token(reader), "GET", "/reports").want(t, "token while the engine is down", "200")
+				s.do("GET", "/healthz").want(t, "GET /healthz while the engine is down", "200")
 			}
 			up()
-			for n, s := range all {
-				eventually(t, deadline, "the key is accepted again", func() bool {
-					return s.do("GET", "/reports", "X-API-Key", s.key(valid)).status == http.StatusOK
-				})
-				if a := s.do("GET", "/reports", "X-API-Key", text); a.String() != "403 invalid_api_key" {
-					t.Errorf("server %d: revoked key after a restart of the engine = %v, want 403", n, a)
-				}
+			for _, s := range append(all, cached) {
+				waitFor(s, valid, "200")
+				get(s, text).want(t, "revoked key after a restart of the engine", "403 invalid_api_key")
 			}
 		})
 	}
 }
 
-// TestEngineDownAtStart: a server starts without its engine, and creates its tables
-// when the engine is up.
-func TestEngineDownAtStart(t *testing.T) {
-	for _, driver := range []string{"postgres", "redis"} {
-		t.Run(driver, func(t *testing.T) {
-			enginetest.Slow(t)
-			dsn, keys, down, up := openShared(t, driver)
-			down()
-			s := start(t, configure([]object{good(nil)}, object{"api_keys": object{"driver": driver, "dsn": dsn}}))
-			unknown, _ := create(t, operator(t, apikey.NewMemory(0)))
-			if a := s.do("GET", "/reports", "X-API-Key", s.key(unknown)); a.String() != "503 temporarily_unavailable" {
-				t.Errorf("engine down = %v, want 503", a)
-			}
-			up()
-			eventually(t, deadline, "the store is prepared", func() bool {
-				return s.do("GET", "/reports", "X-API-Key", unknown).String() == "403 invalid_api_key"
-			})
-			text, _ := create(t, keys)
-			if a := s.do("GET", "/reports", "X-API-Key", s.key(text)); a.status != http.StatusOK {
-				t.Errorf("new key = %v, want 200", a)
-			}
-		})
+// TestUnsuitableStoreIsRefused: the app does not start on a database that has other tables
+// than this program knows.
+func TestUnsuitableStoreIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.db")
+	db := must(sql.Open("sqlite", sqlstore.SQLiteDSN(path)))
+	defer db.Close()
+	if err := must(sqlstore.New(sqlstore.Config{DB: db})).Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), "INSERT INTO gatehouse_migrations (package, version) VALUES ('apikey', 99)"); err != nil {
+		t.Fatal(err)
+	}
+	store := object{"driver": "sqlite", "dsn": path}
+	for field, changes := range map[string]object{
+		"api_keys.dsn: ": {"api_keys": store}, "dpop.replay.dsn: ": {"public_origin": publicOrigin, "dpop": object{"replay": store}},
+	} {
+		if got := refuse(t, configure([]object{good(nil)}, changes)); !strings.HasPrefix(got, field) || !strings.Contains(got, "version 99") {
+			t.Errorf("run = %s, want %q and the version 99", got, field)
+		}
 	}
 }
 
 func TestInvalidKeysConfigIsRefused(t *testing.T) {
-	const password = "open-sesame"
 	mint := func(mints ...object) object { return object{"driver": "memory", "mint": mints} }
-	for _, test := range []struct {
-		name string
-		keys any
-		want string
-	}{
+	tests := []refusal{
 		{"no driver", object{}, `api_keys.driver: "" is none of`},
 		{"unknown driver", object{"driver": "mysql", "dsn": "a"}, `api_keys.driver: "mysql" is none of`},
-		{"unknown field", object{"driver": "memory", "prefix": "acme"}, `unknown field "prefix"`},
+		{"unknown field", object{"driver": "memory", "prefix": "acme"}, `…unknown field "prefix"`},
 		{"a list", []object{}, "api_keys"},
 		{"memory with dsn", object{"driver": "memory", "dsn": "keys.db"}, "api_keys.dsn: the driver memory has none"},
 		{"sqlite without dsn", object{"driver": "sqlite"}, "api_keys.dsn: required"},
 		{"postgres without dsn", object{"driver": "postgres", "dsn": ""}, "api_keys.dsn: required"},
 		{"sqlite in no directory", object{"driver": "sqlite", "dsn": "/nonexistent/keys.db"}, "api_keys.dsn: "},
 		{"dsn not set", object{"driver": "postgres", "dsn": "env:NO_SUCH_DSN"}, "api_keys.dsn: gatehouse: secret env:NO_SUCH_DSN: not set"},
-		{"dsn of something else", object{"driver": "postgres", "dsn": "https://u:" + password + "@127.0.0.1/db?port=x"}, "api_keys.dsn: not a PostgreSQL connection string"},
-		{"dsn of Redis, malformed", object{"driver": "redis", "dsn": "redis://:" + password + "@127.0.0.1:port/db"}, "api_keys.dsn: not a Redis URL"},
+		{"dsn of something else", object{"driver": "postgres", "dsn": "https://u:" + secret + "@127.0.0.1/db?port=x"}, "api_keys.dsn: not a PostgreSQL connection string"},
+		{"dsn of Redis, malformed", object{"driver": "redis", "dsn": "redis://:" + secret + "@127.0.0.1:port/db"}, "api_keys.dsn: not a Redis URL"},
 		{"cache_ttl not a duration", object{"driver": "memory", "cache_ttl": "5"}, `api_keys.cache_ttl: "5" is not a duration`},
 		{"cache_ttl too long", object{"driver": "memory", "cache_ttl": "6s"}, "api_keys.cache_ttl: got "},
 		{"mint with another driver", object{"driver": "sqlite", "dsn": filepath.Join(t.TempDir(), "keys.db"), "mint": []object{{"name": "ci"}}}, "api_keys.mint: for the driver memory only"},
@@ -278,15 +256,12 @@ func TestInvalidKeysConfigIsRefused(t *testing.T) {
 		{"mint with a name of control characters", mint(object{"name": "ci\x00"}), "api_keys.mint[0].name: "},
 		{"mint twice", mint(object{"name": "ci"}, object{"name": "ci"}), "api_keys.mint[1].name: occurs twice"},
 		{"mint with a bad tenant", mint(object{"name": "ci"}, object{"name": "cd", "tenant": "a\nb"}), "api_keys.mint[1].tenant: "},
-		{"mint with a wildcard", mint(object{"name": "ci", "scopes": []string{"reports:*"}}), "wildcards are not supported"},
+		{"mint with a wildcard", mint(object{"name": "ci", "scopes": []string{"reports:*"}}), "…wildcards are not supported"},
 		{"mint with two scopes in one", mint(object{"name": "ci", "scopes": []string{"reports:read reports:write"}}), "api_keys.mint: scopes: "},
-		{"mint with an unknown field", mint(object{"name": "ci", "scope": "reports:read"}), `unknown field "scope"`},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			got := refuse(t, configure([]object{good(nil)}, object{"api_keys": test.keys}))
-			if !strings.Contains(got, test.want) || strings.Contains(got, password) {
-				t.Errorf("run = %s, want %q and no password", got, test.want)
-			}
-		})
+		{"mint with an unknown field", mint(object{"name": "ci", "scope": "reports:read"}), `…unknown field "scope"`},
 	}
+	for n, test := range tests {
+		tests[n].config = configure([]object{good(nil)}, object{"api_keys": test.config})
+	}
+	checkRefused(t, tests)
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -66,39 +65,26 @@ func writeConfig(t *testing.T, config any) string {
 	t.Helper()
 	text, ok := config.(string)
 	if !ok {
-		encoded := must(json.Marshal(config))
-		text = string(encoded)
+		text = string(must(json.Marshal(config)))
 	}
-	path := filepath.Join(t.TempDir(), "config.json")
+	return writeFile(t, "config.json", text)
+}
+
+// writeFile writes a file that only its owner can read, and returns its path.
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-// output is an output that can be read during writes.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // server is a running app.
 type server struct {
 	t           *testing.T
 	URL         string
-	stdout, log output
+	stdout, log enginetest.Log
 	client      *http.Client
 	stop        context.CancelFunc
 	ended       chan error
@@ -117,7 +103,7 @@ func start(t *testing.T, config any) *server {
 	path := writeConfig(t, config)
 	go func() { s.ended <- run(ctx, path, &s.stdout, &s.log) }()
 	t.Cleanup(s.finish)
-	eventually(t, deadline, "the app listens", func() bool {
+	enginetest.Eventually(t, deadline, "the app listens", func() bool {
 		select {
 		case err := <-s.ended:
 			t.Fatalf("run = %v", err)
@@ -128,6 +114,13 @@ func start(t *testing.T, config any) *server {
 		return ok && after != s.URL
 	})
 	return s
+}
+
+// serve starts the app with one issuer and changes of the configuration.
+func serve(t *testing.T, changes object) (*server, *authtest.Issuer) {
+	t.Helper()
+	issuer := authtest.NewIssuer(t)
+	return start(t, configure([]object{trust(issuer, nil)}, changes)), issuer
 }
 
 func (s *server) finish() {
@@ -200,6 +193,14 @@ func (a answer) wantJSON(t *testing.T, want object) {
 	}
 }
 
+// want checks the status and the error code.
+func (a answer) want(t *testing.T, what, want string) {
+	t.Helper()
+	if a.String() != want {
+		t.Errorf("%s: response = %s %s, want %s", what, a, a.body, want)
+	}
+}
+
 // String returns the status and the error code, such as "401 invalid_token".
 func (a answer) String() string { return strings.TrimSpace(fmt.Sprintf("%d %s", a.status, a.code())) }
 
@@ -250,8 +251,8 @@ func (s *server) with(token, method, path string) answer {
 
 // record is a line of the log.
 type record struct {
-	Level, Msg, Reason, Error, Path, Issuer, Cause string
-	Status                                         int
+	Level, Msg, Reason, Error, Path, Issuer, Cause, URL string
+	Status                                              int
 }
 
 func (s *server) records() []record {
@@ -278,17 +279,34 @@ func (s *server) lastRejection() record {
 	return record{}
 }
 
-func eventually(t *testing.T, within time.Duration, what string, condition func() bool) {
-	t.Helper()
-	enginetest.Eventually(t, within, what, condition)
+// refusal is an invalid configuration and what its error begins with, or has after "…".
+type refusal struct {
+	name   string
+	config any
+	want   string
 }
 
-// refuse runs the app with an invalid configuration and returns its error.
+// checkRefused runs the app with invalid configurations. Each has one error, without a
+// secret.
+func checkRefused(t *testing.T, tests []refusal) {
+	t.Helper()
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := refuse(t, test.config)
+			part, anywhere := strings.CutPrefix(test.want, "…")
+			if !strings.HasPrefix(got, part) && !(anywhere && strings.Contains(got, part)) || strings.Contains(got, "\n") || strings.Contains(got, secret[:8]) {
+				t.Errorf("run = %s, want one error %q without a secret", got, test.want)
+			}
+		})
+	}
+}
+
+// refuse runs the app with an invalid configuration and returns its errors.
 func refuse(t *testing.T, config any) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
-	var stdout output
+	var stdout enginetest.Log
 	err := run(ctx, writeConfig(t, config), &stdout, io.Discard)
 	if err == nil || ctx.Err() != nil || stdout.String() != "" {
 		t.Fatalf("run = %v, stdout %q, want an error", err, &stdout)

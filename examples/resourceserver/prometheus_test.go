@@ -26,8 +26,7 @@ const telemetryDir = "../../docs/telemetry/"
 
 func readFile(t *testing.T, name string) string {
 	t.Helper()
-	text := must(os.ReadFile(name))
-	return string(text)
+	return string(must(os.ReadFile(name)))
 }
 
 // TestAlertRules: promtool accepts the rules and runs their unit tests, in which each
@@ -229,15 +228,15 @@ func TestDashboard(t *testing.T) {
 	// scraped waits for a number of scrapes, two of a second, for the picture only.
 	scraped := func(n string) {
 		if picture != "" {
-			eventually(t, 2*time.Minute, n+" scrapes", func() bool { return has("sum(count_over_time(up[10m])) >= " + n) })
+			enginetest.Eventually(t, 2*time.Minute, n+" scrapes", func() bool { return has("sum(count_over_time(up[10m])) >= " + n) })
 		}
 	}
-	eventually(t, time.Minute, "keys are accepted", func() bool {
+	enginetest.Eventually(t, time.Minute, "keys are accepted", func() bool {
 		return has(`rate(gatehouse_store_duration_seconds_count{gatehouse_operation="find",error_type=""}[4s])`)
 	})
 	scraped("50")
 	stopStore()
-	eventually(t, time.Minute, "calls of the store fail", func() bool {
+	enginetest.Eventually(t, time.Minute, "calls of the store fail", func() bool {
 		return has(`rate(gatehouse_store_duration_seconds_count{error_type!=""}[4s])`)
 	})
 	scraped("70")
@@ -247,7 +246,7 @@ func TestDashboard(t *testing.T) {
 	all := panels(t)
 	for _, panel := range all {
 		for _, target := range panel.Targets {
-			eventually(t, time.Minute, panel.Title+" has data: "+target.Expr, func() bool { return has(target.Expr) })
+			enginetest.Eventually(t, time.Minute, panel.Title+" has data: "+target.Expr, func() bool { return has(target.Expr) })
 		}
 	}
 	var names, labels []string
@@ -258,7 +257,7 @@ func TestDashboard(t *testing.T) {
 			t.Errorf("alerts.yml: Prometheus has no metric and no label %s", name)
 		}
 	}
-	eventually(t, time.Minute, "all rules are evaluated", func() bool {
+	enginetest.Eventually(t, time.Minute, "all rules are evaluated", func() bool {
 		var data struct {
 			Groups []struct {
 				Rules []struct{ Name, Health, LastError string }

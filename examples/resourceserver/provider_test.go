@@ -59,14 +59,10 @@ func newShaped(t *testing.T, host, path, keysPath string) *shaped {
 }
 
 // token signs claims and the ones that every token has.
-func (s *shaped) token(t *testing.T, claims object) string {
-	t.Helper()
-	header, err1 := json.Marshal(object{"alg": "RS256", "kid": s.keys.Keys()[0].ID})
-	payload, err2 := json.Marshal(with(object{"iss": s.url, "iat": time.Now().Unix(), "exp": time.Now().Add(5 * time.Minute).Unix()}, claims))
-	if err1 != nil || err2 != nil {
-		t.Fatal(err1, err2)
-	}
-	return s.keys.Sign(header, payload)
+func (s *shaped) token(claims object) string {
+	now := time.Now()
+	payload := must(json.Marshal(with(object{"iss": s.url, "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix()}, claims)))
+	return s.keys.Sign(must(json.Marshal(object{"alg": "RS256", "kid": s.keys.Keys()[0].ID})), payload)
 }
 
 // tokenTest is a request with a token whose claims are those of a user with changes.
@@ -79,9 +75,7 @@ type tokenTest struct {
 func (s *shaped) check(t *testing.T, p *server, user object, tests []tokenTest) {
 	t.Helper()
 	for _, test := range tests {
-		if got := p.with(s.token(t, with(user, test.claims)), test.method, test.path).String(); got != test.want {
-			t.Errorf("%s: %s %s = %s, want %s", test.name, test.method, test.path, got, test.want)
-		}
+		p.with(s.token(with(user, test.claims)), test.method, test.path).want(t, test.name, test.want)
 		if got := p.lastRejection().Reason; test.reason != "" && got != test.reason {
 			t.Errorf("%s: reason = %s, want %s", test.name, got, test.reason)
 		}
@@ -92,9 +86,8 @@ func (s *shaped) check(t *testing.T, p *server, user object, tests []tokenTest) 
 // changes of its issuer.
 func fileConfig(t *testing.T, name, issuer string, changes object) object {
 	t.Helper()
-	text := must(os.ReadFile(name))
 	var c object
-	if err := json.Unmarshal(text, &c); err != nil {
+	if err := json.Unmarshal(must(os.ReadFile(name)), &c); err != nil {
 		t.Fatal(err)
 	}
 	first := c["issuers"].([]any)[0].(object)
@@ -124,9 +117,7 @@ func TestKeycloak(t *testing.T) {
 		{"other realm", "GET", "/reports", object{"iss": "http://keycloak:8080/realms/other"}, "401 invalid_token", "jwtauth_issuer"},
 		{"malformed roles", "GET", "/reports", object{"realm_access": object{"roles": 1}}, "401 invalid_token", "jwtauth_claims"},
 	})
-	if a := p.do("GET", "/readyz"); a.status != http.StatusOK {
-		t.Errorf("GET /readyz = %v, want 200", a)
-	}
+	p.do("GET", "/readyz").want(t, "GET /readyz", "200")
 	// RFC 9728 §2: authorization_servers is optional. Clients cannot use this issuer.
 	p.do("GET", "/.well-known/oauth-protected-resource").wantJSON(t, object{
 		"resource":         "http://127.0.0.1:8081",
@@ -163,6 +154,32 @@ func TestCognito(t *testing.T) {
 	}
 }
 
+// TestProviderSettings: each setting for providers that do not follow the standards has its
+// effect, and so have the tenants of an issuer.
+func TestProviderSettings(t *testing.T) {
+	t.Parallel()
+	issuer := newShaped(t, "", "/settings", "/certs")
+	for _, test := range []struct {
+		name             string
+		settings, claims object
+		want             string
+	}{
+		{"scope_claims", object{"scope_claims": []string{"scp"}}, object{"scope": nil, "scp": []string{"reports:read"}}, "200"},
+		{"tenant_claim", object{"tenant_claim": "org"}, object{"tenant": nil, "org": "acme"}, "200"},
+		{"audiences", object{"audiences": []string{"second"}}, object{"aud": "second"}, "200"},
+		{"accept_missing_audience", object{"audience": nil, "accept_missing_audience": true}, object{"aud": nil}, "200"},
+		{"refuse", object{"refuse": []object{{"claim": "kind", "values": []string{"id"}}}}, object{"kind": "id"}, "401 invalid_token"},
+		{"refuse, another value", object{"refuse": []object{{"claim": "kind", "values": []string{"id"}}}}, object{"kind": "access"}, "200"},
+		{"tenants", object{"tenants": []string{"acme"}}, nil, "200"},
+		{"other tenants", object{"tenants": []string{"globex"}}, nil, "401 invalid_token"},
+	} {
+		settings := with(object{"issuer": issuer.url, "audience": apiAudience, "algorithms": []string{"RS256"}, "profile": "compat"}, test.settings)
+		p := start(t, configure([]object{settings}, nil))
+		claims := with(object{"aud": apiAudience, "sub": "ann", "scope": "reports:read", "tenant": "acme"}, test.claims)
+		p.with(issuer.token(claims), "GET", "/tenants/acme/reports").want(t, test.name, test.want)
+	}
+}
+
 // TestPlainHTTPHosts: plain http is for the hosts in the list only.
 func TestPlainHTTPHosts(t *testing.T) {
 	t.Parallel()
@@ -170,11 +187,7 @@ func TestPlainHTTPHosts(t *testing.T) {
 	other := newShaped(t, "other:8080", "/realms/acme", "/certs")
 	config := func(changes object) object { return fileConfig(t, "config.keycloak.json", issuer.url, changes) }
 	hosts := func(hosts ...string) object { return object{"plain_http_hosts": hosts} }
-	for _, test := range []struct {
-		name    string
-		changes object
-		want    string
-	}{
+	tests := []refusal{
 		{"no list", object{"plain_http_hosts": nil}, "issuers[0].issuer: plain http"},
 		{"other port", hosts("idp:80"), "issuers[0].issuer: plain http"},
 		{"other host", hosts("keycloak:8080"), "issuers[0].issuer: plain http"},
@@ -182,14 +195,12 @@ func TestPlainHTTPHosts(t *testing.T) {
 		{"wildcard", hosts("idp:8080", "*:8080"), `issuers[0].plain_http_hosts[1]: `},
 		{"name of the issuer, key set over https", object{"plain_http_hosts": nil, "jwks_url": "https://idp.example/certs"}, "issuers[0].issuer: plain http"},
 		{"address of the key set", with(hosts("idp:8080"), object{"jwks_url": other.url + "/certs"}), "issuers[0].jwks_url: plain http"},
-	} {
-		if got := refuse(t, config(test.changes)); !strings.Contains(got, test.want) || strings.Contains(got, "\n") {
-			t.Errorf("%s: run = %s, want one error %q", test.name, got, test.want)
-		}
 	}
+	for n, test := range tests {
+		tests[n].config = config(test.config.(object))
+	}
+	checkRefused(t, tests)
 	p := start(t, config(hosts("idp:8080")))
 	issuer.url, other.url = other.url, issuer.url // the metadata now name the other host
-	if a := p.with(other.token(t, keycloakUser), "GET", "/reports"); a.String() != "503 temporarily_unavailable" {
-		t.Errorf("key set on a host that is not in the list: %s, want 503", a)
-	}
+	p.with(other.token(keycloakUser), "GET", "/reports").want(t, "key set on a host that is not in the list", "503 temporarily_unavailable")
 }

@@ -4,9 +4,7 @@ package main
 
 import (
 	"maps"
-	"net/http"
-	"os"
-	"path/filepath"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -20,49 +18,29 @@ var reader = authtest.Claims{"scope": "reports:read", "tenant": "acme"}
 // TestWhoAmI compares the response member by member.
 func TestWhoAmI(t *testing.T) {
 	t.Parallel()
-	issuer := authtest.NewIssuer(t)
-	p := start(t, configure([]object{trust(issuer, nil)}, nil))
+	p, issuer := serve(t, nil)
 	expires := time.Now().Add(time.Hour).Truncate(time.Second)
-	for _, test := range []struct {
-		name   string
-		claims authtest.Claims
-		want   object
-	}{
-		{
-			"everything is there",
-			authtest.Claims{
-				"sub": "alice", "tenant": "acme", "client_id": "web", "jti": "id-1", "exp": expires.Unix(),
-				"scope": "reports:write reports:read",
-			},
-			object{
-				"subject": "alice", "issuer": issuer.URL, "tenant": "acme", "client": "web", "method": "jwt",
-				"credential": "id-1", "binding": "", "scopes": []any{"reports:read", "reports:write"}, "expires": expires.UTC().Format(time.RFC3339),
-			},
-		},
-		{
-			"no tenant and no scope",
-			authtest.Claims{"sub": "bob", "client_id": "web", "jti": "id-2", "exp": expires.Unix()},
-			object{
-				"subject": "bob", "issuer": issuer.URL, "tenant": "", "client": "web", "method": "jwt",
-				"credential": "id-2", "binding": "", "scopes": []any{}, "expires": expires.UTC().Format(time.RFC3339),
-			},
-		},
+	claims := authtest.Claims{"sub": "alice", "client_id": "web", "jti": "id-1", "exp": expires.Unix()}
+	want := object{
+		"subject": "alice", "issuer": issuer.URL, "tenant": "", "client": "web", "method": "jwt",
+		"credential": "id-1", "binding": "", "scopes": []any{}, "expires": expires.UTC().Format(time.RFC3339),
+	}
+	for _, test := range []struct{ claims, want object }{
+		{nil, nil},
+		{object{"tenant": "acme", "scope": "reports:write reports:read"}, object{"tenant": "acme", "scopes": []any{"reports:read", "reports:write"}}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			a := p.with(issuer.Token(test.claims), "GET", "/whoami")
-			a.wantJSON(t, test.want)
-			if got := a.header.Get("Cache-Control"); got != "no-store" {
-				t.Errorf("Cache-Control = %q, want no-store", got)
-			}
-		})
+		a := p.with(issuer.Token(with(claims, test.claims)), "GET", "/whoami")
+		a.wantJSON(t, with(want, test.want))
+		if got := a.header.Get("Cache-Control"); got != "no-store" {
+			t.Errorf("Cache-Control = %q, want no-store", got)
+		}
 	}
 }
 
 // TestRoutes sends each kind of caller to each route.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
-	issuer := authtest.NewIssuer(t)
-	p := start(t, configure([]object{trust(issuer, nil)}, nil))
+	p, issuer := serve(t, nil)
 	callers := map[string]authtest.Claims{
 		"no caller": nil,
 		"no scope":  {"tenant": "acme"},
@@ -77,6 +55,9 @@ func TestRoutes(t *testing.T) {
 	}
 	order := slices.Sorted(maps.Keys(callers))
 	const in, missing, scope, denied, none, method = "200", "401 missing_credentials", "403 insufficient_scope", "403 access_denied", "404", "405"
+	tenantReports := map[string]string{
+		"no scope": scope, "write": scope, "wildcard": scope, "other": scope, "globex": denied, "ACME": denied, "no tenant": denied,
+	}
 	for _, route := range []struct {
 		method, path string
 		want         map[string]string
@@ -88,15 +69,9 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/reports", map[string]string{"no scope": scope, "write": scope, "wildcard": scope, "other": scope}, in},
 		{"POST", "/reports", map[string]string{"no scope": scope, "read": scope, "wildcard": scope, "other": scope}, in},
 		{"DELETE", "/reports", nil, method},
-		{"GET", "/tenants/acme/reports", map[string]string{
-			"no scope": scope, "write": scope, "wildcard": scope, "other": scope,
-			"globex": denied, "ACME": denied, "no tenant": denied,
-		}, in},
+		{"GET", "/tenants/acme/reports", tenantReports, in},
 		{"GET", "/tenants/globex/reports", map[string]string{"globex": in}, denied},
-		{"GET", "/tenants/%61cme/reports", map[string]string{
-			"no scope": scope, "write": scope, "wildcard": scope, "other": scope,
-			"globex": denied, "ACME": denied, "no tenant": denied,
-		}, in},
+		{"GET", "/tenants/%61cme/reports", tenantReports, in},
 		{"GET", "/tenants/*/reports", nil, denied},
 		{"POST", "/tenants/acme/reports", nil, method},
 		{"GET", "/", nil, none},
@@ -124,8 +99,7 @@ func TestRoutes(t *testing.T) {
 // TestRejections compares responses and log for invalid credentials.
 func TestRejections(t *testing.T) {
 	t.Parallel()
-	issuer, other := authtest.NewIssuer(t), authtest.NewIssuer(t)
-	p := start(t, configure([]object{trust(issuer, nil)}, nil))
+	p, issuer := serve(t, nil)
 	bearer := func(token string) []string { return []string{"Authorization", "Bearer " + p.secret(token)} }
 	good := issuer.Token(reader)
 	const (
@@ -135,12 +109,10 @@ func TestRejections(t *testing.T) {
 		needsRead    = `Bearer realm="reports", error="insufficient_scope", error_description="The request requires higher privileges than the credential provides.", scope="reports:read"` + metadata
 	)
 	for _, test := range []struct {
-		name      string
-		header    []string
-		query     string
-		want      string
-		reason    string
-		challenge string
+		name                    string
+		header                  []string
+		query                   string
+		want, reason, challenge string
 	}{
 		{"nothing", nil, "", "401 missing_credentials", "no_credentials", challenge},
 		{"another scheme", []string{"Authorization", "Basic " + p.secret("YWxpY2U6b3BlbnNlc2FtZQ==")}, "", "401 missing_credentials", "credential_unclaimed", challenge},
@@ -168,7 +140,7 @@ func TestRejections(t *testing.T) {
 		{"public key as secret", bearer(issuer.ConfusedToken(reader)), "", "401 invalid_token", "jwtauth_algorithm", invalidToken},
 		{"ID token", bearer(issuer.IDToken(reader)), "", "401 invalid_token", "jwtauth_type", invalidToken},
 		{"typ JWT", bearer(issuer.TokenWith(authtest.Header{"typ": "JWT"}, reader)), "", "401 invalid_token", "jwtauth_type", invalidToken},
-		{"another issuer", bearer(other.Token(reader)), "", "401 invalid_token", "jwtauth_issuer", invalidToken},
+		{"another issuer", bearer(authtest.NewIssuer(t).Token(reader)), "", "401 invalid_token", "jwtauth_issuer", invalidToken},
 		{"another audience", bearer(issuer.Token(authtest.Claims{"aud": "https://mail.example.com"})), "", "401 invalid_token", "jwtauth_audience", invalidToken},
 		{"sender-constrained", bearer(issuer.Token(authtest.Claims{"cnf": object{"jkt": "x"}})), "", "401 invalid_token", "credential_unconfirmed", invalidToken},
 		{"no jti", bearer(issuer.Token(authtest.Claims{"jti": nil})), "", "401 invalid_token", "jwtauth_claims", invalidToken},
@@ -176,14 +148,9 @@ func TestRejections(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a := p.do("GET", "/reports"+test.query, test.header...)
-			if got := a.String(); got != test.want {
-				t.Errorf("GET /reports = %s, want %s", got, test.want)
-			}
-			if got := a.header.Get("WWW-Authenticate"); got != test.challenge {
-				t.Errorf("WWW-Authenticate = %s\nwant %s", got, test.challenge)
-			}
-			if got, want := a.header.Get("Cache-Control"), "no-store"; got != want {
-				t.Errorf("Cache-Control %q, want %q", got, want)
+			a.want(t, "GET /reports", test.want)
+			if got := a.header.Get("WWW-Authenticate"); got != test.challenge || a.header.Get("Cache-Control") != "no-store" {
+				t.Errorf("WWW-Authenticate = %s\nwant %s, and no-store in %v", got, test.challenge, a.header)
 			}
 			r := p.lastRejection()
 			path := "/reports"
@@ -198,21 +165,16 @@ func TestRejections(t *testing.T) {
 			}
 		})
 	}
-	if a := p.with(good, "GET", "/reports"); a.status != http.StatusOK {
-		t.Errorf("valid token = %v, want 200", a)
-	}
+	p.with(good, "GET", "/reports").want(t, "valid token", "200")
 }
 
 // TestPublicRoutes: public routes ignore credentials, also invalid ones.
 func TestPublicRoutes(t *testing.T) {
 	t.Parallel()
-	issuer := authtest.NewIssuer(t)
-	p := start(t, configure([]object{trust(issuer, nil)}, nil))
+	p, issuer := serve(t, nil)
 	for _, path := range []string{"/healthz", "/readyz", "/.well-known/oauth-protected-resource"} {
 		for _, header := range [][]string{nil, {"Authorization", "Bearer " + p.secret(issuer.ExpiredToken(nil))}, {"Authorization", "Bearer"}} {
-			if a := p.do("GET", path, header...); a.status != http.StatusOK {
-				t.Errorf("GET %s with %v: %v", path, header, a)
-			}
+			p.do("GET", path, header...).want(t, path, "200")
 		}
 	}
 }
@@ -221,31 +183,26 @@ func TestPublicRoutes(t *testing.T) {
 func TestMetadata(t *testing.T) {
 	t.Parallel()
 	a, b := authtest.NewIssuer(t), authtest.NewIssuer(t)
-	for resource, paths := range map[string][]string{
-		"https://api.example.com":        {"/.well-known/oauth-protected-resource"},
-		"https://api.example.com/":       {"/.well-known/oauth-protected-resource"},
-		"https://api.example.com/v1":     {"/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/v1"},
-		"https://api.example.com/v1/api": {"/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/v1/api"},
-		"http://127.0.0.1:8080":          {"/.well-known/oauth-protected-resource"},
+	const wellKnown = "/.well-known/oauth-protected-resource"
+	for resource, path := range map[string]string{
+		"https://api.example.com": "", "https://api.example.com/": "", "http://127.0.0.1:8080": "",
+		"https://api.example.com/v1": "/v1", "https://api.example.com/v1/api": "/v1/api",
 	} {
 		t.Run(resource, func(t *testing.T) {
 			t.Parallel()
 			p := start(t, configure([]object{trust(a, nil), trust(b, nil)}, object{"resource": resource}))
-			for _, path := range paths {
-				answer := p.do("GET", path)
-				answer.wantJSON(t, object{
+			for _, path := range []string{wellKnown, wellKnown + path} {
+				p.do("GET", path).wantJSON(t, object{
 					"resource": resource, "authorization_servers": []any{a.URL, b.URL},
 					"scopes_supported": []any{"reports:read", "reports:write"}, "bearer_methods_supported": []any{"header"},
 				})
 			}
 			// RFC 9728 §3.1: the challenge has the URL with the path of the resource.
-			host, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(resource, "https://"), "http://"), "/")
-			if got, want := p.do("GET", "/whoami").header.Get("WWW-Authenticate"), host+paths[len(paths)-1]+`"`; !strings.HasSuffix(got, want) {
+			u := must(url.Parse(resource))
+			if got, want := p.do("GET", "/whoami").header.Get("WWW-Authenticate"), u.Host+wellKnown+path+`"`; !strings.HasSuffix(got, want) {
 				t.Errorf("WWW-Authenticate %s, want %s at the end", got, want)
 			}
-			if answer := p.do("GET", "/.well-known/oauth-protected-resource/elsewhere"); answer.status != http.StatusUnauthorized {
-				t.Errorf("metadata of another resource = %v, want 401", answer)
-			}
+			p.do("GET", wellKnown+"/elsewhere").want(t, "metadata of another resource", "401 missing_credentials")
 		})
 	}
 }
@@ -261,19 +218,12 @@ func TestIssuers(t *testing.T) {
 		return i
 	}
 	algorithms := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
-	for _, algorithm := range algorithms {
-		add(authtest.IssuerConfig{Algorithms: []string{algorithm}}, nil)
-	}
+	add(authtest.IssuerConfig{Algorithms: algorithms}, nil)
 	discovered := add(authtest.IssuerConfig{Algorithms: algorithms, Path: "/tenants/acme"}, object{"jwks_url": nil, "profile": "rfc9068"})
 	compatible := add(authtest.IssuerConfig{Type: "JWT"}, object{"profile": "compat"})
-	// HS*: with a secret in a file, and with one in the environment.
-	dir := t.TempDir()
 	for _, algorithm := range []string{"HS256", "HS384", "HS512"} {
-		path := filepath.Join(dir, algorithm)
-		i := add(authtest.IssuerConfig{Algorithms: []string{algorithm}}, object{"jwks_url": nil, "secret": "file:" + path})
-		if err := os.WriteFile(path, append(i.Secret.Reveal(), '\n'), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		i := add(authtest.IssuerConfig{Algorithms: []string{algorithm}}, nil)
+		configs[len(configs)-1] = trust(i, object{"jwks_url": nil, "secret": "file:" + writeFile(t, algorithm, string(i.Secret.Reveal())+"\n")})
 	}
 	var inEnv *authtest.Issuer
 	for inEnv == nil || strings.ContainsAny(string(inEnv.Secret.Reveal()), "\x00\n") { // no environment variable contains these
@@ -285,27 +235,15 @@ func TestIssuers(t *testing.T) {
 	p := start(t, configure(configs, nil))
 	for n, i := range issuers {
 		p.secret(string(i.Secret.Reveal()))
+		next := issuers[(n+1)%len(issuers)] // the keys of one issuer do not verify tokens of another
 		for _, algorithm := range i.Algorithms {
-			// The keys of one issuer do not verify tokens of another.
-			next := issuers[(n+1)%len(issuers)]
-			for token, want := range map[string]string{
-				i.TokenWith(authtest.Header{"alg": algorithm}, reader): "200",
-				i.ForeignToken(reader):                                 "401 invalid_token",
-				i.Token(authtest.Claims{"iss": next.URL}):              "401 invalid_token",
-			} {
-				if a := p.with(token, "GET", "/reports"); a.String() != want {
-					t.Errorf("issuer %d, %s: GET /reports = %v, want %s", n, algorithm, a, want)
-				}
-			}
+			p.with(i.TokenWith(authtest.Header{"alg": algorithm}, reader), "GET", "/reports").want(t, algorithm, "200")
 		}
+		p.with(i.ForeignToken(reader), "GET", "/reports").want(t, "key of another issuer", "401 invalid_token")
+		p.with(i.Token(authtest.Claims{"iss": next.URL}), "GET", "/reports").want(t, "name of another issuer", "401 invalid_token")
 	}
-	for token, want := range map[string]string{
-		compatible.TokenWith(authtest.Header{"typ": nil}, authtest.Claims{"jti": nil, "client_id": nil, "iat": nil}): "200",
-		compatible.IDToken(nil):                                  "401 invalid_token",
-		discovered.TokenWith(authtest.Header{"typ": "JWT"}, nil): "401 invalid_token",
-	} {
-		if a := p.with(token, "GET", "/whoami"); a.String() != want {
-			t.Errorf("profile: GET /whoami = %v, want %s", a, want)
-		}
-	}
+	unusual := compatible.TokenWith(authtest.Header{"typ": nil}, authtest.Claims{"jti": nil, "client_id": nil, "iat": nil})
+	p.with(unusual, "GET", "/whoami").want(t, "compat", "200")
+	p.with(compatible.IDToken(nil), "GET", "/whoami").want(t, "compat, ID token", "401 invalid_token")
+	p.with(discovered.TokenWith(authtest.Header{"typ": "JWT"}, nil), "GET", "/whoami").want(t, "rfc9068", "401 invalid_token")
 }

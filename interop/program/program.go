@@ -3,12 +3,10 @@
 package program
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"sync"
 	"testing"
 	"time"
 
@@ -31,7 +29,7 @@ func Build(tb testing.TB, dir string) (binary string) {
 // Program is a running program.
 type Program struct {
 	Process     *os.Process
-	Out, Errors Output
+	Out, Errors enginetest.Log
 	Ended       chan struct{} // closed when the program has ended
 	Err         error         // of the program, once it has ended
 }
@@ -60,7 +58,7 @@ func Start(t *testing.T, binary string, environment []string, args ...string) *P
 
 // Prints waits until one of the program's outputs matches a pattern and returns the
 // first group.
-func (p *Program) Prints(t *testing.T, where *Output, pattern string) string {
+func (p *Program) Prints(t *testing.T, where *enginetest.Log, pattern string) string {
 	t.Helper()
 	expression, found := regexp.MustCompile(pattern), ""
 	enginetest.Eventually(t, time.Minute, "the program prints "+pattern, func() bool {
@@ -76,22 +74,4 @@ func (p *Program) Prints(t *testing.T, where *Output, pattern string) string {
 		return false
 	})
 	return found
-}
-
-// Output keeps what a program prints.
-type Output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *Output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
-
-func (o *Output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }

@@ -3,11 +3,13 @@
 package enginetest
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -99,6 +101,27 @@ func Output(tb testing.TB, f func()) string {
 		tb.Fatal(err)
 	}
 	return <-text
+}
+
+// Log keeps what a program writes. A test can read it at the same time. The zero value is
+// empty.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements [io.Writer].
+func (l *Log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// String returns all that was written.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // find returns the path of a program: the first on PATH, or else the last in

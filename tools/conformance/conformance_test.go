@@ -3,20 +3,18 @@
 package main
 
 import (
-	"bytes"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gatehouse-go/gatehouse/tools/internal/repotest"
 )
 
 // TestRepository checks that docs/conformance is what the comments say.
 func TestRepository(t *testing.T) {
-	var out, errs bytes.Buffer
-	if code := run([]string{"-C", "../..", "-check"}, &out, &errs); code != 0 {
-		t.Errorf("run(-check) = %d, want 0\n%s%s", code, &out, &errs)
-	}
+	repotest.Check(t, run, "-check")
 }
 
 const standardsFile = `RFC 1 | First | https://example.com/1
@@ -100,23 +98,7 @@ func tree(t *testing.T, files map[string]string) string {
 		"p/ptest/x.go": "package ptest\n\n// RFC 1 §2: attacked.\nfunc F() {}\n",
 	}
 	maps.Copy(all, files)
-	dir := t.TempDir()
-	for name, text := range all {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-func runIn(dir string, args ...string) (code int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	code = run(append([]string{"-C", dir}, args...), &out, &errs)
-	return code, out.String(), errs.String()
+	return repotest.Write(t, all)
 }
 
 const page = notice + `
@@ -150,28 +132,27 @@ Text: <https://example.com/1>
 func TestWriteThenCheck(t *testing.T) {
 	dir := tree(t, map[string]string{"docs/conformance/rfc0.md": "left over"})
 	for _, args := range [][]string{{"-check"}, nil} {
-		if code, _, stderr := runIn(dir, args...); code != 1 || !strings.Contains(stderr, "rfc0.md: no standard") || strings.Contains(stderr, "rfc1.md: out of date") != (args != nil) {
+		if code, _, stderr := repotest.Run(run, dir, args...); code != 1 || !strings.Contains(stderr, "rfc0.md: no standard") || strings.Contains(stderr, "rfc1.md: out of date") != (args != nil) {
 			t.Errorf("run(%v) beside another page = %d, %s", args, code, stderr)
 		}
 	}
 	if err := os.Remove(filepath.Join(dir, "docs", "conformance", "rfc0.md")); err != nil {
 		t.Fatal(err)
 	}
-	code, stdout, stderr := runIn(dir)
+	code, stdout, stderr := repotest.Run(run, dir)
 	if want := "conformance: 10 requirements of 2 standards, covered by 1 tests\n"; code != 0 || stdout != want {
 		t.Fatalf("run() = %d, %q, want 0, %q\n%s", code, stdout, want, stderr)
 	}
-	got, err := os.ReadFile(filepath.Join(dir, "docs", "conformance", "rfc1.md"))
-	if err != nil || string(got) != page {
-		t.Errorf("rfc1.md =\n%s(%v)\nwant\n%s", got, err, page)
+	if got := repotest.Read(t, dir, "docs/conformance/rfc1.md"); got != page {
+		t.Errorf("rfc1.md =\n%s\nwant\n%s", got, page)
 	}
-	index, err := os.ReadFile(filepath.Join(dir, "docs", "conformance", "README.md"))
+	index := repotest.Read(t, dir, "docs/conformance/README.md")
 	for _, want := range []string{"| [RFC 1](rfc1.md) | First | 9 | 1 | 1 |\n", "| [OIDC Core](oidc-core.md) | Second | 1 | 0 | 0 |\n", "10 requirements in all."} {
-		if !strings.Contains(string(index), want) {
-			t.Errorf("README.md lacks %q (%v):\n%s", want, err, index)
+		if !strings.Contains(index, want) {
+			t.Errorf("README.md lacks %q:\n%s", want, index)
 		}
 	}
-	if code, _, stderr := runIn(dir, "-check"); code != 0 {
+	if code, _, stderr := repotest.Run(run, dir, "-check"); code != 0 {
 		t.Errorf("run(-check) after writing = %d, %s", code, stderr)
 	}
 }
@@ -200,12 +181,12 @@ func TestErrors(t *testing.T) {
 		{"standard, file", standardsDir + "rfc3.txt", "RFC 2 | A | https://example.com\n", "standards/rfc3.txt:1: RFC 2 belongs in rfc2.txt"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if code, _, stderr := runIn(tree(t, map[string]string{c.file: c.text})); code != 1 || !strings.Contains(stderr, c.want) {
+			if code, _, stderr := repotest.Run(run, tree(t, map[string]string{c.file: c.text})); code != 1 || !strings.Contains(stderr, c.want) {
 				t.Errorf("run() = %d, %q, want 1 and %q", code, stderr, c.want)
 			}
 		})
 	}
-	if code, _, stderr := runIn(t.TempDir()); code != 1 || !strings.Contains(stderr, "no files") {
+	if code, _, stderr := repotest.Run(run, t.TempDir()); code != 1 || !strings.Contains(stderr, "no files") {
 		t.Errorf("run() in an empty directory = %d, %q, want 1 and a missing list", code, stderr)
 	}
 }

@@ -17,17 +17,25 @@ import (
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/tools/internal/repo"
+	"github.com/gatehouse-go/gatehouse/tools/internal/repotest"
 )
 
 const root = "../.."
 
 func read(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
+	return repotest.Read(t, root, name)
+}
+
+// contains reports whether a file of a directory, of those that the pattern names, has a
+// text.
+func contains(t *testing.T, dir, pattern, text string) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(dir), pattern))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(text)
+	return slices.ContainsFunc(files, func(file string) bool { return strings.Contains(repotest.Read(t, "", file), text) })
 }
 
 // TestLinks checks that every relative link of a document leads to a file.
@@ -133,22 +141,9 @@ func TestOperations(t *testing.T) {
 	name := regexp.MustCompile("`(([a-z]+)_[a-z_]+)`")
 	found := 0
 	for _, m := range name.FindAllStringSubmatch(read(t, "docs/operations.md"), -1) {
-		dir := m[2]
-		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {
-			dir = "agent/" + dir
-		}
-		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {
-			dir = "store/" + m[2]
-		}
-		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {
-			dir = "." // of the core
-		}
-		files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
-		if err != nil || !slices.ContainsFunc(files, func(file string) bool {
-			text, err := os.ReadFile(file)
-			return err == nil && strings.Contains(string(text), ` = "`+m[1]+`"`)
-		}) {
-			t.Errorf("docs/operations.md: package %q has no event or reason %s", dir, m[1])
+		// A package of the core module, of agent, of store, or the core package.
+		if !slices.ContainsFunc([]string{m[2], "agent/" + m[2], "store/" + m[2], "."}, func(dir string) bool { return contains(t, dir, "*.go", ` = "`+m[1]+`"`) }) {
+			t.Errorf("docs/operations.md: no package %s or core package has an event or reason %s", m[2], m[1])
 		}
 		found++
 	}
@@ -174,11 +169,7 @@ func TestFAPI(t *testing.T) {
 				continue
 			}
 			found++
-			files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(dir), "*_test.go"))
-			if err != nil || !slices.ContainsFunc(files, func(file string) bool {
-				text, err := os.ReadFile(file)
-				return err == nil && strings.Contains(string(text), "\nfunc "+name[2]+"(")
-			}) {
+			if !contains(t, dir, "*_test.go", "\nfunc "+name[2]+"(") {
 				t.Errorf("docs/fapi.md: package %q has no %s", dir, name[2])
 			}
 		}

@@ -3,19 +3,15 @@
 package main
 
 import (
-	"bytes"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gatehouse-go/gatehouse/tools/internal/repotest"
 )
 
 // TestRepository checks every file of the repository.
 func TestRepository(t *testing.T) {
-	var out, errs bytes.Buffer
-	if code := run([]string{"-C", "../.."}, &out, &errs); code != 0 {
-		t.Errorf("run() = %d, want 0\n%s%s", code, &out, &errs)
-	}
+	repotest.Check(t, run)
 }
 
 func TestCheck(t *testing.T) {
@@ -23,8 +19,7 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	for name, text := range map[string]string{
+	dir := repotest.Write(t, map[string]string{
 		"a/comment.go":          "package a\n\n// A room is here, and the caller is\n// told so.\n",
 		"a/string.go":           "package a\n\nvar s = `x\nroom`\n",
 		"a/name.go":             "package a\n\nfunc makeRoom(isTold bool) {}\n",
@@ -34,15 +29,7 @@ func TestCheck(t *testing.T) {
 		"node_modules/m/doc.md": "room",
 		".git/doc.md":           "room",
 		"b/testdata/broken.go":  "room",
-	} {
-		file := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 	for _, c := range []struct {
 		name  string
 		under []string

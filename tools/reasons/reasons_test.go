@@ -3,20 +3,16 @@
 package main
 
 import (
-	"bytes"
 	"maps"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gatehouse-go/gatehouse/tools/internal/repotest"
 )
 
 // TestRepository checks the reasons and codes of the library and their document.
 func TestRepository(t *testing.T) {
-	var out, errs bytes.Buffer
-	if code := run([]string{"-C", "../..", "-check"}, &out, &errs); code != 0 {
-		t.Errorf("run(-check) = %d, want 0\n%s%s", code, &out, &errs)
-	}
+	repotest.Check(t, run, "-check")
 }
 
 const core = `package gatehouse
@@ -63,21 +59,11 @@ func f() {
 
 func runIn(t *testing.T, files map[string]string, args ...string) (dir string, code int, stderr string) {
 	t.Helper()
-	dir = t.TempDir()
 	all := map[string]string{"core.go": core, "p/p.go": other, "p/p_test.go": "broken", "docs/reasons.md": "old", "examples/x/x.go": "package x\n\nvar r gatehouse.Reason = \"x\"\n"}
 	maps.Copy(all, files)
-	for name, text := range all {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var out, errs bytes.Buffer
-	code = run(append([]string{"-C", dir}, args...), &out, &errs)
-	return dir, code, errs.String()
+	dir = repotest.Write(t, all)
+	code, _, stderr = repotest.Run(run, dir, args...)
+	return dir, code, stderr
 }
 
 func TestDocument(t *testing.T) {
@@ -85,16 +71,16 @@ func TestDocument(t *testing.T) {
 		t.Errorf("run(-check) with an old document = %d, %q, want 1, out of date", code, stderr)
 	}
 	dir, code, stderr := runIn(t, nil)
-	got, err := os.ReadFile(filepath.Join(dir, "docs", "reasons.md"))
+	got := repotest.Read(t, dir, "docs/reasons.md")
 	want := preface +
 		"| `core` | gatehouse | 401 | text | nothing |\n" +
 		"| `p_event` | p | — | of events | nothing |\n" +
 		"| `p_several` | p | 403, 503 | beside two codes \\| here | see the cause |\n"
-	if code != 0 || string(got) != want {
-		t.Errorf("run() = %d, %s(%v)\ngot\n%s\nwant\n%s", code, stderr, err, got, want)
+	if code != 0 || got != want {
+		t.Errorf("run() = %d, %s\ngot\n%s\nwant\n%s", code, stderr, got, want)
 	}
-	if code := run([]string{"-C", dir, "-check"}, &bytes.Buffer{}, &bytes.Buffer{}); code != 0 {
-		t.Errorf("run(-check) after writing = %d, want 0", code)
+	if code, _, stderr := repotest.Run(run, dir, "-check"); code != 0 {
+		t.Errorf("run(-check) after writing = %d, %s, want 0", code, stderr)
 	}
 }
 

@@ -3,13 +3,10 @@
 package main
 
 import (
-	"bytes"
-	"maps"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gatehouse-go/gatehouse/tools/internal/repotest"
 )
 
 const source = `// SPDX-License-Identifier: Apache-2.0
@@ -37,33 +34,8 @@ go run .
 # end snippet
 `
 
-func tree(t *testing.T, files map[string]string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, text := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-func runIn(dir string, args ...string) (code int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	code = run(append([]string{"-C", dir}, args...), &out, &errs)
-	return code, out.String(), errs.String()
-}
-
 // TestRepository checks the blocks of all documents.
-func TestRepository(t *testing.T) {
-	if code, _, stderr := runIn("../..", "-check"); code != 0 {
-		t.Errorf("run(-check) = %d, want 0\n%s", code, stderr)
-	}
-}
+func TestRepository(t *testing.T) { repotest.Check(t, run, "-check") }
 
 func TestWriteThenCheck(t *testing.T) {
 	const (
@@ -75,7 +47,7 @@ func TestWriteThenCheck(t *testing.T) {
 			"<!-- snippet: p/x_test.go -->\n````go\npackage x_test\n\nfunc Example() {\n\n\tif call() {\n\t\tmore()\n\n\t}\n" +
 			"\tother(\"```\")\n\t// Output: done\n}\n````\n"
 	)
-	dir := tree(t, map[string]string{
+	dir := repotest.Write(t, map[string]string{
 		"README.md": before, "docs/d.md": before, "p/x_test.go": source, "p/run.sh": script,
 		"node_modules/m/README.md":  "<!-- snippet: none -->\n",
 		"p/testdata/README.md":      "<!-- snippet: none -->\n",
@@ -83,23 +55,22 @@ func TestWriteThenCheck(t *testing.T) {
 		"docs/free.md":              "```go\nfree\n```\n",
 		"docs/commentless-fence.md": "    ```go\n",
 	})
-	code, _, stderr := runIn(dir, "-check")
+	code, _, stderr := repotest.Run(run, dir, "-check")
 	if code != 1 || !strings.Contains(stderr, "README.md: out of date") || !strings.Contains(stderr, "docs/d.md: out of date") {
 		t.Errorf("run(-check) of stale documents = %d, %s", code, stderr)
 	}
-	if data, err := os.ReadFile(filepath.Join(dir, "README.md")); err != nil || string(data) != before {
-		t.Errorf("run(-check) has changed README.md (%v)", err)
+	if repotest.Read(t, dir, "README.md") != before {
+		t.Error("run(-check) has changed README.md")
 	}
-	if code, _, stderr := runIn(dir); code != 0 {
+	if code, _, stderr := repotest.Run(run, dir); code != 0 {
 		t.Fatalf("run() = %d, %s", code, stderr)
 	}
 	for _, name := range []string{"README.md", "docs/d.md"} {
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil || string(data) != after {
-			t.Errorf("%s is %q, want %q (%v)", name, data, after, err)
+		if got := repotest.Read(t, dir, name); got != after {
+			t.Errorf("%s is %q, want %q", name, got, after)
 		}
 	}
-	code, stdout, stderr := runIn(dir, "-check")
+	code, stdout, stderr := repotest.Run(run, dir, "-check")
 	if code != 0 || stdout != "snippets: 6 blocks in 4 files\n" {
 		t.Errorf("run(-check) after writing = %d, %s%s", code, stdout, stderr)
 	}
@@ -129,15 +100,15 @@ func TestErrors(t *testing.T) {
 		"no documents":        {map[string]string{"p.go": "x\n"}, "no Markdown files"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := tree(t, c.files)
+			dir := repotest.Write(t, c.files)
 			for _, args := range [][]string{{"-check"}, nil} {
-				if code, _, stderr := runIn(dir, args...); code != 1 || !strings.Contains(stderr, c.want) {
+				if code, _, stderr := repotest.Run(run, dir, args...); code != 1 || !strings.Contains(stderr, c.want) {
 					t.Errorf("run(%v) = %d, %q, want 1 and %q", args, code, stderr, c.want)
 				}
 			}
-			for _, file := range slices.Sorted(maps.Keys(c.files)) {
-				if data, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(data) != c.files[file] {
-					t.Errorf("%s was changed to %q (%v)", file, data, err)
+			for file, text := range c.files {
+				if got := repotest.Read(t, dir, file); got != text {
+					t.Errorf("%s was changed to %q", file, got)
 				}
 			}
 		})

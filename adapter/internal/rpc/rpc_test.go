@@ -42,12 +42,15 @@ func (c caller) Authenticate(r *http.Request) (gatehouse.Proof, error) {
 	return proof, c.err
 }
 
-func newGate(err error) *gatehouse.Gate {
-	gate, problem := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{caller{err}}, Realm: "acme"})
-	if problem != nil {
-		panic(problem)
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
 	}
-	return gate
+	return v
+}
+
+func newGate(err error) *gatehouse.Gate {
+	return must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{caller{err}}, Realm: "acme"}))
 }
 
 func TestNewReportsAllErrors(t *testing.T) {
@@ -62,10 +65,7 @@ func TestNewReportsAllErrors(t *testing.T) {
 		},
 		[]string{list, ping, ping, "", "/", "/a..B/C", "/.a.B/C", "/a.B/C/D"},
 	)
-	if err == nil {
-		t.Fatal("New(invalid) error = nil")
-	}
-	want := []string{
+	want := strings.Join([]string{
 		`toy: Config.Methods: "/a.B/": must be a full name, such as "/acme.Reports/List"`,
 		`toy: Config.Methods: "/a.B/C": has a nil policy`,
 		`toy: Config.Methods: "/a.B/D": has a nil policy`,
@@ -80,9 +80,9 @@ func TestNewReportsAllErrors(t *testing.T) {
 		`toy: Config.Public: "/a..B/C": must be a full name, such as "/grpc.health.v1.Health/Check"`,
 		`toy: Config.Public: "/.a.B/C": must be a full name, such as "/grpc.health.v1.Health/Check"`,
 		`toy: Config.Public: "/a.B/C/D": must be a full name, such as "/grpc.health.v1.Health/Check"`,
-	}
-	if got := strings.Split(err.Error(), "\n"); strings.Join(got, "\n") != strings.Join(want, "\n") {
-		t.Errorf("New(invalid) error =\n%v\nwant\n%s", err, strings.Join(want, "\n"))
+	}, "\n")
+	if err == nil || err.Error() != want {
+		t.Errorf("New(invalid) error =\n%v\nwant\n%s", err, want)
 	}
 }
 
@@ -125,10 +125,8 @@ func TestServe(t *testing.T) {
 		{"503", list, "Toy alice", 503, unavailable},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			methods, err := rpc.New("toy", newGate(code(test.status)), map[string][]gatehouse.Policy{list: {gatehouse.Authenticated}, purge: {gatehouse.Authenticated, deny}}, []string{ping})
-			if err != nil {
-				t.Fatal(err)
-			}
+			policies := map[string][]gatehouse.Policy{list: {gatehouse.Authenticated}, purge: {gatehouse.Authenticated, deny}}
+			methods := must(rpc.New("toy", newGate(code(test.status)), policies, []string{ping}))
 			r := httptest.NewRequest(http.MethodPost, "/", http.NoBody)
 			r.URL = &url.URL{Path: test.path}
 			if test.credential != "" {
@@ -168,14 +166,8 @@ func TestServe(t *testing.T) {
 
 // A login page is no answer to a call.
 func TestLoginPage(t *testing.T) {
-	gate, err := gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{caller{}}, Realm: "acme", LoginURL: "/login"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	methods, err := rpc.New("toy", gate, map[string][]gatehouse.Policy{list: {gatehouse.Authenticated}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{caller{}}, Realm: "acme", LoginURL: "/login"}))
+	methods := must(rpc.New("toy", gate, map[string][]gatehouse.Policy{list: {gatehouse.Authenticated}}, nil))
 	r := httptest.NewRequest(http.MethodGet, list, http.NoBody)
 	r.Header = http.Header{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}, "Accept": {"text/html"}}
 	got := methods.Serve(r, func(*http.Request, http.Header) { t.Error("run was called") })

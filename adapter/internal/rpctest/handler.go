@@ -85,3 +85,14 @@ func Witness(ctx context.Context) {
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", http.NoBody)
 	authtest.Witness(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(httptest.NewRecorder(), r)
 }
+
+// Findings attacks handler, and returns how many findings of each kind there are.
+func Findings(handler http.Handler, issuer *authtest.Issuer) map[authtest.Kind]int {
+	found := make(map[authtest.Kind]int)
+	for attempt := range authtest.Attacks(issuer) {
+		for _, finding := range attempt.Try(handler) {
+			found[finding.Kind]++
+		}
+	}
+	return found
+}

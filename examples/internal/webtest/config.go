@@ -3,7 +3,6 @@
 package webtest
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 	"net"
@@ -11,9 +10,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
 // CookieKey is the key in the configuration.
@@ -92,21 +92,4 @@ func Listens(t *testing.T, address string, ended <-chan error) {
 }
 
 // Log is a log that can be read during writes.
-type Log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write implements [io.Writer].
-func (l *Log) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-// String returns the log.
-func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
+type Log = enginetest.Log
