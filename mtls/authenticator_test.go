@@ -70,17 +70,19 @@ func reasonOf(err error) gatehouse.Reason {
 }
 
 func TestPrincipal(t *testing.T) {
-	a := must(mtls.New(mtls.Config{Subjects: []mtls.Subject{{
-		SAN: "uri:" + billing, Subject: "billing", Tenant: "acme", Client: "c1", Scopes: []string{"reports:read"}, Roles: []string{"reader"},
-	}}}))
-	got := must(a.Authenticate(overTLS(client))).Principal()
-	want := gatehouse.Principal{
-		Kind: gatehouse.KindService, Issuer: "mtls", Subject: "billing", Tenant: "acme", Client: "c1", Method: mtls.Method, Binding: mtls.Binding,
-		Credential: thumbprintOf(client.certificate.Raw), Expires: client.certificate.NotAfter,
-		Scopes: must(gatehouse.NewScopes("reports:read")), Roles: must(gatehouse.NewRoles("reader")),
-	}
-	if got != want {
-		t.Errorf("principal: %s", cmp.Diff(want, got, cmp.Comparer(func(a, b gatehouse.Principal) bool { return a == b })))
+	for _, test := range []struct {
+		issuer, wantIssuer string
+		kind, wantKind     gatehouse.Kind
+	}{{"", "mtls", "", gatehouse.KindService}, {"corp", "corp", gatehouse.KindAgent, gatehouse.KindAgent}} {
+		a := must(mtls.New(mtls.Config{Issuer: test.issuer, Subjects: []mtls.Subject{{
+			SAN: "uri:" + billing, Subject: "billing", Kind: test.kind, Tenant: "acme", Client: "c1", Scopes: []string{"reports:read"}, Roles: []string{"reader"},
+		}}}))
+		want := gatehouse.Principal{
+			Kind: test.wantKind, Issuer: test.wantIssuer, Subject: "billing", Tenant: "acme", Client: "c1", Method: mtls.Method, Binding: mtls.Binding,
+			Credential: thumbprintOf(client.certificate.Raw), Expires: client.certificate.NotAfter,
+			Scopes: must(gatehouse.NewScopes("reports:read")), Roles: must(gatehouse.NewRoles("reader")),
+		}
+		equal(t, "principal", must(a.Authenticate(overTLS(client))).Principal(), want)
 	}
 }
 

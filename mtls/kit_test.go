@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -138,14 +139,14 @@ var (
 type recorder struct {
 	mu   sync.Mutex
 	last gatehouse.Event
-	all  []gatehouse.EventType
+	all  []string // the type and the level of each, and whether it has a cause
 }
 
 func (r *recorder) Observe(_ context.Context, e gatehouse.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = e
-	r.all = append(r.all, e.Type)
+	r.all = append(r.all, fmt.Sprint(e.Type, e.Level, e.Cause != nil))
 	return nil
 }
 

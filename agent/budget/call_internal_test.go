@@ -94,7 +94,7 @@ func TestAdmit(t *testing.T) {
 		} else if e, ok := errors.AsType[*gatehouse.Error](err); ok {
 			got = string(e.Reason) + ": " + e.Cause.Error()
 		}
-		if !strings.HasPrefix(got, test.want) || f.call.ID == "" {
+		if refused := strings.HasPrefix(test.want, "budget_"); !refused && got != test.want || !strings.HasPrefix(got, test.want) || f.call.ID == "" {
 			t.Errorf("admit(%+v) = %s, want %s, and an ID", test.call, got, test.want)
 		}
 	}
@@ -143,8 +143,9 @@ func TestUsage(t *testing.T) {
 		text  string
 		want  Usage
 	}{
-		{chat, `{"service_tier":"flex","usage":{"total_tokens":9}}`, Usage{Total: 9, Tier: "flex"}},
-		{chat, `{"usage":{"total_tokens":9},"x":{"service_tier":"x\n"},"service_tier":"flex"}`, Usage{Total: 9, Tier: "flex"}},
+		{chat, `{"service_tier":"flex","usage":{"service_tier":"x","total_tokens":9}}`, Usage{Total: 9, Tier: "flex"}},
+		{chat, `{"usage":{"total_tokens":9}} {"usage":{"total_tokens":1}}`, Usage{Total: 9}},
+		{chat, `{"usage":{"total_tokens":9},"x":{"service_tier":"x\n\""},"service_tier":"flex"}`, Usage{Total: 9, Tier: "flex"}},
 		{chat, `{"service_tier":null,"service_tiers":"x","usage":{"total_tokens":9}}`, Usage{Total: 9}},
 		{
 			chat, `{"usage":{"cost":"0.5","prompt_tokens":7,"completion_tokens":5,"prompt_tokens_details":{"audio_tokens":1,"cached_tokens":3,"cache_write_tokens":2}}}`,
@@ -160,11 +161,11 @@ func TestUsage(t *testing.T) {
 			messages, `{"usage":{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":5,"service_tier":"batch"}}`,
 			Usage{Input: 12, CacheRead: 3, CacheWrite: 2, Output: 5, Total: 17, Tier: "batch"},
 		},
-		{chat, "data: {\"service_tier\":\"flex\",\"usage\":{\"total_tokens\":5}}\n\ndata: {\"choices\":[],\"usage\":{\"total_tokens\":9}}\n\n", Usage{Total: 9, Tier: "flex"}},
+		{chat, "data: {\"service_tier\":\"default\",\"usage\":{\"total_tokens\":4}}\n\ndata: {\"service_tier\":\"flex\",\"usage\":{\"total_tokens\":5}}\n\ndata: {\"choices\":[],\"usage\":{\"total_tokens\":9}}\n\n", Usage{Total: 9, Tier: "flex"}},
 		{responses, "data: {\"type\":\"response.completed\",\"response\":{\"service_tier\":\"priority\",\"usage\":{\"total_tokens\":9}}}\n\n", Usage{Total: 9, Tier: "priority"}},
 		{
-			messages, "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":1,\"service_tier\":\"batch\"}}}\n\n" +
-				"data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5}}\n\ndata: {\"type\":\"message_stop\"}\n\n", Usage{Input: 7, Output: 5, Total: 12, Tier: "batch"},
+			messages, "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":1,\"service_tier\":\"standard\"}}}\n\n" +
+				"data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5,\"service_tier\":\"batch\"}}\n\ndata: {\"type\":\"message_stop\"}\n\n", Usage{Input: 7, Output: 5, Total: 12, Tier: "batch"},
 		},
 	} {
 		var got Usage
@@ -191,5 +192,30 @@ func TestGrowAfterTheEnd(t *testing.T) {
 	f := &flow{ended: true, counted: 9, events: &events{fresh: true}}
 	if err := f.grow(); err != nil {
 		t.Errorf("grow after the end = %v, want nil", err)
+	}
+}
+
+// An unfinished message costs its input and the whole limit, also if less is held.
+func TestUsedOfUnfinishedMessage(t *testing.T) {
+	f := &flow{limit: 50, held: 10, call: Call{Shape: model.Messages, Choices: 2}, events: &events{shape: model.Messages}}
+	f.events.feed(nil, []byte("data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7}}}\n\n"))
+	if u, ok := f.used(false); !ok || u != (Usage{Input: 7, Output: 100, Total: 107}) {
+		t.Errorf("used = %+v, %v, want 7 and 100 tokens", u, ok)
+	}
+}
+
+// The tail of a stream follows what was read, and an error event is one of its own.
+func TestTail(t *testing.T) {
+	for _, test := range []struct {
+		events events
+		want   string
+	}{
+		{events{last: true, rest: []byte("b")}, "ab"},
+		{events{single: true, rest: []byte("b")}, "aevent: error\ndata: {"},
+		{events{unread: true}, "a\n\nevent: error\ndata: {"},
+	} {
+		if got := string((&flow{events: &test.events}).tail([]byte("a"))); !strings.HasPrefix(got, test.want) {
+			t.Errorf("tail(a) of %+v = %q, want %q", test.events, got, test.want)
+		}
 	}
 }

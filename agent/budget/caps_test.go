@@ -15,12 +15,8 @@ import (
 
 func principal(t testing.TB, method gatehouse.Method, credential, claims string) gatehouse.Principal {
 	t.Helper()
-	c, err := gatehouse.NewClaims(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
 	return gatehouse.Principal{
-		Method: method, Tenant: "acme", Issuer: "https://issuer.example", Subject: "ann", Credential: credential, Claims: c,
+		Method: method, Tenant: "acme", Issuer: "https://issuer.example", Subject: "ann", Credential: credential, Claims: must(gatehouse.NewClaims(claims)),
 		Expires: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC),
 	}
 }
@@ -69,38 +65,21 @@ func TestCapsOf(t *testing.T) {
 }
 
 func TestLinesOfCaps(t *testing.T) {
-	limits := `{"max_tokens_per_day":70,"token_budget":500}`
-	account := func(per, name string) budget.Account { return budget.Account{Tenant: "acme", Per: per, Name: name} }
 	const issuer = "https:%2F%2Fissuer.example/"
-	for _, test := range []struct {
-		method gatehouse.Method
-		want   []budget.Account
-	}{
-		{"api_key", []budget.Account{account("key", "c1"), account("token", issuer+"c1")}},
-		{"jwt", []budget.Account{account("subject", issuer+"ann"), account("token", issuer+"c1")}},
-	} {
-		p := principal(t, test.method, "c1", limits)
-		caps, err := budget.CapsOf(p)
-		if err != nil {
-			t.Fatal(err)
+	account := func(per, name string) budget.Account { return budget.Account{Tenant: "acme", Per: per, Name: name} }
+	for method, day := range map[gatehouse.Method]budget.Account{"api_key": account("key", "c1"), "jwt": account("subject", issuer+"ann")} {
+		p := principal(t, method, "c1", `{"max_tokens_per_day":70,"token_budget":500}`)
+		caps := must(budget.CapsOf(p))
+		want := []budget.Line{
+			{Account: day, Window: budget.Day(nil), Max: 70},
+			{Account: account("token", issuer+"c1"), Window: budget.Life(p.Expires), Max: 500},
 		}
-		var got []budget.Account
-		for _, line := range caps.Lines(p) {
-			got = append(got, line.Account)
-			_, end := line.Window.Span(time.Now())
-			if line.Account.Per == "token" && (line.Max != 500 || line.Window.Name() != "life" || !end.Equal(p.Expires)) {
-				t.Errorf("the line of the token is %+v", line)
-			}
-			if line.Account.Per != "token" && (line.Max != 70 || line.Window.String() != "day") {
-				t.Errorf("the line of the day is %+v", line)
-			}
-		}
-		if diff := cmp.Diff(test.want, got); diff != "" {
-			t.Errorf("accounts of %s (-want +got):\n%s", test.method, diff)
-		}
-		for n, one := range []budget.Caps{{PerDay: caps.PerDay}, {PerToken: caps.PerToken}} {
-			if lines := one.Lines(p); len(lines) != 1 || lines[0].Account != test.want[n] {
-				t.Errorf("Lines of one limit = %+v, want that of %v", lines, test.want[n])
+		for _, test := range []struct {
+			caps budget.Caps
+			want []budget.Line
+		}{{caps, want}, {budget.Caps{PerDay: caps.PerDay}, want[:1]}, {budget.Caps{PerToken: caps.PerToken}, want[1:]}, {budget.Caps{}, nil}} {
+			if diff := cmp.Diff(test.want, test.caps.Lines(p), cmp.Comparer(func(a, b budget.Window) bool { return a == b })); diff != "" {
+				t.Errorf("Lines of %s (-want +got):\n%s", method, diff)
 			}
 		}
 	}

@@ -4,11 +4,13 @@ package budget_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 )
 
@@ -17,14 +19,15 @@ type pools struct {
 	t     *testing.T
 	store *store
 	*budget.Ledger
-	stop func() // of Run
-	line budget.Line
-	n    int
+	events *events
+	stop   func() // of Run
+	line   budget.Line
+	n      int
 }
 
 func newPools(t *testing.T, limit, chunk int64) *pools {
-	k := &pools{t: t, store: newStore(), line: chunkedLine(limit, chunk)}
-	k.Ledger = newLedger(t, budget.Config{Store: k.store})
+	k := &pools{t: t, store: newStore(), events: &events{}, line: chunkedLine(limit, chunk)}
+	k.Ledger = newLedger(t, budget.Config{Store: k.store, Observer: k.events})
 	k.stop = run(t, k.Ledger)
 	return k
 }
@@ -40,14 +43,9 @@ func (k *pools) settle(h *budget.Hold, amounts ...int64) {
 	noError(k.t, h.Settle(k.t.Context(), amounts...))
 }
 
-// extend extends a hold, and again after each pause.
-func (k *pools) extend(h *budget.Hold, amount int64, pauses ...time.Duration) {
+func (k *pools) extend(h *budget.Hold, amounts ...int64) {
 	k.t.Helper()
-	noError(k.t, h.Extend(k.t.Context(), amount))
-	for _, pause := range pauses {
-		time.Sleep(pause)
-		noError(k.t, h.Extend(k.t.Context()))
-	}
+	noError(k.t, h.Extend(k.t.Context(), amounts...))
 }
 
 func TestChunks(t *testing.T) {
@@ -67,6 +65,7 @@ func TestChunks(t *testing.T) {
 			for range 95 {
 				k.settle(k.hold(10), 9)
 			}
+			time.Sleep(5 * time.Second)
 		}, 0, 1000, 1},
 		{"are settled when no call uses them", 1000, 100, func(k *pools) {
 			k.settle(k.hold(10), 9)
@@ -123,12 +122,19 @@ func TestChunks(t *testing.T) {
 				k.extend(h, amount)
 			}
 			refused(k.t, "Extend above the limit", h.Extend(k.t.Context(), 1001), 429, budget.ReasonBusy)
-			k.extend(h, 1000, 50*time.Second, 50*time.Second, 50*time.Second, 50*time.Second, 50*time.Second)
+			for range 5 {
+				time.Sleep(50 * time.Second)
+				k.extend(h)
+			}
 			k.settle(h, 777)
 			time.Sleep(2 * time.Minute)
 		}, 777, 0, 0},
 		{"are extended if they end before a call may", 1000, 100, func(k *pools) {
-			k.extend(k.hold(10), 10, 50*time.Second, 50*time.Second, 50*time.Second, 50*time.Second)
+			h := k.hold(10)
+			for range 4 {
+				time.Sleep(50 * time.Second)
+				k.extend(h)
+			}
 		}, 0, 100, 2},
 		{"are charged more than a call has held", 1000, 100, func(k *pools) {
 			k.settle(k.hold(10), 50)
@@ -147,6 +153,28 @@ func TestChunks(t *testing.T) {
 			k.settle(k.hold(10), 10)
 			time.Sleep(12 * time.Second)
 		}, 0, 0, 2},
+		{"are settled after the hour of a rolling window", 1000, 100, func(k *pools) {
+			k.line.Window = budget.Rolling24h()
+			time.Sleep(59*time.Minute + 50*time.Second)
+			k.settle(k.hold(10), 10)
+			time.Sleep(12 * time.Second)
+		}, 10, 0, 2},
+		{"are of one account and window", 1000, 100, func(k *pools) {
+			k.hold(10)
+			account, window := k.line, k.line
+			account.Account.Name, window.Window = "b", budget.Day(nil) // which has begun when the month has
+			for _, line := range []budget.Line{account, window} {
+				reserve(k.t, k.Ledger, line.Account.Name+line.Window.String(), charge(line, 10))
+				expect(k.t, "of another budget", k.Ledger, line, 0, 100)
+			}
+		}, 0, 100, 0},
+		{"may use the spare when they grow", 1000, 100, func(k *pools) {
+			k.line.Spare = 300
+			h := k.hold(10)
+			k.settle(k.hold(95), 800)
+			time.Sleep(40 * time.Second) // until the second one is settled
+			refused(k.t, "Extend above Max", h.Extend(k.t.Context(), 210), 429, budget.ReasonBusy)
+		}, 800, 100, 0},
 		{"end with their window", 1000, 100, func(k *pools) {
 			k.line.Window = budget.Minute()
 			k.hold(10)
@@ -188,8 +216,8 @@ func TestChunks(t *testing.T) {
 				}
 				expect(t, "at the end", k.Ledger, k.line, test.spent, test.held)
 				for _, r := range k.store.reserved {
-					if e := r.Entries[0]; e.Account != "tenant/acme" || r.TTL > time.Minute && e.Floor != e.Amount { // a process that dies has used all of its chunks
-						t.Errorf("chunk of %d with the floor %d of %s, want both equal and of tenant/acme", e.Amount, e.Floor, e.Account)
+					if e := r.Entries[0]; e.Account != "tenant/acme" && e.Account != "tenant/b" || r.TTL > time.Minute && e.Floor != e.Amount { // a process that dies has used all of its chunks
+						t.Errorf("chunk of %d with the floor %d of %s, want both equal, and the account tenant/…", e.Amount, e.Floor, e.Account)
 					}
 				}
 			})
@@ -260,24 +288,35 @@ func TestCallWithPartAndHold(t *testing.T) {
 	}{{"aaa", 0}, {"user", 0}, {"user", 5}} {
 		synctest.Test(t, func(t *testing.T) {
 			k := newPools(t, 1000, 100)
-			own := keyLine(9)
-			own.Account.Per, own.Chunk = test.per, test.chunk
-			h := reserve(t, k.Ledger, "1", charge(k.line, 10), charge(own, 5))
-			if test.chunk == 0 && (len(h.Balances) != 1 || h.Balances[0].Account.Per != test.per) {
+			own, last := keyLine(9), keyLine(50)
+			own.Account.Per, own.Chunk, last.Account.Per, last.Warn = test.per, test.chunk, "zzz", []float64{0.04}
+			h := reserve(t, k.Ledger, "1", charge(k.line, 10), charge(own, 5), charge(last, 4))
+			if test.chunk == 0 && (len(h.Balances) != 2 || h.Balances[0].Account.Per != test.per) {
 				t.Errorf("Balances = %+v, want that of %s", h.Balances, test.per)
 			}
 			for i := range 100 {
 				_, err := k.Reserve(t.Context(), fmt.Sprint("x", i), charge(k.line, 10), charge(own, 5))
-				refused(t, "Reserve above the limit of "+test.per, err, 429, budget.ReasonBusy)
+				if _, cause := refused(t, "Reserve above the limit", err, 429, budget.ReasonBusy); cause.Balance.Account.Per != test.per {
+					t.Errorf("Reserve above the limit of %s: %+v", test.per, cause)
+				}
+			}
+			if _, cause := refused(t, "Extend above the limit", h.Extend(t.Context(), 10, 10, 4), 429, budget.ReasonBusy); cause.Balance.Account.Per != test.per {
+				t.Errorf("Extend above the limit of %s: %+v", test.per, cause)
 			}
 			expect(t, "one chunk after Reserve", k.Ledger, k.line, 0, 100)
-			noError(t, h.Extend(t.Context(), 120, 7))
+			noError(t, h.Extend(t.Context(), 120, 7, 6))
 			expect(t, "after Extend", k.Ledger, k.line, 0, 120)
 			expect(t, "after Extend", k.Ledger, own, 0, 7)
-			k.settle(h, 15, 3)
+			expect(t, "after Extend", k.Ledger, last, 0, 6)
+			k.settle(h, 15, 3, 2)
+			noError(t, reserve(t, k.Ledger, "2", charge(k.line, 10), charge(own, 1), charge(last, 1)).SettleAll(t.Context()))
 			k.stop()
-			expect(t, "after Settle", k.Ledger, k.line, 15, 0)
-			expect(t, "after Settle", k.Ledger, own, 3, 0)
+			expect(t, "after Settle", k.Ledger, k.line, 25, 0)
+			expect(t, "after Settle", k.Ledger, own, 4, 0)
+			expect(t, "after Settle", k.Ledger, last, 3, 0)
+			if got := k.events.types(); !slices.Equal(got, []gatehouse.EventType{budget.EventThreshold}) {
+				t.Errorf("events = %v, want one threshold", got)
+			}
 		})
 	}
 }

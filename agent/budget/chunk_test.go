@@ -29,7 +29,7 @@ func TestThousandNodes(t *testing.T) {
 		const chunk, seconds, perSecond = 10_000, 30, 1 // calls of a node
 		limit := 8000 * nodes
 		store := newStore()
-		store.pause = 2 * time.Millisecond
+		store.before = func() { time.Sleep(2 * time.Millisecond) }
 		line := chunkedLine(limit, chunk)
 		ctx, cancel := context.WithCancel(t.Context())
 		var running, calls sync.WaitGroup

@@ -92,50 +92,43 @@ func metered(t *testing.T, base roundTrip, change func(*budget.Call)) (*budget.L
 // A call without a response costs nothing, not even a request, if it failed, and the whole
 // hold if the meter has ended it: then it may have been served.
 func TestCallsWithoutResponse(t *testing.T) {
-	requests := keyLine(10)
-	requests.Unit = budget.Requests
-	var upstream io.Writer // of the body
-	for _, test := range []struct {
-		name    string
-		base    roundTrip
-		err     error
-		charged bool
-		least   time.Duration
-	}{
-		{"no connection", func(*http.Request) (*http.Response, error) { return nil, errDown }, errDown, false, 0},
-		{"stalls", func(r *http.Request) (*http.Response, error) {
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		}, budget.ErrStalled, true, 50 * time.Second},
-		{"stalls behind another meter", func(*http.Request) (*http.Response, error) {
-			return nil, fmt.Errorf("inner: %w", budget.ErrStalled)
-		}, budget.ErrStalled, true, 0},
-		{"another protocol", func(*http.Request) (*http.Response, error) {
-			body, writer := io.Pipe()
-			upstream = writer
-			return &http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{}, Body: body}, nil
-		}, budget.ErrUnmetered, true, 0},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			l, transport := metered(t, test.base, func(c *budget.Call) { c.Lines = append(c.Lines, requests) })
-			r, start := chatRequest(t), time.Now()
-			_, err := transport.RoundTrip(r)
-			if took := time.Since(start); !errors.Is(err, test.err) || took < test.least || took >= time.Minute || len(r.Header) > 0 {
-				t.Errorf("%s: RoundTrip error = %v after %v, want %v before 1m; header of the request = %v, want none", test.name, err, took, test.err, r.Header)
-			}
-			want := [2]int64{}
-			if test.charged {
-				want = [2]int64{holdOf(t, model.ChatCompletions, chatStream, 50), 1}
-			}
-			expect(t, test.name, l, keyLine(1000), want[0], 0)
-			expect(t, test.name+", requests", l, requests, want[1], 0)
-			if upstream != nil {
-				if _, err := upstream.Write([]byte("x")); err == nil {
-					t.Errorf("%s: the body of the upstream is open", test.name)
-				}
-			}
-		})
+	withoutResponse(t, 0, 0, errDown, func(*http.Request) (*http.Response, error) { return nil, errDown })
+	withoutResponse(t, 1, 50*time.Second, budget.ErrStalled, func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	})
+	body := &closing{}
+	withoutResponse(t, 1, 0, budget.ErrUnmetered, func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{}, Body: body}, nil
+	})
+	if !body.closed {
+		t.Error("the body of another protocol is open")
 	}
+}
+
+// A call whose upstream is metered too, and was ended there, may have cost everything.
+func TestStalledInnerMeter(t *testing.T) {
+	for _, err := range []error{budget.ErrStalled, budget.ErrUnmetered} {
+		withoutResponse(t, 1, 0, err, func(*http.Request) (*http.Response, error) { return nil, fmt.Errorf("inner: %w", err) })
+	}
+}
+
+// withoutResponse checks a call that fails with want, from least to a minute after its
+// begin, and is charged its whole hold as often as requests says.
+func withoutResponse(t *testing.T, requests int64, least time.Duration, want error, base roundTrip) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		line := keyLine(10)
+		line.Unit = budget.Requests
+		l, transport := metered(t, base, func(c *budget.Call) { c.Lines = append(c.Lines, line) })
+		r, start := chatRequest(t), time.Now()
+		_, err := transport.RoundTrip(r)
+		if took := time.Since(start); !errors.Is(err, want) || took < least || took >= time.Minute || len(r.Header) > 0 {
+			t.Errorf("RoundTrip error = %v after %v, want %v within a minute; header of the request = %v, want none", err, took, want, r.Header)
+		}
+		expect(t, "after "+want.Error(), l, keyLine(1000), requests*holdOf(t, model.ChatCompletions, chatStream, 50), 0)
+		expect(t, "requests after "+want.Error(), l, line, requests, 0)
+	})
 }
 
 // A response is extended while it makes progress, and cut when it stalls.
@@ -237,7 +230,9 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 		{"ignores its limit", 500, 60, true},
 	} {
 		sent := finish + strings.Repeat(chunk, test.chunks) + usageOnly + done
-		l, transport := metered(t, func(*http.Request) (*http.Response, error) {
+		var inner context.Context
+		l, transport := metered(t, func(r *http.Request) (*http.Response, error) {
+			inner = r.Context()
 			return response(io.NopCloser(&slow{[]byte(sent)}), "text/event-stream"), nil
 		}, func(c *budget.Call) {
 			c.Step, c.Count = 10, func(data []byte) int64 {
@@ -267,12 +262,18 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 		}
 		got, err := io.ReadAll(resp.Body)
 		noError(t, err)
-		resp.Body.Close()
 		if cut := strings.HasSuffix(string(got), "\"param\":null}}\n\n"); cut != test.cut || !cut && len(got) > 0 {
 			t.Errorf("%s: the body ends with %q", test.name, got[max(len(got)-60, 0):])
 		}
 		if test.cut { // and is charged its hold
 			expect(t, test.name, l, line, first+min(test.capacity, 40), 1000-first-test.capacity)
+		}
+		if cause := context.Cause(inner); (cause == budget.ErrCut) != test.cut {
+			t.Errorf("%s: cause of the context of the upstream = %v, want %v: %v", test.name, cause, budget.ErrCut, test.cut)
+		}
+		resp.Body.Close()
+		if inner.Err() == nil {
+			t.Errorf("%s: the context of the upstream goes on", test.name)
 		}
 	}
 }
@@ -313,6 +314,9 @@ func TestHandlerIsCut(t *testing.T) {
 		m := must(budget.NewMeter(budget.MeterConfig{
 			Ledger: l, Call: callOf(model.ChatCompletions, func(c *budget.Call) { c.Step, c.Count = 10, test.count }, line),
 			Price: func(_ string, _ budget.Unit, u budget.Usage) (int64, error) {
+				if u.Input != small-10 {
+					t.Errorf("Price has the input %d, want %d", u.Input, small-10)
+				}
 				if u.Output > 10 {
 					return 0, budget.ErrUnbounded // so that the hold cannot grow
 				}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -61,9 +60,9 @@ func TestReserveChecksItsCharges(t *testing.T) {
 		text   string
 		change func(c *budget.Charge)
 	}{
-		{"Charge.Amount:", func(c *budget.Charge) { c.Amount = -1 }},
+		{"Charge.Amount: -1:", func(c *budget.Charge) { c.Amount = -1 }},
 		{"Charge.Amount:", func(c *budget.Charge) { c.Amount = budget.MaxAmount + 1 }},
-		{"Charge.Floor:", func(c *budget.Charge) { c.Floor = 11 }},
+		{"Charge.Floor: 11:", func(c *budget.Charge) { c.Floor = 11 }},
 		{"Charge.Floor:", func(c *budget.Charge) { c.Floor = -1 }},
 		{"Account.Tenant:", func(c *budget.Charge) { c.Line.Account.Tenant = "a\n" }},
 		{`Account.Per: "Key":`, func(c *budget.Charge) { c.Line.Account.Per = "Key" }},
@@ -91,6 +90,8 @@ func TestReserveChecksItsCharges(t *testing.T) {
 		test.change(&c)
 		invalid("a wrong "+test.text, test.text, "1", good, c)
 	}
+	_, err := l.Usage(t.Context(), keyLine(1), budget.Line{})
+	refused(t, "Usage of an invalid line", err, 503, budget.ReasonInvalid)
 	limits := charge(keyLine(budget.MaxAmount), 0)
 	limits.Line.Account.Per, limits.Line.Unit = strings.Repeat("az_", 21)+"z", "micro_usd"
 	limits.Line.Chunk, limits.Line.Warn = budget.MaxAmount, []float64{1}
@@ -126,9 +127,11 @@ func TestReserveIsAllOrNothing(t *testing.T) {
 	if e, cause := refused(t, "Reserve of an exhausted budget", err, 429, budget.ReasonExhausted); cause.Busy || e.RetryAfter <= 0 {
 		t.Errorf("Reserve of an exhausted budget: %+v, Retry-After %v", cause, e.RetryAfter)
 	}
-	_, err = l.Reserve(t.Context(), "4", charge(tenant, 51))
-	if _, cause := refused(t, "Reserve above the whole limit", err, 403, budget.ReasonTooLarge); !cause.Never {
-		t.Errorf("Reserve above the whole limit: %+v", cause)
+	_, err = l.Reserve(t.Context(), "4", charge(key, 101))
+	want := budget.ExceededError{Balance: must(l.Usage(t.Context(), key))[0], Amount: 101, Never: true}
+	want.Balance.Spent = 0
+	if _, cause := refused(t, "Reserve above the whole limit", err, 403, budget.ReasonTooLarge); cause != want {
+		t.Errorf("Reserve above the whole limit: %+v, want %+v", cause, want)
 	}
 }
 
@@ -140,17 +143,17 @@ func TestChargesOfOneBudget(t *testing.T) {
 	for _, test := range []struct {
 		lines  [2]budget.Line
 		limit  int64
-		settle [2]int64
+		settle []int64
 	}{
-		{[2]budget.Line{large, large}, 100, [2]int64{35, 9}},
-		{[2]budget.Line{large, small}, 80, [2]int64{9, 35}},
-		{[2]budget.Line{small, large}, 80, [2]int64{35, 35}},
-		{[2]budget.Line{spare, small}, 50, [2]int64{35, 35}},
-		{[2]budget.Line{small, spare}, 50, [2]int64{35, 35}},
+		{[2]budget.Line{large, large}, 100, []int64{35, 1, 9}},
+		{[2]budget.Line{large, small}, 80, []int64{9, 1, 35}},
+		{[2]budget.Line{small, large}, 80, []int64{35, 1, 35}},
+		{[2]budget.Line{spare, small}, 50, []int64{35, 1, 35}},
+		{[2]budget.Line{small, spare}, 50, []int64{35, 1, 35}},
 	} {
 		l := newLedger(t, budget.Config{})
 		both := func(amount int64) []budget.Charge {
-			return []budget.Charge{charge(test.lines[0], amount), charge(test.lines[1], amount)}
+			return []budget.Charge{charge(test.lines[0], amount), charge(tenantLine(1000), 2), charge(test.lines[1], amount)}
 		}
 		_, err := l.Reserve(t.Context(), "above", both(test.limit+1)...)
 		refused(t, "Reserve above the smaller limit", err, 403, budget.ReasonTooLarge)
@@ -158,8 +161,9 @@ func TestChargesOfOneBudget(t *testing.T) {
 		expect(t, "after Reserve", l, large, 0, 40)
 		_, err = l.Reserve(t.Context(), "2", both(test.limit-39)...)
 		refused(t, "Reserve above the rest of the smaller limit", err, 429, budget.ReasonBusy)
-		noError(t, h.Settle(t.Context(), test.settle[:]...))
+		noError(t, h.Settle(t.Context(), test.settle...))
 		expect(t, "after Settle", l, large, 35, 0)
+		expect(t, "another budget after Settle", l, tenantLine(1000), 1, 0)
 	}
 }
 
@@ -214,7 +218,7 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 	line := keyLine(100)
 	line.Spare = 30
 	h := reserve(t, l, "1", budget.Charge{Line: line, Amount: 60, Floor: 1})
-	_, err := l.Reserve(t.Context(), "2", charge(line, 11))
+	_, err := l.Reserve(t.Context(), "2", budget.Charge{Line: line, Amount: 11, Floor: 1})
 	refused(t, "Reserve of the spare", err, 429, budget.ReasonBusy)
 	_, err = l.Reserve(t.Context(), "3", charge(line, 71))
 	refused(t, "Reserve above Max less Spare", err, 403, budget.ReasonTooLarge)
@@ -223,6 +227,10 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 	if _, cause := refused(t, "Extend above Max", err, 429, budget.ReasonBusy); !cause.Busy || cause.Amount != 1 {
 		t.Errorf("Extend above Max: %+v, want busy for one more", cause)
 	}
+	spent := tenantLine(100)
+	spent.Spare = 30
+	noError(t, reserve(t, l, "4", charge(spent, 60)).Settle(t.Context(), 60))
+	refused(t, "Extend after others have spent", reserve(t, l, "5", charge(spent, 10)).Extend(t.Context(), 41), 429, budget.ReasonBusy)
 	all := keyLine(100)
 	all.Spare = 100
 	expect(t, "of a budget that is for calls in progress only", l, all, 0, 100)
@@ -249,24 +257,28 @@ func TestUsageIsOfOneWindow(t *testing.T) {
 func TestTenantListsItsBudgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		l := newLedger(t, budget.Config{Store: s})
-		lines := []budget.Line{keyLine(100), keyLine(500), tenantLine(300), tenantLine(1000)}
-		lines[1].Unit, lines[2].Window, lines[3].Window = "micro_usd", budget.Rolling24h(), budget.Month(zone(t, "Europe/Berlin"))
-		before := lines[2]
+		l := newLedger(t, budget.Config{Store: s, Hold: 24 * time.Hour})
+		lines := []budget.Line{keyLine(500), keyLine(100), tenantLine(200), tenantLine(1000), tenantLine(300)} // in the order of Tenant
+		lines[0].Account.Name, lines[0].Unit = "a", "micro_usd"
+		lines[2].Window, lines[3].Window = budget.Life(time.Now().AddDate(1, 0, 0)), budget.Month(zone(t, "Europe/Berlin"))
+		lines[4].Window = budget.Rolling24h()
+		before := lines[4]
 		before.Max = 299
 		reserve(t, l, "0", charge(before, 10))
+		noError(t, reserve(t, l, "1", charge(before, 10)).Settle(t.Context(), 4))
 		time.Sleep(time.Hour) // another counter of the same budget
 		var charges []budget.Charge
 		for _, line := range lines {
 			charges = append(charges, charge(line, 10))
 		}
-		reserve(t, l, "1", charges...)
+		reserve(t, l, "2", charges...)
+		noError(t, reserve(t, l, "3", charges...).Settle(t.Context(), 5, 5, 5, 5, 5))
 		text := func(balances []budget.Balance, err error) (texts []string) {
 			noError(t, err)
 			for _, b := range balances {
-				texts = append(texts, string(must(json.Marshal(b)))+b.Account.Tenant+b.Window.String())
+				_, end := b.Window.Span(time.Now())
+				texts = append(texts, fmt.Sprint(string(must(json.Marshal(b))), b.Account.Tenant, b.Window, end))
 			}
-			slices.Sort(texts)
 			return texts
 		}
 		if diff := cmp.Diff(text(l.Usage(t.Context(), lines...)), text(l.Tenant(t.Context(), "acme"))); diff != "" {
@@ -274,6 +286,10 @@ func TestTenantListsItsBudgets(t *testing.T) {
 		}
 		if others, err := l.Tenant(t.Context(), "other"); err != nil || len(others) != 0 {
 			t.Errorf("Tenant(other) = %v, %v, want nothing", others, err)
+		}
+		s.more = []budget.Counter{{Account: "key/a", Window: "day@Nowhere/Else"}} // of a process with more zones
+		if others, err := l.Tenant(t.Context(), "other"); err != nil || len(others) != 1 || others[0].Window != budget.Day(nil) {
+			t.Errorf("Tenant with an unknown zone = %v, %v, want UTC in its place", others, err)
 		}
 		for _, c := range []budget.Counter{{Account: "key", Window: "day"}, {Account: "key/a", Window: "year"}} {
 			s.more = []budget.Counter{c}

@@ -5,6 +5,8 @@ package budget_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +41,17 @@ func TestThresholdsAndOverrunsAreReported(t *testing.T) {
 			}
 			if p := observer.all[0].Principal; p.Tenant != "acme" {
 				t.Errorf("the event has the tenant %q, want acme", p.Tenant)
+			}
+			attrs := func(spent int64, more ...slog.Attr) []slog.Attr {
+				return append([]slog.Attr{
+					slog.String("per", "key"), slog.String("account", "k1"), slog.String("window", w.String()), slog.String("unit", ""),
+					slog.Int64("max", 99), slog.Int64("spent", spent), slog.Int64("held", 0),
+				}, more...)
+			}
+			for n, want := range [][]slog.Attr{attrs(0, slog.Int64("hold", 10), slog.Int64("used", 49)), attrs(50, slog.Float64("part", 0.5))} {
+				if got := observer.all[n].Attrs; !slices.EqualFunc(got, want, slog.Attr.Equal) {
+					t.Errorf("%v: attributes = %v, want %v", w, got, want)
+				}
 			}
 			if e := observer.all[1]; e.Principal.Subject != "ann" || e.Principal.Tenant != "parent" || e.Issuer != "issuer" || e.Credential != "c1" {
 				t.Errorf("event = %+v, want one of the caller", e)

@@ -26,9 +26,12 @@ func TestMemoryLimits(t *testing.T) {
 			}
 		}
 		m := budget.NewMemory(2)
-		reserve := func(id string, entries ...budget.Entry) (budget.Outcome, error) {
+		reserve := func(what string, want budget.Outcome, id string, entries ...budget.Entry) {
+			t.Helper()
 			r, err := m.Reserve(t.Context(), budget.Reservation{Tenant: "acme", ID: id, TTL: time.Minute, Entries: entries})
-			return r.Outcome, err
+			if r.Outcome != want || (err == nil) != (want != "") {
+				t.Errorf("Reserve %s = %q, %v, want %q", what, r.Outcome, err, want)
+			}
 		}
 		settle := func(id string, amounts ...int64) budget.Result {
 			t.Helper()
@@ -46,20 +49,14 @@ func TestMemoryLimits(t *testing.T) {
 			}
 			return c
 		}
-		expect := func(what string, got budget.Outcome, err error, want budget.Outcome) {
-			t.Helper()
-			if got != want || (err == nil) != (want != "") {
-				t.Errorf("%s = %q, %v, want %q", what, got, err, want)
-			}
-		}
 		entries := []budget.Entry{entry("a", 100, 0), entry("b", 100, 1)}
-		got, err := reserve("1", entries...)
-		expect("Reserve of as many accounts as fit", got, err, budget.Held)
+		reserve("of as many accounts as fit", budget.Held, "1", entries...)
 		entries[1].Amount = 50 // the entries of the caller
-		got, err = reserve("2", entry("a", 50, 5))
-		expect("Reserve of as many holds as fit", got, err, budget.Held)
-		got, err = reserve("3", entry("a", 100, 5))
-		expect("Reserve of one more hold", got, err, "")
+		reserve("of as many holds as fit", budget.Held, "2", entry("a", 50, 5))
+		reserve("of one more hold", "", "3", entry("a", 100, 5))
+		free := entry("a", 0, 5)
+		free.Floor = 0
+		reserve("above the limit without a floor", budget.Exceeded, "3", free)
 		settle("1", 7, 1)
 		if a, b := counters("a")[0], counters("b")[0]; a.Max != 50 || a.Spent != 7 || a.Held != 5 || b.Held != 0 {
 			t.Errorf("after Settle: %+v and %+v, want Max 50 of the last call, and its hold", a, b)
@@ -78,24 +75,20 @@ func TestMemoryLimits(t *testing.T) {
 		if open, _, err := m.List(t.Context(), "acme", 10); err != nil || len(open) > 0 {
 			t.Errorf("List at End = %v, %v, want none", open, err)
 		}
-		got, err = reserve("4", entry("a", 100, 5))
-		expect("Reserve at Next", got, err, budget.Moved)
+		reserve("at Next", budget.Moved, "4", entry("a", 100, 5))
 		keep := start.Add(time.Hour + budget.CounterRetention)
 		time.Sleep(time.Until(keep) - time.Microsecond)
 		later := entry("a", 100, 1)
 		later.Start, later.Since, later.Next, later.End = later.End, later.End, keep.Add(3*time.Hour), keep.Add(3*time.Hour)
-		got, err = reserve("5", later)
-		expect("Reserve in a later counter", got, err, budget.Held)
+		reserve("in a later counter", budget.Held, "5", later)
 		if c := counters("a"); len(c) != 2 {
 			t.Errorf("counters before the end of their retention: %v, want two", c)
 		}
 		settle("5", 1)
 		later.Account = "c"
-		got, err = reserve("6", later)
-		expect("Reserve of one more account", got, err, "")
+		reserve("of one more account", "", "6", later)
 		time.Sleep(time.Microsecond)
-		got, err = reserve("6", later)
-		expect("Reserve at the end of the retention of another account", got, err, budget.Held)
+		reserve("at the end of the retention of another account", budget.Held, "6", later)
 		time.Sleep(time.Minute)
 		for _, want := range []int{0, 1} {
 			if n, err := m.Sweep(t.Context(), 2*want-1); n != want || err != nil {
@@ -104,8 +97,7 @@ func TestMemoryLimits(t *testing.T) {
 		}
 		time.Sleep(budget.Retention)
 		later.Account = "a"
-		got, err = reserve("7", later)
-		expect("Reserve after the retention of a counter", got, err, budget.Held)
+		reserve("after the retention of a counter", budget.Held, "7", later)
 		if c := counters("a"); len(c) != 1 {
 			t.Errorf("counters after the end of their retention: %v, want one", c)
 		}

@@ -51,56 +51,59 @@ func TestMeter(t *testing.T) {
 		status   int
 		ends     string // with which the body ends
 	}{
-		"chat":               {chat, chatBody, answer(200, " \t\r\n{ \"x\" :\t\"\\\"usage\\\":\\\\\", \"choices\" : [{\"usage\":1}] , \"usage\" : { \"prompt_tokens\" : 7 , \"completion_tokens\" : 5, \"total_tokens\": 12} }"), 12, 200, "}"},
-		"total is larger":    {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":40}}`), 40, 200, "}"},
-		"parts are larger":   {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":2}}`), 12, 200, "}"},
-		"above the hold":     {chat, chatBody, answer(200, `{"usage":{"total_tokens":999}}`), 999, 200, "}"},
-		"without usage":      {chat, chatBody, answer(200, `{"choices":[]}`), -1, 200, "}"},
-		"no JSON":            {chat, chatBody, answer(200, `hello`), -1, 200, "hello"},
-		"negative usage":     {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":-7,"completion_tokens":5,"total_tokens":12}}`), -1, 200, "}"},
-		"fraction":           {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5.0,"total_tokens":12}}`), -1, 200, "}"},
-		"above 2^53":         {chat, chatBody, answer(200, `{"usage":{"total_tokens":9007199254740992}}`), -1, 200, "}"},
-		"two usages":         {chat, chatBody, answer(200, `{"usage":{"total_tokens":1},"usage":{"total_tokens":2}}`), -1, 200, "}"},
-		"two counts":         {chat, chatBody, answer(200, `{"usage":{"total_tokens":1,"total_tokens":2}}`), -1, 200, "}"},
-		"cached above 2^53":  {chat, chatBody, answer(200, `{"usage":{"total_tokens":12,"prompt_tokens_details":{"cached_tokens":9007199254740992}}}`), -1, 200, "}"},
-		"large record":       {chat, chatBody, answer(200, `{"usage":{"x":"`+strings.Repeat("x", 64<<10)+`","total_tokens":9}}`), -1, 200, "}"},
-		"only the output":    {chat, chatBody, answer(200, `{"usage":{"completion_tokens":5}}`), -1, 200, "}"},
-		"sum above 2^53":     {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":9007199254740991,"completion_tokens":1}}`), -1, 200, "}"},
-		"only the input":     {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7}}`), -1, 200, "}"},
-		"truncated":          {chat, chatBody, answer(200, `{"usage":{"total_tokens":1}`), -1, 200, "}"},
-		"refused":            {chat, chatBody, answer(400, `{"error":{}}`), 0, 400, "}"},
-		"upstream's error":   {chat, chatBody, answer(500, `{"error":{}}`), 0, 500, "}"},
-		"error with usage":   {chat, chatBody, answer(500, `{"error":{},"usage":{"total_tokens":9}}`), 9, 500, "}"},
-		"responses":          {responses, responseBody, answer(200, `{"usage":{"input_tokens":6,"output_tokens":5,"total_tokens":11}}`), 11, 200, "}"},
-		"embeddings":         {embeddings, embeddingBody, answer(200, `{"data":[],"usage":{"prompt_tokens":2,"total_tokens":2}}`), 2, 200, "}"},
-		"embedding's input":  {embeddings, embeddingBody, answer(200, `{"usage":{"prompt_tokens":2}}`), 2, 200, "}"},
-		"negative cache":     {messages, messageBody, answer(200, `{"usage":{"input_tokens":7,"cache_read_input_tokens":-3,"output_tokens":5}}`), -1, 200, "}"},
-		"no output":          {messages, messageBody, answer(200, `{"usage":{"input_tokens":7}}`), -1, 200, "}"},
-		"messages":           {messages, messageBody, answer(200, `{"usage":{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":5}}`), 17, 200, "}"},
-		"compressed":         {chat, chatBody, withHeader(200, "Content-Encoding", "gzip", "x"), -1, 502, ""},
-		"chat stream":        {chat, chatStream, streamOf(chunk, finish, usageOnly, done), 12, 200, finish + done},
-		"usage on finish":    {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9}`, 1), done), 9, 200, done},
-		"CRLF":               {chat, chatStream, streamOf(strings.ReplaceAll(chunk+usageOnly+done, "\n", "\r\n")), 12, 200, "[DONE]\r\n\r\n"},
-		"bytes":              {chat, chatStream, streamOf(strings.Split(chunk+finish+usageOnly+done, "")...), 12, 200, finish + done},
-		"one piece":          {chat, chatStream, streamOf(chunk + chunk + usageOnly + finish + done), 12, 200, finish + done},
-		"usage in two lines": {chat, chatStream, streamOf(chunk+strings.Replace(usageOnly, `"usage":`, "\"usage\"\ndata: : ", 1), done), 12, 200, "null}\n\n" + done},
-		"no usage in chat":   {chat, chatStream, streamOf(chunk, finish, done), -1, 200, done},
-		"no end mark":        {chat, chatStream, streamOf(chunk, finish, usageOnly), 12, 200, finish},
-		"chat ends early":    {chat, chatStream, streamOf(chunk), -1, 200, "\"param\":null}}\n\n"},
-		"usage of no report": {chat, chatStream, streamOf(`data: {"choices":[],"x":{"usage":1}}` + "\n\n"), -1, 200, "\"param\":null}}\n\n"},
-		"running usage":      {chat, chatStream, streamOf(strings.Replace(chunk, `"usage":null`, `"usage":{"total_tokens":9}`, 1)), -1, 200, "\"param\":null}}\n\n"},
-		"null before usage":  {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"x":{"usage" : null},"usage" : {"total_tokens":9}`, 1), done), 9, 200, done},
-		"usage before null":  {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9},"x":{"usage":null}`, 1), done), 9, 200, done},
-		"responses stream":   {responses, responseStream, streamOf(created, completed), 11, 200, completed},
-		"failed responses":   {responses, responseStream, streamOf(created, failed), -1, 200, failed},
-		"usage elsewhere":    {chat, chatStream, streamOf(strings.Replace(chunk, `"usage":null`, `"x":{"usage":1}`, 1), strings.Replace(chunk, `null`, `null,"x":{"usage":1}`, 1), usageOnly, done), 12, 200, done},
-		"malformed usage":    {chat, chatStream, streamOf(strings.Replace(usageOnly, "5", "-5", 1), usageOnly, done), -1, 200, done},
-		"malformed chunk":    {chat, chatStream, streamOf(strings.Replace(usageOnly, `"choices"`, `"service_tier":5,"choices"`, 1), done), -1, 200, done},
-		"usage after finish": {chat, chatStream, streamOf(strings.Replace(finish, `null}`, `{"total_tokens":9}}`, 1), strings.Replace(chunk, `null`, `{"total_tokens":9}`, 1)), 9, 200, "}\n\n"},
-		"running below":      {chat, chatStream, streamOf(strings.Replace(chunk, `null`, `{"prompt_tokens":20,"completion_tokens":45}`, 1), usageOnly, done), 12, 200, done},
-		"stream above":       {chat, chatStream, streamOf(chunk, strings.Replace(usageOnly, `5,"total_tokens":12`, `90`, 1), done), 97, 200, done},
-		"usage of client":    {chat, strings.Replace(chatStream, "{", `{"stream_options":{"include_usage":true},`, 1), streamOf(chunk, usageOnly, done), 12, 200, usageOnly + done},
-		"refused stream":     {chat, chatStream, withHeader(300, "Content-Type", "text/event-stream", "data: {}\n\n"), 0, 300, "data: {}\n\n"},
+		"chat":                {chat, chatBody, answer(200, " \t\r\n{ \"x\" :\t\"\\\"usage\\\":\\\\\", \"choices\" : [{\"usage\":1}] , \"usage\" : { \"prompt_tokens\" : 7 , \"completion_tokens\" : 5, \"total_tokens\": 12} }"), 12, 200, "}"},
+		"total is larger":     {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":40}}`), 40, 200, "}"},
+		"parts are larger":    {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":2}}`), 12, 200, "}"},
+		"above the hold":      {chat, chatBody, answer(200, `{"usage":{"total_tokens":999}}`), 999, 200, "}"},
+		"without usage":       {chat, chatBody, answer(200, `{"choices":[]}`), -1, 200, "}"},
+		"no JSON":             {chat, chatBody, answer(200, `hello`), -1, 200, "hello"},
+		"negative usage":      {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":-7,"completion_tokens":5,"total_tokens":12}}`), -1, 200, "}"},
+		"fraction":            {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7,"completion_tokens":5.0,"total_tokens":12}}`), -1, 200, "}"},
+		"above 2^53":          {chat, chatBody, answer(200, `{"usage":{"total_tokens":9007199254740992}}`), -1, 200, "}"},
+		"two usages":          {chat, chatBody, answer(200, `{"usage":{"total_tokens":1},"usage":{"total_tokens":2}}`), -1, 200, "}"},
+		"two cached counts":   {chat, chatBody, answer(200, `{"usage":{"total_tokens":12,"prompt_tokens_details":{"cached_tokens":1,"cached_tokens":2}}}`), -1, 200, "}"},
+		"two counts":          {chat, chatBody, answer(200, `{"usage":{"total_tokens":1,"total_tokens":2}}`), -1, 200, "}"},
+		"cached above 2^53":   {chat, chatBody, answer(200, `{"usage":{"total_tokens":12,"prompt_tokens_details":{"cached_tokens":9007199254740992}}}`), -1, 200, "}"},
+		"large record":        {chat, chatBody, answer(200, `{"usage":{"x":"`+strings.Repeat("x", 64<<10)+`","total_tokens":9}}`), -1, 200, "}"},
+		"only the output":     {chat, chatBody, answer(200, `{"usage":{"completion_tokens":5}}`), -1, 200, "}"},
+		"sum above 2^53":      {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":9007199254740991,"completion_tokens":1}}`), -1, 200, "}"},
+		"only the input":      {chat, chatBody, answer(200, `{"usage":{"prompt_tokens":7}}`), -1, 200, "}"},
+		"truncated":           {chat, chatBody, answer(200, `{"usage":{"total_tokens":1}`), -1, 200, "}"},
+		"refused":             {chat, chatBody, answer(400, `{"error":{}}`), 0, 400, "}"},
+		"upstream's error":    {chat, chatBody, answer(500, `{"error":{}}`), 0, 500, "}"},
+		"error with usage":    {chat, chatBody, answer(500, `{"error":{},"usage":{"total_tokens":9}}`), 9, 500, "}"},
+		"responses":           {responses, responseBody, answer(200, `{"usage":{"input_tokens":6,"output_tokens":5,"total_tokens":11}}`), 11, 200, "}"},
+		"embeddings":          {embeddings, embeddingBody, answer(200, `{"data":[],"usage":{"prompt_tokens":2,"total_tokens":2}}`), 2, 200, "}"},
+		"embedding's input":   {embeddings, embeddingBody, answer(200, `{"usage":{"prompt_tokens":2}}`), 2, 200, "}"},
+		"negative cache":      {messages, messageBody, answer(200, `{"usage":{"input_tokens":7,"cache_read_input_tokens":-3,"output_tokens":5}}`), -1, 200, "}"},
+		"messages above 2^53": {messages, messageBody, answer(200, `{"usage":{"input_tokens":9007199254740991,"output_tokens":1}}`), -1, 200, "}"},
+		"no output":           {messages, messageBody, answer(200, `{"usage":{"input_tokens":7}}`), -1, 200, "}"},
+		"messages":            {messages, messageBody, answer(200, `{"usage":{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":5}}`), 17, 200, "}"},
+		"compressed":          {chat, chatBody, withHeader(200, "Content-Encoding", "gzip", "x"), -1, 502, ""},
+		"chat stream":         {chat, chatStream, streamOf(chunk, finish, usageOnly, done), 12, 200, finish + done},
+		"usage on finish":     {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9}`, 1), done), 9, 200, done},
+		"CRLF":                {chat, chatStream, streamOf(strings.ReplaceAll(chunk+usageOnly+done, "\n", "\r\n")), 12, 200, "[DONE]\r\n\r\n"},
+		"bytes":               {chat, chatStream, streamOf(strings.Split(chunk+finish+usageOnly+done, "")...), 12, 200, finish + done},
+		"one piece":           {chat, chatStream, streamOf(chunk + chunk + usageOnly + finish + done), 12, 200, finish + done},
+		"usage in two lines":  {chat, chatStream, streamOf(chunk+strings.Replace(usageOnly, `"usage":`, "\"usage\"\ndata: : ", 1), done), 12, 200, "null}\n\n" + done},
+		"no usage in chat":    {chat, chatStream, streamOf(chunk, finish, done), -1, 200, done},
+		"no end mark":         {chat, chatStream, streamOf(chunk, finish, usageOnly), 12, 200, finish},
+		"chat ends early":     {chat, chatStream, streamOf(chunk), -1, 200, "\"param\":null}}\n\n"},
+		"usage of no report":  {chat, chatStream, streamOf(`data: {"choices":[],"x":{"usage":1}}` + "\n\n"), -1, 200, "\"param\":null}}\n\n"},
+		"running usage":       {chat, chatStream, streamOf(strings.Replace(chunk, `"usage":null`, `"usage":{"total_tokens":9}`, 1)), -1, 200, "\"param\":null}}\n\n"},
+		"usage before DONE":   {chat, strings.Replace(chatStream, "{", `{"n":2,`, 1), streamOf(strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9}`, 1), done), 9, 200, done},
+		"null before usage":   {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"x":{"usage" : null},"usage" : {"total_tokens":9}`, 1), done), 9, 200, done},
+		"usage before null":   {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9},"x":{"usage":null}`, 1), done), 9, 200, done},
+		"responses stream":    {responses, responseStream, streamOf(created, completed), 11, 200, completed},
+		"failed responses":    {responses, responseStream, streamOf(created, failed), -1, 200, failed},
+		"usage elsewhere":     {chat, chatStream, streamOf(strings.Replace(chunk, `"usage":null`, `"x":{"usage":1}`, 1), strings.Replace(chunk, `null`, `null,"x":{"usage":1}`, 1), usageOnly, done), 12, 200, done},
+		"malformed usage":     {chat, chatStream, streamOf(strings.Replace(usageOnly, "5", "-5", 1), usageOnly, done), -1, 200, done},
+		"malformed chunk":     {chat, chatStream, streamOf(strings.Replace(usageOnly, `"choices"`, `"service_tier":5,"choices"`, 1), done), -1, 200, done},
+		"usage after finish":  {chat, chatStream, streamOf(strings.Replace(finish, `null}`, `{"total_tokens":9}}`, 1), strings.Replace(chunk, `null`, `{"total_tokens":9}`, 1)), 9, 200, "}\n\n"},
+		"running below":       {chat, chatStream, streamOf(strings.Replace(chunk, `null`, `{"prompt_tokens":20,"completion_tokens":45}`, 1), usageOnly, done), 12, 200, done},
+		"stream above":        {chat, chatStream, streamOf(chunk, strings.Replace(usageOnly, `5,"total_tokens":12`, `90`, 1), done), 97, 200, done},
+		"usage of client":     {chat, strings.Replace(chatStream, "{", `{"stream_options":{"include_usage":true},`, 1), streamOf(chunk, usageOnly, done), 12, 200, usageOnly + done},
+		"refused stream":      {chat, chatStream, withHeader(300, "Content-Type", "text/event-stream", "data: {}\n\n"), 0, 300, "data: {}\n\n"},
 		"stream of a length": {chat, chatStream, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", strconv.Itoa(len(usageOnly+done)))
 			withHeader(200, "Content-Type", "text/event-stream", usageOnly+done)(w, r)
@@ -120,7 +123,7 @@ func TestMeter(t *testing.T) {
 		"messages no stop":        {messages, messageStream, streamOf(started, delta), 60, 200, "ended early.\"}}\n\n"},
 		"messages no delta":       {messages, messageStream, streamOf(started, stopped), 60, 200, stopped},
 		"messages two deltas":     {messages, messageStream, streamOf(started, delta, strings.Replace(delta, `{"output_tokens":20}`, "null", 1), stopped), 30, 200, stopped},
-		"messages above":          {messages, messageStream, streamOf(started, strings.Replace(delta, "20", "90", 1)), 100, 200, "ended early.\"}}\n\n"},
+		"messages above the hold": {messages, messageStream, streamOf(started, strings.Replace(delta, "20", "90", 1)), 100, 200, "ended early.\"}}\n\n"},
 		"messages malformed":      {messages, messageStream, streamOf(started, strings.Replace(delta, "20", "-20", 1), stopped), -1, 200, stopped},
 		"messages huge":           {messages, messageStream, streamOf(strings.Replace(started, "7", "9007199254740980", 1), stopped), -1, 200, stopped},
 		"malformed delta":         {messages, messageStream, streamOf(started, strings.Replace(delta, `"usage"`, `"message":5,"usage"`, 1), stopped), 60, 200, stopped},
@@ -257,8 +260,18 @@ func TestMeterRefusesErrors(t *testing.T) {
 					},
 				}, nil
 			}}))
-			_, err := m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
-			refused(t, "RoundTrip after "+test.err.Error(), err, test.status, test.reason)
+			r, body := chatRequest(t), &closing{}
+			r.Body = body
+			_, err := m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(r)
+			if refused(t, "RoundTrip after "+test.err.Error(), err, test.status, test.reason); !body.closed {
+				t.Errorf("RoundTrip after %v: the body of the request is open", test.err)
+			}
 		}
 	}
 }
+
+// closing is an empty body that knows whether it was closed.
+type closing struct{ closed bool }
+
+func (*closing) Read([]byte) (int, error) { return 0, io.EOF }
+func (c *closing) Close() error           { c.closed = true; return nil }

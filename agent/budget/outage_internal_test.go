@@ -23,12 +23,17 @@ func TestRetryOfOthers(t *testing.T) {
 			t.Error("retry = nil, want the error of the first change")
 		}
 	}
-	if tried != 3 || done != 1 || len(l.pending) != 1 {
-		t.Errorf("tried %d times, the other change %d times, %d pending; want 3, 1 and 1", tried, done, len(l.pending))
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.Run(canceled); err == nil {
+		t.Error("Run = nil, want the error of the change that was not made")
+	}
+	if tried != 4 || done != 1 || len(l.pending) != 1 {
+		t.Errorf("tried %d times, the other change %d times, %d pending; want 4, 1 and 1", tried, done, len(l.pending))
 	}
 }
 
-var tokens = Charge{Line: Line{Account: Account{Per: "key", Name: "k"}, Window: Minute(), Max: 100, Chunk: 10}, Amount: 1}
+var tokens = Charge{Line: Line{Account: Account{Per: "key", Name: "k"}, Window: Rolling24h(), Max: 100, Chunk: 10}, Amount: 1}
 
 // Who has the turn of a pool has it alone, and its chunks are of one window.
 func TestTurnOfAPool(t *testing.T) {
@@ -40,6 +45,7 @@ func TestTurnOfAPool(t *testing.T) {
 		canceled, cancel := context.WithCancel(t.Context())
 		cancel()
 		c := tokens
+		time.Sleep(59 * time.Minute) // of the hour that one counter has
 		held := l.pools.pool(l, &c, "")
 		first, err := held.take(t.Context(), l, &c)
 		if err != nil {
@@ -68,7 +74,7 @@ func TestTurnOfAPool(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		if next, err := held.take(t.Context(), l, &c); err != nil || next.chunk == second.chunk {
-			t.Errorf("take in the next window = %+v, %v, want a part of another chunk", next, err)
+			t.Errorf("take in the next hour = %+v, %v, want a part of another chunk", next, err)
 		}
 		// A call that waits while the last chunk is settled does not use the pool any more:
 		// its chunks would never be settled.
@@ -90,6 +96,12 @@ func TestUnrecordedCallsEnd(t *testing.T) {
 	p := &plan{charges: []Charge{tokens}}
 	h := &Hold{plan: p, direct: p, random: true}
 	waiting := func(n int) []func(context.Context) error { return make([]func(context.Context) error, n) }
+	if l.admitUnrecorded(t.Context(), h) {
+		l.recordLater(p, []int64{1})
+	}
+	if err := l.retry(t.Context()); err != nil || len(l.outage.used) > 0 {
+		t.Errorf("retry = %v, with %v accounts afterwards, want none", err, l.outage.used)
+	}
 	for n, want := range map[int]bool{0: true, maxPending - 1: true, maxPending: false} {
 		l.pending = waiting(n)
 		if got := l.admitUnrecorded(t.Context(), h); got != want {
@@ -129,9 +141,16 @@ func TestRateLimit(t *testing.T) {
 			t.Errorf("RateLimit of %v = %s, want %s", test.until, got, test.want)
 		}
 	}
+	header := http.Header{}
+	week := b
+	week.Window, week.Spent = Week(nil), 4
+	rateLimit(header, []Balance{b, counted, week}, at, time.Time{})
+	if got, want := header.Get("RateLimit")+" "+header.Get("RateLimit-Policy"), `"key-minute";r=10;t=60, "key-week";r=6;t=60 "key-minute";q=10;w=60, "key-week";q=10;w=60`; got != want {
+		t.Errorf("header of two budgets = %s, want %s", got, want)
+	}
 	life := b
 	life.Window, life.Unit = Life(time.Time{}), Requests
-	header := http.Header{}
+	header = http.Header{}
 	rateLimit(header, []Balance{life}, at, at)
 	if got, want := header.Get("RateLimit")+header.Get("RateLimit-Policy"), `"key-requests-life";r=10"key-requests-life";q=10`; got != want {
 		t.Errorf("header of a life = %s, want %s", got, want)

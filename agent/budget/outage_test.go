@@ -5,6 +5,7 @@ package budget_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
@@ -24,7 +25,7 @@ type store struct {
 	budget.Store
 	down         atomic.Bool
 	calls, swept atomic.Int64
-	pause        time.Duration                          // before each call
+	before       func()                                 // called before each call if it is set
 	ahead        time.Duration                          // the clock of Read
 	more         []budget.Counter                       // of Read and List
 	reserve      func(budget.Reservation) budget.Result // answers Reserve if it is set
@@ -39,7 +40,9 @@ func newStore() *store { return &store{Store: budget.NewMemory(0)} }
 
 // call counts a call, and returns an error if the store is down.
 func (s *store) call(r ...budget.Reservation) error {
-	time.Sleep(s.pause)
+	if s.before != nil {
+		s.before()
+	}
 	s.calls.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,6 +94,9 @@ func (s *store) Extend(ctx context.Context, r budget.Reservation) (budget.Result
 func (s *store) Settle(ctx context.Context, tenant, id string, amounts []int64) (result budget.Result, err error) {
 	if err := s.call(); err != nil || s.fault("Settle fails") {
 		return result, errDown
+	}
+	if s.fault("Settle differs") {
+		return budget.Result{Outcome: budget.Differs}, nil
 	}
 	if result, err = s.Store.Settle(ctx, tenant, id, amounts); s.fault("Settle is lost") {
 		return budget.Result{}, errDown
@@ -172,6 +178,12 @@ func TestUnrecordedCallsAreBoundedAndRecordedLater(t *testing.T) {
 		refused(t, "Reserve without capacity while the store is available", err, 429, budget.ReasonBusy)
 		store.down.Store(true)
 		h := reserve(t, l, "1", charge(line, 30))
+		if got, want := observer.all[0].Attrs[7:], []slog.Attr{slog.Int64("hold", 30), slog.Int64("left", 20)}; !slices.EqualFunc(got, want, slog.Attr.Equal) {
+			t.Errorf("attributes of the event = %v, want %v", got, want)
+		}
+		if left := time.Until(h.Deadline()); left != time.Minute {
+			t.Errorf("the hold expires after %v, want 1m", left)
+		}
 		refused(t, "Extend above AllowUnrecorded", h.Extend(t.Context(), 51), 503, budget.ReasonUnavailable)
 		noError(t, h.Extend(t.Context(), 40))
 		_, err = l.Reserve(t.Context(), "2", charge(line, 11))
@@ -181,7 +193,7 @@ func TestUnrecordedCallsAreBoundedAndRecordedLater(t *testing.T) {
 		// What was used is recorded also if it does not fit any more.
 		reserve(t, newLedger(t, budget.Config{Store: store.Store, Hold: 24 * time.Hour}), "other", charge(line, 90))
 		time.Sleep(time.Hour) // the windows may have changed
-		store.next("Reserve fails", "Reserve is lost", "Settle fails", "Settle is lost")
+		store.next("Reserve fails", "Reserve is lost", "Settle fails", "Settle differs", "Settle is lost")
 		store.down.Store(false)
 		time.Sleep(10 * time.Second)
 		expect(t, "after the outage", l, line, 49, 90)
@@ -194,8 +206,11 @@ func TestUnrecordedCallsAreBoundedAndRecordedLater(t *testing.T) {
 		_, err = l.Reserve(canceled, "4", charge(line, 1)) // a caller that has hung up is not an unavailable store
 		refused(t, "Reserve with a canceled context", err, 503, budget.ReasonUnavailable)
 		reserve(t, l, "5", charge(line, 50))
-		small := tenantLine(20)
-		reserve(t, l, "6", charge(small, 15))
+		other := keyLine(100)
+		other.Account.Tenant = "other"
+		reserve(t, l, "of another tenant", charge(other, 50))
+		small := chunkedLine(20, 20)
+		noError(t, reserve(t, l, "6", charge(small, 15)).Extend(t.Context(), 16))
 		_, err = l.Reserve(t.Context(), "7", charge(small, 15))
 		refused(t, "Reserve above the limit of the budget", err, 503, budget.ReasonUnavailable)
 	})
@@ -243,10 +258,10 @@ func TestLostAnswerIsNotCharged(t *testing.T) {
 			l := newLedger(t, budget.Config{Store: store})
 			run(t, l)
 			m := newMeter(t, l, model.ChatCompletions, func(c *budget.Call) { c.ID = id })
-			store.next("Reserve is lost")
+			store.next("Reserve is lost", "Settle fails")
 			_, err := m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
 			refused(t, "RoundTrip", err, 503, budget.ReasonUnavailable)
-			time.Sleep(2 * time.Second)
+			time.Sleep(3 * time.Second)
 			expect(t, "with the ID "+id, l, keyLine(1000), 0, held)
 		})
 	}
@@ -257,17 +272,18 @@ func TestObserverBlocksNoOtherCall(t *testing.T) {
 	for kind, test := range map[gatehouse.EventType]struct {
 		chunk, spends int64 // by the first call, of 60
 		spent, held   int64
+		events        int64
 	}{
-		budget.EventOverrun:    {0, 95, 95, 5},
-		budget.EventThreshold:  {100, 60, 60, 100},
-		budget.EventUnrecorded: {0, 60, 0, 0},
-		budget.EventUnsettled:  {0, 60, 60, 5},
+		budget.EventOverrun:    {0, 95, 95, 5, 1},
+		budget.EventThreshold:  {100, 60, 60, 100, 1},
+		budget.EventUnrecorded: {0, 60, 0, 0, 2},
+		budget.EventUnsettled:  {0, 60, 60, 5, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			var seen atomic.Bool
+			var seen atomic.Int64
 			blocked, released := make(chan struct{}), make(chan struct{})
 			observer := gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-				if e.Type == kind && !seen.Swap(true) {
+				if e.Type == kind && seen.Add(1) == 1 {
 					close(blocked)
 					<-released
 				}
@@ -308,6 +324,9 @@ func TestObserverBlocksNoOtherCall(t *testing.T) {
 			expect(t, "while the observer of "+string(kind)+" blocks", l, line, test.spent, test.held)
 			close(released)
 			noError(t, <-ended)
+			if n := seen.Load(); n != test.events {
+				t.Errorf("%d events %s, want %d", n, kind, test.events)
+			}
 		})
 	}
 }

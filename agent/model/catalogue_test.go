@@ -135,10 +135,7 @@ func TestModelsListsOnlyWhatTheCallerMayUse(t *testing.T) {
 
 func TestNewCopiesTheConfig(t *testing.T) {
 	config := config()
-	c, err := model.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := must(model.New(config))
 	config.Aliases["cheap"], config.Fallbacks["large-1"][0], config.Tiers["standard"][0] = "large-1", "small-2", "other"
 	p := caller("acme", "model:standard")
 	if _, err := c.Resolve(p, "cheap"); status(err) != unknown {

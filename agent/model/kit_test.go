@@ -23,19 +23,18 @@ func config() model.Config {
 
 func catalogue(t testing.TB) *model.Catalogue {
 	t.Helper()
-	c, err := model.New(config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return must(model.New(config()))
 }
 
-func caller(tenant string, scopes ...string) gatehouse.Principal {
-	held, err := gatehouse.NewScopes(scopes...)
+func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
 	}
-	return gatehouse.Principal{Subject: "ci", Tenant: tenant, Method: "test", Scopes: held}
+	return v
+}
+
+func caller(tenant string, scopes ...string) gatehouse.Principal {
+	return gatehouse.Principal{Subject: "ci", Tenant: tenant, Method: "test", Scopes: must(gatehouse.NewScopes(scopes...))}
 }
 
 // status returns the status, the code and the reason of an error, "ok" for nil.

@@ -47,10 +47,7 @@ func TestRewrite(t *testing.T) {
 		{"all", chat, model.Changes{"small-1", 5, true}, `{"stream":true,"messages":[],"n":2,"model":"fast"}`, `{"stream":true,"messages":[],"n":2,"model":"small-1","max_completion_tokens":5,"stream_options":{"include_usage":true}}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			call, err := model.Parse(test.shape, []byte(test.body))
-			if err != nil {
-				t.Fatal(err)
-			}
+			call := must(model.Parse(test.shape, []byte(test.body)))
 			if got := string(call.Rewrite(test.changes)); got != test.want {
 				t.Errorf("Rewrite(%+v) =\n%s, want\n%s", test.changes, got, test.want)
 			}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 )
 
 // The output limit that reaches the upstream is the smallest of all.
@@ -296,13 +297,16 @@ func TestStall(t *testing.T) {
 	})
 }
 
-// While the ledger is down, calls get 503, and no upstream is called.
+// While the ledger or the store of the keys is down, calls get 503, and no upstream is called.
 func TestLedgerDown(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, nil)
-	s := start(t, configure(t, p.URL, object{"ledger": object{"driver": "redis", "dsn": "redis://127.0.0.1:1"}}))
-	if a := s.chat("ci", "small-1", ""); a.String() != "503 temporarily_unavailable server_error" || p.calls() != 0 {
-		t.Errorf("chat = %s after %d calls, want 503 before any", a, p.calls())
+	down := object{"driver": "redis", "dsn": "redis://127.0.0.1:1"}
+	s, withoutKeys := start(t, configure(t, p.URL, object{"ledger": down})), start(t, configure(t, p.URL, object{"api_keys": down}))
+	for _, a := range []answer{s.chat("ci", "small-1", ""), withoutKeys.chat(s.keys["ci"], "small-1", "")} {
+		if a.String() != "503 temporarily_unavailable server_error" || p.calls() != 0 {
+			t.Errorf("chat = %s after %d calls, want 503 before any", a, p.calls())
+		}
 	}
 	if a := s.do("ci", http.MethodGet, "/spend", ""); a.String() != "503 temporarily_unavailable" {
 		t.Errorf("GET /spend = %s, want 503", a)
@@ -349,8 +353,8 @@ func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, nil)
 	s := start(t, configure(t, p.URL, nil))
-	r := must(http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/v1/chat/completions", io.MultiReader(strings.NewReader(`{"model":`), broken{})))
-	r.Header.Set("Authorization", "Bearer "+s.keys["ci"])
+	r := s.request(t.Context(), "ci", http.MethodPost, chatRoute, "")
+	r.Body, r.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader(`{"model":`), iotest.ErrReader(errors.New("the client gives up")))), -1
 	if response, err := http.DefaultTransport.RoundTrip(r); err == nil {
 		_ = response.Body.Close()
 	}
@@ -358,7 +362,3 @@ func TestSlowBody(t *testing.T) {
 		t.Errorf("the upstream got %d calls, want none", n)
 	}
 }
-
-type broken struct{}
-
-func (broken) Read([]byte) (int, error) { return 0, errors.New("the client gives up") }

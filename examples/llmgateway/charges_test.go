@@ -87,15 +87,7 @@ func TestReports(t *testing.T) {
 func (s *server) open(who, path, body, text string) (disconnect func()) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if secret, ok := s.keys[who]; ok {
-		who = secret
-	}
-	r.Header.Set("Authorization", "Bearer "+who)
-	response, err := http.DefaultTransport.RoundTrip(r)
+	response, err := http.DefaultTransport.RoundTrip(s.request(ctx, who, http.MethodPost, path, body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -316,15 +308,4 @@ func shareDay(s *server, small, large string) (failures []string, sameDay bool) 
 		}
 	}
 	return failures, s.budgets(small, "/usage")[0].End.Equal(end)
-}
-
-// While the store of the keys is down, calls get 503.
-func TestKeyStoreDown(t *testing.T) {
-	t.Parallel()
-	p := newProvider(t, nil)
-	keys := start(t, configure(t, p.URL, nil)).keys
-	s := start(t, configure(t, p.URL, object{"api_keys": object{"driver": "redis", "dsn": "redis://127.0.0.1:1"}}))
-	if a := s.chat(keys["ci"], "small-1", ""); a.String() != "503 temporarily_unavailable server_error" || p.calls() != 0 {
-		t.Errorf("chat = %s after %d calls, want 503 before any", a, p.calls())
-	}
 }

@@ -16,7 +16,7 @@ import (
 // refuse runs the app with an invalid configuration and returns its error.
 func refuse(t *testing.T, config any) string {
 	t.Helper()
-	var stdout output
+	var stdout webtest.Log
 	err := run(t.Context(), writeConfig(t, config), &stdout, io.Discard)
 	if err == nil || stdout.String() != "" {
 		t.Fatalf("run = %v, stdout %q, want an error", err, &stdout)
@@ -49,11 +49,8 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 	}
 	dir := t.TempDir()
 	empty, key := filepath.Join(dir, "empty"), filepath.Join(dir, "key")
-	for path, text := range map[string]string{empty: "", key: webtest.CookieKey} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	write(t, empty, "")
+	write(t, key, webtest.CookieKey)
 	people := func(changes object) object {
 		return top(object{"signin": with(object{
 			"issuer": "https://auth.example.com", "client_id": "x", "client_secret": "file:" + credential(t), "scopes": []string{"openid"}, "cookie_keys": []string{"file:" + key},
@@ -172,7 +169,7 @@ func TestExitStatus(t *testing.T) {
 	} {
 		app := exec.CommandContext(t.Context(), os.Args[0], test.args...) //nolint:gosec // this binary
 		app.Env = append(os.Environ(), appBinary+"=1")
-		var stdout, stderr output
+		var stdout, stderr webtest.Log
 		app.Stdout, app.Stderr = &stdout, &stderr
 		_ = app.Run()
 		if got := app.ProcessState.ExitCode(); got != test.status || stdout.String() != "" || !strings.Contains(stderr.String(), test.want) {

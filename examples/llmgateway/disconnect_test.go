@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,8 +97,7 @@ func TestDisconnectEndsTheUpstreamCall(t *testing.T) {
 
 				ctx, disconnect := context.WithCancel(t.Context())
 				defer disconnect()
-				r := must(http.NewRequestWithContext(ctx, http.MethodPost, s.URL+test.path, strings.NewReader(test.body)))
-				r.Header.Set("Authorization", "Bearer "+s.keys["ci"])
+				r := s.request(ctx, "ci", http.MethodPost, test.path, test.body)
 				client := network.transport()
 				defer client.CloseIdleConnections()
 				go func() {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/authtest"
+	"github.com/gatehouse-go/gatehouse/examples/internal/webtest"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
 )
 
@@ -47,13 +48,18 @@ func with(base, changes object) object {
 
 const providerSecret = "provider-secret-of-the-gateway"
 
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // credential writes the credential of an upstream, and returns its path.
 func credential(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "credential")
-	if err := os.WriteFile(path, []byte(providerSecret), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, path, providerSecret)
 	return path
 }
 
@@ -87,32 +93,11 @@ func writeConfig(t *testing.T, config any) string {
 	t.Helper()
 	text, ok := config.(string)
 	if !ok {
-		encoded := must(json.Marshal(config))
-		text = string(encoded)
+		text = string(must(json.Marshal(config)))
 	}
 	path := filepath.Join(t.TempDir(), "config.json")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, path, text)
 	return path
-}
-
-// output is an output that can be read during writes.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // server is a running app.
@@ -120,7 +105,7 @@ type server struct {
 	t           *testing.T
 	URL         string
 	keys        map[string]string // the minted keys by name
-	stdout, log output
+	stdout, log webtest.Log
 	secrets     []string // must not be in the log
 }
 
@@ -207,14 +192,10 @@ func (a answer) code() string {
 // String returns the status and the error code, such as "401 invalid_token".
 func (a answer) String() string { return strings.TrimSpace(fmt.Sprint(a.status, " ", a.code())) }
 
-// do sends a request as the holder of a minted key, or of a token, with headers as names
-// and values in turn.
-func (s *server) do(who, method, path, body string, header ...string) answer {
-	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.URL+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+// request returns a request of the holder of a minted key, or of a token, with headers as
+// names and values in turn.
+func (s *server) request(ctx context.Context, who, method, path, body string, header ...string) *http.Request {
+	r := must(http.NewRequestWithContext(ctx, method, s.URL+path, strings.NewReader(body)))
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -227,7 +208,12 @@ func (s *server) do(who, method, path, body string, header ...string) answer {
 	for n := 0; n < len(header); n += 2 {
 		r.Header.Set(header[n], header[n+1])
 	}
-	response, err := http.DefaultTransport.RoundTrip(r)
+	return r
+}
+
+func (s *server) do(who, method, path, body string, header ...string) answer {
+	s.t.Helper()
+	response, err := http.DefaultTransport.RoundTrip(s.request(s.t.Context(), who, method, path, body, header...))
 	if err != nil {
 		s.t.Fatal(err)
 	}

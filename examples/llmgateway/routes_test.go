@@ -78,10 +78,8 @@ func TestWhatReachesTheClient(t *testing.T) {
 	hints := 0
 	trace := &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error { hints++; return nil }}
 	for _, more := range []string{"", `,"stream":true`} {
-		body := strings.NewReader(`{"model":"small-1","messages":[]` + more + `}`)
-		r := must(http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodPost, s.URL+"/v1/chat/completions", body))
-		r.Header.Set("Authorization", "Bearer "+s.keys["ci"])
-		response, err := http.DefaultTransport.RoundTrip(r)
+		ctx := httptrace.WithClientTrace(t.Context(), trace)
+		response, err := http.DefaultTransport.RoundTrip(s.request(ctx, "ci", http.MethodPost, chatRoute, `{"model":"small-1","messages":[]`+more+`}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,9 +104,7 @@ func TestCredentialIsReadAgain(t *testing.T) {
 	s := start(t, config)
 	for _, secret := range []string{"second-secret-of-the-gateway", "third-secret-of-the-gateway"} {
 		next := path + ".new"
-		if err := os.WriteFile(next, []byte(secret), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		write(t, next, secret)
 		if err := os.Rename(next, path); err != nil {
 			t.Fatal(err)
 		}
