@@ -296,7 +296,7 @@ func TestErrInvalid(t *testing.T) {
 		"List": func() error { _, err := w.registry.List(t.Context(), "acme", "", 1); return err }(),
 	} {
 		e, ok := errors.AsType[*gatehouse.Error](err)
-		if !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || e.Reason != agent.ReasonStoreUnavailable || !errors.Is(err, down) || errors.Is(err, agent.ErrInvalid) {
+		if !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || e.Reason != agent.ReasonStoreUnavailable || !errors.Is(err, down) || !strings.HasSuffix(err.Error(), "down") || errors.Is(err, agent.ErrInvalid) {
 			t.Errorf("%s with the store down: error = %v, want a 503 with the cause", name, err)
 		}
 	}

@@ -51,7 +51,7 @@ func TestAttributes(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := newCookie(t, test.config)
+			c := must(cookie.New(test.config))
 			w := newResponse()
 			succeeds(t, c.Set(w, "v"))
 			wantSetCookie(t, w, test.want)

@@ -19,7 +19,7 @@ import (
 //
 // Covers RFC 6265bis §4.1.1 (value).
 func TestCookieOctets(t *testing.T) {
-	c := newCookie(t, cookie.Config{Name: "id"})
+	c := must(cookie.New(cookie.Config{Name: "id"}))
 	for octet := range 256 {
 		allowed := octet == 0x21 || 0x23 <= octet && octet <= 0x2B || 0x2D <= octet && octet <= 0x3A ||
 			0x3C <= octet && octet <= 0x5B || 0x5D <= octet && octet <= 0x7E
@@ -49,7 +49,7 @@ func TestCookieOctets(t *testing.T) {
 //
 // Covers RFC 6265bis §5.6; ASVS 5.0 §3.3.5.
 func TestCookieSize(t *testing.T) {
-	c := newCookie(t, cookie.Config{Name: "id"})
+	c := must(cookie.New(cookie.Config{Name: "id"}))
 	fits := strings.Repeat("v", 4096-len("__Host-Http-id"))
 	w := newResponse()
 	succeeds(t, c.Set(w, fits))
@@ -66,7 +66,7 @@ func TestCookieSize(t *testing.T) {
 
 func TestRead(t *testing.T) {
 	const id = "__Host-Http-id"
-	c := newCookie(t, cookie.Config{Name: "id"})
+	c := must(cookie.New(cookie.Config{Name: "id"}))
 	for _, test := range []struct {
 		name   string
 		lines  []string
@@ -133,7 +133,7 @@ func TestRead(t *testing.T) {
 //
 // Covers RFC 6265bis §4.1.1 (one).
 func TestOneSetCookiePerName(t *testing.T) {
-	a, b := newCookie(t, cookie.Config{Name: "a"}), newCookie(t, cookie.Config{Name: "ab"})
+	a, b := must(cookie.New(cookie.Config{Name: "a"})), must(cookie.New(cookie.Config{Name: "ab"}))
 	w := newResponse()
 	http.SetCookie(w, &http.Cookie{Name: "other", Value: "1"})
 	for _, err := range []error{a.Set(w, "1"), b.Set(w, "2"), a.Set(w, "3")} {
@@ -159,7 +159,7 @@ func TestOneSetCookiePerName(t *testing.T) {
 
 // Covers RFC 9111 §7.3.
 func TestSetAndClearAddNoStore(t *testing.T) {
-	c := newCookie(t, cookie.Config{Name: "id"})
+	c := must(cookie.New(cookie.Config{Name: "id"}))
 	for before, want := range map[string]string{"": "no-store", "private, max-age=60": "private, max-age=60"} {
 		for name, write := range map[string]func(http.ResponseWriter){"Set": func(w http.ResponseWriter) { _ = c.Set(w, "v") }, "Clear": c.Clear} {
 			w := newResponse()
@@ -174,7 +174,7 @@ func TestSetAndClearAddNoStore(t *testing.T) {
 }
 
 func TestErrorsHoldNoValue(t *testing.T) {
-	c := newCookie(t, cookie.Config{Name: "id"})
+	c := must(cookie.New(cookie.Config{Name: "id"}))
 	for _, value := range []string{"secret\x00", `"secret"`, strings.Repeat("secret", 1000), "secret; __Host-Http-id=secret"} {
 		_, err := c.Read(newRequest(http.MethodGet, "Cookie", "__Host-Http-id="+value))
 		for _, err := range []error{err, c.Set(newResponse(), value), errors.Unwrap(err)} {
@@ -193,7 +193,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(seed, "")
 		f.Add("a=1", seed)
 	}
-	c := newCookie(f, cookie.Config{Name: "id"})
+	c := must(cookie.New(cookie.Config{Name: "id"}))
 	f.Fuzz(func(t *testing.T, one, two string) {
 		r := newRequest(http.MethodGet)
 		r.Header["Cookie"] = []string{one, two}

@@ -186,7 +186,7 @@ func TestSealFormat(t *testing.T) {
 func TestKeyringIsRedacted(t *testing.T) {
 	derived := must(hkdf.Key(sha256.New, secret(7).Reveal(), nil, "gatehouse cookie seal 1", 32))
 	keys := newKeyring(t, 7)
-	s := newSealed(t, cookie.SealedConfig{Cookie: cookie.Config{Name: "n"}, Keys: keys, Purpose: "p", Lifetime: time.Minute})
+	s := must(cookie.NewSealed(cookie.SealedConfig{Cookie: cookie.Config{Name: "n"}, Keys: keys, Purpose: "p", Lifetime: time.Minute}))
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		for _, value := range []any{keys, *keys, s, *s} {
 			text := fmt.Sprintf(verb, value)

@@ -18,16 +18,6 @@ import (
 	"github.com/gatehouse-go/gatehouse/cookie"
 )
 
-func newCookie(tb testing.TB, config cookie.Config) *cookie.Cookie {
-	tb.Helper()
-	return must(cookie.New(config))
-}
-
-func newSealed(tb testing.TB, config cookie.SealedConfig) *cookie.Sealed {
-	tb.Helper()
-	return must(cookie.NewSealed(config))
-}
-
 // secret returns a secret of 32 bytes that is the same for the same seed.
 func secret(seed byte) gatehouse.Secret {
 	return gatehouse.NewSecret(bytes.Repeat([]byte{seed}, 32))
@@ -36,12 +26,11 @@ func secret(seed byte) gatehouse.Secret {
 // newKeyring makes a keyring of the secrets of these seeds.
 func newKeyring(tb testing.TB, seeds ...byte) *cookie.Keyring {
 	tb.Helper()
-	secrets := make([]gatehouse.Secret, len(seeds))
-	for i, seed := range seeds {
-		secrets[i] = secret(seed)
+	var secrets []gatehouse.Secret
+	for _, seed := range seeds {
+		secrets = append(secrets, secret(seed))
 	}
-	keys := must(cookie.NewKeyring(secrets...))
-	return keys
+	return must(cookie.NewKeyring(secrets...))
 }
 
 func newCrossSite(tb testing.TB, trusted ...string) *cookie.CrossSite {
@@ -83,20 +72,16 @@ func (b *browser) receive(w http.ResponseWriter) *browser {
 		if err != nil {
 			b.tb.Fatalf("%q: %v", line, err)
 		}
-		if len(c.Name)+len(c.Value) > 4096 {
-			b.tb.Fatalf("a cookie of %d octets", len(c.Name)+len(c.Value))
-		}
-		if strings.HasPrefix(c.Name, "__") && !c.Secure {
-			b.tb.Fatalf("%q: not Secure", line)
-		}
-		if strings.HasPrefix(c.Name, "__Host-") && (c.Path != "/" || c.Domain != "") {
-			b.tb.Fatalf("%q: not for the host", line)
-		}
-		if (strings.HasPrefix(c.Name, "__Http-") || strings.HasPrefix(c.Name, "__Host-Http-")) && !c.HttpOnly {
-			b.tb.Fatalf("%q: not HttpOnly", line)
-		}
-		if seen[c.Name] {
-			b.tb.Fatalf("%s is set twice in one response", c.Name)
+		for problem, is := range map[string]bool{
+			"longer than 4096 octets":   len(c.Name)+len(c.Value) > 4096,
+			"not Secure":                strings.HasPrefix(c.Name, "__") && !c.Secure,
+			"not for the host":          strings.HasPrefix(c.Name, "__Host-") && (c.Path != "/" || c.Domain != ""),
+			"not HttpOnly":              (strings.HasPrefix(c.Name, "__Http-") || strings.HasPrefix(c.Name, "__Host-Http-")) && !c.HttpOnly,
+			"set twice in one response": seen[c.Name],
+		} {
+			if is {
+				b.tb.Fatalf("cookie %.200q: %s", line, problem)
+			}
 		}
 		seen[c.Name] = true
 		if _, known := b.jar[c.Name]; !known {

@@ -30,9 +30,9 @@ const maxValue = (4*4096-4*len(sealedName)-3*len(".1")-1)*3/4 - 49
 
 func newBox(tb testing.TB, seeds ...byte) *cookie.Sealed {
 	tb.Helper()
-	return newSealed(tb, cookie.SealedConfig{
+	return must(cookie.NewSealed(cookie.SealedConfig{
 		Cookie: cookie.Config{Name: "box"}, Keys: newKeyring(tb, seeds...), Purpose: "test", Lifetime: time.Hour,
-	})
+	}))
 }
 
 func random(n int) []byte {
@@ -268,7 +268,7 @@ func TestSealedIsNotMalleable(t *testing.T) {
 func TestSealedBindsNameAndPurpose(t *testing.T) {
 	keys := newKeyring(t, 1)
 	config := cookie.SealedConfig{Cookie: cookie.Config{Name: "a"}, Keys: keys, Purpose: "test", Lifetime: time.Hour}
-	s := newSealed(t, config)
+	s := must(cookie.NewSealed(config))
 	b := newBrowser(t)
 	b.put(s, []byte("v"))
 	value := b.jar["__Host-Http-a"]
@@ -280,7 +280,7 @@ func TestSealedBindsNameAndPurpose(t *testing.T) {
 	} {
 		changed := config
 		change(&changed)
-		other := newSealed(t, changed)
+		other := must(cookie.NewSealed(changed))
 		_, err := other.Open(newRequest(http.MethodGet, "Cookie", other.Name()+"="+value))
 		if wantError(t, err, 401, cookie.ReasonSealInvalid); !errors.Is(err, cookie.ErrSeal) {
 			t.Errorf("%s: cause = %v, want %v", what, errors.Unwrap(err), cookie.ErrSeal)
@@ -289,7 +289,7 @@ func TestSealedBindsNameAndPurpose(t *testing.T) {
 	// Attributes and lifetime are not part of the seal.
 	same := config
 	same.Cookie.SameSite, same.Cookie.MaxAge, same.Lifetime = http.SameSiteStrictMode, time.Minute, time.Minute
-	if got, err := newSealed(t, same).Open(b.send(newRequest(http.MethodGet))); err != nil || string(got) != "v" {
+	if got, err := must(cookie.NewSealed(same)).Open(b.send(newRequest(http.MethodGet))); err != nil || string(got) != "v" {
 		t.Errorf("%q, %v", got, err)
 	}
 }
@@ -317,7 +317,7 @@ func TestAllocations(t *testing.T) {
 	b := newBrowser(t)
 	b.put(s, make([]byte, 300))
 	r := b.send(newRequest(http.MethodGet))
-	c := newCookie(t, cookie.Config{Name: "id"})
+	c := must(cookie.New(cookie.Config{Name: "id"}))
 	plain := newRequest(http.MethodGet, "Cookie", "a=1; __Host-Http-id=v; b=2")
 	sites := newCrossSite(t, "https://spa.example.com")
 	post := newRequest(http.MethodPost, "Sec-Fetch-Site", "same-site", "Origin", "https://spa.example.com")
@@ -347,7 +347,7 @@ func TestOversizedCookieAllocatesLittle(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	s := newBox(t, 1)
-	c := newCookie(t, cookie.Config{Name: "box"})
+	c := must(cookie.New(cookie.Config{Name: "box"}))
 	const runs = 1000
 	for name, refuse := range map[string]func(*http.Request) error{
 		"Open": func(r *http.Request) error { _, err := s.Open(r); return err },

@@ -93,8 +93,9 @@ func TestIssuerSettings(t *testing.T) {
 			"":                 list(object{"azp": "alice"}, object{"azp": "7", "sub": "7"}),
 			jwtauth.ReasonType: list(object{"azp": "bob"}, object{"azp": null}, object{}, object{"azp": 7, "sub": "7"}),
 		}},
-		"Require equal claims that are missing": {require(jwtauth.Mark{Claim: "azp", Equals: "other"}), changes{
-			jwtauth.ReasonType: list(object{}, object{"azp": "a"}, object{"azp": null, "other": null}),
+		"Require equal claims that are no strings, or missing": {require(jwtauth.Mark{Claim: "azp2", Equals: "other"}), changes{
+			"":                 list(object{"azp2": 7, "other": 7}, object{"azp2": true, "other": true}),
+			jwtauth.ReasonType: list(object{}, object{"azp2": "a"}, object{"azp2": null, "other": null}, object{"azp2": 7, "other": 8}),
 		}},
 		"Require a header parameter": {require(jwtauth.Mark{Header: "cat", Values: []string{"session"}}), changes{
 			"":                 list(header("cat", "session")),

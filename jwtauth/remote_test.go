@@ -408,6 +408,13 @@ func TestFetchSurvivesItsCaller(t *testing.T) {
 			t.Errorf("Verify with a deadline of 1 s = %v after %v, want %s after 1 s", err, took, jwtauth.ReasonKeysUnavailable)
 		}
 		check(t, a, "other request", token(nil, nil), "")
+		time.Sleep(time.Minute)
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start = time.Now()
+		if _, err := a.Verify(ctx, junk(0)); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("Verify of an unknown kid with a deadline of 1 s = %v after %v, want %v after 1 s", err, time.Since(start), context.DeadlineExceeded)
+		}
 	})
 }
 
@@ -467,6 +474,11 @@ func TestClose(t *testing.T) {
 		time.Sleep(time.Minute)
 		check(t, a, "after Close", token(nil, nil), jwtauth.ReasonKeysUnavailable)
 		equal(t, "fetches after Close", s.count(), 1)
+		a = newAuthenticator(t, remoteConfig(&keyServer{serve: goodSet()}))
+		check(t, a, "before Close", token(nil, nil), "")
+		noError(t, a.Close())
+		time.Sleep(time.Minute)
+		check(t, a, "unknown kid after Close", junk(0), jwtauth.ReasonKeysUnavailable)
 	})
 }
 

@@ -140,9 +140,10 @@ func TestListAndEnd(t *testing.T) {
 		if e := a.events.last(); e.Type != session.EventEndedAll || attr(e, session.AttrSubject) != "ada" || e.Issuer != issuer {
 			t.Errorf("event %+v, want %s of ada", e, session.EventEndedAll)
 		}
-		a.events.err, a.events.fail = errDown, session.EventEndedAll
+		a.events.fails(session.EventEndedAll)
 		_, err = a.EndAll(t.Context(), session.Selector{Issuer: issuer, Subject: "unknown"})
 		expectError(t, "EndAll, observer", err, 503, gatehouse.ReasonObserverFailed)
+		a.events.err = nil
 		a.status(t, first, 401)
 		a.status(t, third, 200)
 		for _, s := range []session.Selector{{}, {Issuer: issuer}, {Subject: "ada"}, {SID: "sid-ada"}} {
@@ -171,21 +172,15 @@ func TestEndIsReportedAfterCancel(t *testing.T) {
 	})})
 	p := a.principal(t, a.login(t, person("ada")))
 	ctx, cancel := context.WithCancel(t.Context())
-	a.store.Store = canceling{a.store.Store, cancel}
+	a.store.after = func(method string, _ int) error {
+		if method == "Delete" {
+			cancel()
+		}
+		return nil
+	}
 	if _, err := a.EndOne(ctx, issuer, "ada", p.Credential); err != nil || ctx.Err() == nil || reported != 1 {
 		t.Errorf("EndOne error = %v, reported %d times, want once", err, reported)
 	}
-}
-
-// canceling is a store that cancels a context after Delete.
-type canceling struct {
-	session.Store
-	cancel func()
-}
-
-func (c canceling) Delete(ctx context.Context, id string) error {
-	defer c.cancel()
-	return c.Store.Delete(ctx, id)
 }
 
 // TestEvents: each change is one event, and rejected logins and logouts outside of

@@ -32,8 +32,12 @@ type faulty struct {
 	session.Store
 	mu    sync.Mutex
 	calls map[string]int
-	fail  func(method string, call int) error // call is 1 for the first one
+	fail  hook // before a call, nil for none
+	after hook // after a call that succeeds, nil for none
 }
+
+// hook is called without a lock. call is 1 for the first one of a method.
+type hook = func(method string, call int) error
 
 func call[T any](f *faulty, method string, do func() (T, error)) (T, error) {
 	f.mu.Lock()
@@ -41,19 +45,23 @@ func call[T any](f *faulty, method string, do func() (T, error)) (T, error) {
 		f.calls = make(map[string]int)
 	}
 	f.calls[method]++
-	var err error
-	if f.fail != nil {
-		err = f.fail(method, f.calls[method])
-	}
+	n, fail := f.calls[method], f.fail
 	f.mu.Unlock()
+	var value T
+	var err error
+	if fail != nil {
+		err = fail(method, n)
+	}
+	if err == nil {
+		value, err = do()
+	}
+	if err == nil && f.after != nil {
+		err = f.after(method, n)
+	}
 	if err != nil {
 		return *new(T), fmt.Errorf("store: %w", err)
 	}
-	value, err := do()
-	if err != nil {
-		err = fmt.Errorf("store: %w", err)
-	}
-	return value, err
+	return value, nil
 }
 
 func (f *faulty) count(method string) int {
@@ -63,7 +71,7 @@ func (f *faulty) count(method string) int {
 }
 
 // set replaces fail.
-func (f *faulty) set(fail func(method string, call int) error) {
+func (f *faulty) set(fail hook) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fail = fail
@@ -159,6 +167,9 @@ func (r *recorder) last() gatehouse.Event {
 	return r.events[len(r.events)-1]
 }
 
+// fails lets the observer fail for one type of event.
+func (r *recorder) fails(t gatehouse.EventType) { r.err, r.fail = errDown, t }
+
 // attr returns an attribute of an event.
 func attr(e gatehouse.Event, key string) string {
 	for _, a := range e.Attrs {
@@ -243,6 +254,7 @@ func newApp(t testing.TB, config session.Config) *app {
 		}
 		_, _ = w.Write(tokens.Access.Reveal())
 	})
+	inside.Handle("POST /strict", session.RequireUser(http.NotFoundHandler()))
 	root := http.NewServeMux()
 	root.Handle("/", gate.Handler(inside))
 	root.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {

@@ -67,7 +67,7 @@ func TestLogout(t *testing.T) {
 	gone := a.login(t, unnamed)
 	lists := a.store.count("List")
 	a.store.set(func(method string, _ int) error {
-		if method == "Get" && a.store.calls["List"] > lists {
+		if method == "Get" && a.store.count("List") > lists {
 			return session.ErrNotFound
 		}
 		return nil

@@ -4,12 +4,10 @@ package session_test
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,8 +109,8 @@ func TestStartIsRolledBack(t *testing.T) {
 		"replace":       func(a *app) { a.store.once("Delete", a.store.count("Delete")+1, errDown) },
 		"list":          func(a *app) { a.store.down("List") },
 		"evict":         func(a *app) { a.store.once("Delete", a.store.count("Delete")+2, errDown) },
-		"started event": func(a *app) { a.events.err, a.events.fail = errors.New("disk full"), session.EventStarted },
-		"ended event":   func(a *app) { a.events.err, a.events.fail = errors.New("disk full"), session.EventEnded },
+		"started event": func(a *app) { a.events.fails(session.EventStarted) },
+		"ended event":   func(a *app) { a.events.fails(session.EventEnded) },
 	} {
 		a := newApp(t, session.Config{PerUser: 1})
 		a.login(t, person("ada"))
@@ -185,40 +183,19 @@ func TestPerUser(t *testing.T) {
 // TestLoginsAtTheSameTime: neither ends the other one; the next login does.
 func TestLoginsAtTheSameTime(t *testing.T) {
 	a := newApp(t, session.Config{PerUser: 1})
-	var group sync.WaitGroup
-	var both sync.WaitGroup // until both have begun
-	both.Add(2)
-	a.store.set(func(method string, _ int) error {
-		if method == "Create" && a.store.calls["Create"] <= 2 {
-			go both.Done()
+	var second string
+	a.store.set(func(method string, n int) error {
+		if method == "Create" && n == 1 { // the first login has read the sessions
+			second = a.login(t, person("ada"))
 		}
 		return nil
 	})
-	a.store.Store = waiting{a.store.Store, &both}
-	secrets := make([]string, 2)
-	for n := range secrets {
-		group.Go(func() { secrets[n] = a.login(t, person("ada")) })
-	}
-	group.Wait()
-	for _, secret := range secrets {
-		a.status(t, secret, 200)
-	}
-	latest := a.login(t, person("ada"))
-	a.status(t, latest, 200)
-	for _, secret := range secrets {
-		a.status(t, secret, 401)
-	}
-}
-
-// waiting is a store whose Create waits until every login has read the sessions.
-type waiting struct {
-	session.Store
-	others *sync.WaitGroup
-}
-
-func (w waiting) Create(ctx context.Context, r session.Record, d time.Duration) (session.Record, error) {
-	w.others.Wait()
-	return w.Store.Create(ctx, r, d)
+	first := a.login(t, person("ada"))
+	a.status(t, first, 200)
+	a.status(t, second, 200)
+	a.status(t, a.login(t, person("ada")), 200)
+	a.status(t, first, 401)
+	a.status(t, second, 401)
 }
 
 // Covers ASVS 5.0 §7.2.4, §7.3.2.
@@ -283,7 +260,7 @@ func TestRenewRejects(t *testing.T) {
 	expectError(t, "store down", renew(p, p), 503, session.ReasonStoreUnavailable)
 	a.store.up()
 	a.status(t, secret, 200)
-	a.events.err, a.events.fail = errDown, session.EventRenewed
+	a.events.fails(session.EventRenewed)
 	renewed := a.principal(t, a.login(t, person("ada")))
 	expectError(t, "observer", renew(renewed, renewed), 503, gatehouse.ReasonObserverFailed)
 	broken := a.principal(t, a.login(t, person("ada")))

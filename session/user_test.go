@@ -42,6 +42,13 @@ func TestPageOfAnotherUser(t *testing.T) {
 			t.Errorf("%s: %d %s, reason %q, want %d", test.name, w.Code, w.Body, a.reason(), test.status)
 		}
 	}
+	for _, target := range []string{"/strict", "/strict?%zz"} {
+		a.refused = nil
+		w := a.do(http.MethodPost, target, with(second))
+		if w.Code != 400 || len(a.refused) != 1 || a.refused[0].Credential != a.principal(t, second).Credential {
+			t.Errorf("POST %s without a user: %d %+v, want 400 with the ID of the session", target, w.Code, a.refused)
+		}
+	}
 	if same := a.principal(t, a.login(t, person("ada"))); session.UserTag(same) != session.UserTag(ada) {
 		t.Error("two sessions of one user have different tags")
 	}
@@ -91,6 +98,10 @@ func TestRequireUser(t *testing.T) {
 			r.Body = nil
 		}, 200},
 		{"malformed query that others have read", "POST", "/?session_user=" + own + "&%zz", p, func(r *http.Request) { _ = r.ParseForm() }, 400},
+		{"malformed query that others have read, and a form", "POST", "/?session_user=" + own + "&%zz", p, func(r *http.Request) {
+			form("session_user=" + own)(r)
+			_ = r.ParseForm()
+		}, 400},
 		{"field that others have read from a multipart form", "POST", "/", p, func(r *http.Request) {
 			header("Content-Type", "multipart/form-data; boundary=b")(r)
 			r.Form = url.Values{session.UserField: {own}}

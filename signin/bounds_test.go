@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,6 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/internal/racetest"
 	"github.com/gatehouse-go/gatehouse/oauth"
-	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/signin"
 )
 
@@ -47,8 +47,7 @@ func TestLoginIsCheap(t *testing.T) {
 	for name, test := range large {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			r := s.request(http.MethodGet, "/auth/login"+test.query)
-			r.Header.Set("Cookie", test.cookies)
+			r := s.request(http.MethodGet, "/auth/login"+test.query, header("Cookie", test.cookies))
 			w := httptest.NewRecorder()
 			if s.ServeHTTP(w, r); w.Code != http.StatusSeeOther || len(w.Header()["Set-Cookie"]) > 25 {
 				t.Errorf("login: status %d with %d cookies, want 303 with at most 25", w.Code, len(w.Header()["Set-Cookie"]))
@@ -61,43 +60,48 @@ func TestLoginIsCheap(t *testing.T) {
 	}
 }
 
+// processes returns a login that has begun, and two processes with one store that can
+// complete it.
+func processes(t *testing.T, query string) (one, two *site, response url.Values) {
+	one = newSite(t)
+	two = newSite(t, func(c *signin.Config) { c.Session.Store, c.Client.Transport = one.store, one.Server })
+	response = one.Authorize(one.start(query))
+	two.jar = maps.Clone(one.jar)
+	return one, two, response
+}
+
 // TestTransactionIsRedeemedOnce: of callbacks with one state and one code, at the same
 // time and at two processes that share the store, one sends the code.
 //
 // Covers RFC 6749 §4.1.2 (once).
 func TestTransactionIsRedeemedOnce(t *testing.T) {
-	store := session.NewMemory(0)
-	share := func(c *signin.Config) { c.Session.Store = store }
-	one := newSite(t, share)
-	two := newSite(t, share, func(c *signin.Config) { c.Client.Transport = one.Server })
-	response := one.Authorize(one.start("?return_to=/reports"))
-	two.jar = maps.Clone(one.jar)
+	one, two, response := processes(t, "?return_to=/reports")
 	var group sync.WaitGroup
-	statuses, started := make(chan int, 20), make(chan string, 20)
-	for i := range cap(statuses) {
+	answers := make(chan *httptest.ResponseRecorder, 20)
+	for i := range cap(answers) {
 		handler := []http.Handler{one, two}[i%2]
 		r := one.request(http.MethodGet, "/auth/callback?"+response.Encode())
 		group.Go(func() {
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, r)
-			for _, c := range w.Result().Cookies() {
-				if c.Name == sessionCookie {
-					started <- c.Value
-				}
-			}
-			statuses <- w.Code
+			answers <- w
 		})
 	}
 	group.Wait()
 	count := make(map[int]int)
-	for range cap(statuses) {
-		count[<-statuses]++
+	for range cap(answers) {
+		w := <-answers
+		count[w.Code]++
+		for _, c := range w.Result().Cookies() {
+			if c.Name == sessionCookie {
+				two.jar[c.Name] = c.Value
+			}
+		}
 	}
-	if one.Count("/token") != 1 || count[303] != 1 || count[400] != cap(statuses)-1 {
+	if one.Count("/token") != 1 || count[303] != 1 || count[400] != cap(answers)-1 {
 		t.Errorf("%d token requests, statuses %v, want 1 with one 303, and 400 otherwise", one.Count("/token"), count)
 	}
 	// With the session, it is the back button.
-	two.jar[sessionCookie] = <-started
 	if w := two.callback(response); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/reports" {
 		t.Errorf("callback with the session: %d to %q, want 303 to /reports", w.Code, w.Header().Get("Location"))
 	}
@@ -107,12 +111,7 @@ func TestTransactionIsRedeemedOnce(t *testing.T) {
 // send its code again, as long as the cookie of the login is accepted.
 func TestCodeIsRememberedAsLongAsTheLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := session.NewMemory(0)
-		share := func(c *signin.Config) { c.Session.Store = store }
-		one := newSite(t, share)
-		two := newSite(t, share, func(c *signin.Config) { c.Client.Transport = one.Server })
-		response := one.Authorize(one.start(""))
-		two.jar = maps.Clone(one.jar)
+		one, two, response := processes(t, "")
 		one.callback(response)
 		time.Sleep(10*time.Minute - time.Second)
 		two.expect("callback of another process", two.callback(response), http.StatusBadRequest, oauth.ReasonTransaction)
@@ -121,15 +120,6 @@ func TestCodeIsRememberedAsLongAsTheLogin(t *testing.T) {
 		}
 		_ = errors.Join(one.Close(), two.Close())
 	})
-}
-
-func TestCodeStaysWithoutStore(t *testing.T) {
-	full := true
-	s := newSite(t, without(&full, "Create"))
-	s.expect("callback", s.login(""), http.StatusServiceUnavailable, oauth.ReasonUnavailable)
-	if n := s.Count("/token"); n != 0 {
-		t.Errorf("%d token requests, want none", n)
-	}
 }
 
 // TestLoginFlood: many anonymous requests for the login are few requests to the

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -36,38 +34,22 @@ func (r *revocations) RevokeSubject(_ context.Context, subject gatehouse.Key) er
 	return r.err
 }
 
-// countRevoked answers for the revocation endpoint, and returns the tokens that it got.
-func (s *site) countRevoked(status int) func() []string {
-	var mu sync.Mutex
-	var all []string
-	s.Routes["/revoke"] = func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		all = append(all, r.PostFormValue("token"))
-		w.WriteHeader(status)
-	}
-	return func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		slices.Sort(all)
-		return all
-	}
-}
-
 // TestSignOutEverywhere: all sessions of the user end, with their refresh tokens and their
 // access tokens, and those of another user do not.
 func TestSignOutEverywhere(t *testing.T) {
-	for name, out := range map[string]func(s *site) error{
-		"query":             func(s *site) error { s.do(http.MethodPost, "/auth/logout?everywhere=1"); return nil },
-		"field":             func(s *site) error { s.do(http.MethodPost, "/auth/logout", form("everywhere=1")); return nil },
-		"operator":          func(s *site) error { return s.EndUser(t.Context(), "alice") },
-		"another value":     func(s *site) error { s.do(http.MethodPost, "/auth/logout?everywhere=0"); return nil },
-		"this browser only": func(s *site) error { s.do(http.MethodPost, "/auth/logout"); return nil },
+	for name, test := range map[string]struct {
+		all bool
+		out func(s *site) error
+	}{
+		"query":             {true, func(s *site) error { s.do(http.MethodPost, "/auth/logout?everywhere=1"); return nil }},
+		"field":             {true, func(s *site) error { s.do(http.MethodPost, "/auth/logout", form("everywhere=1")); return nil }},
+		"operator":          {true, func(s *site) error { return s.EndUser(t.Context(), "alice") }},
+		"another value":     {false, func(s *site) error { s.do(http.MethodPost, "/auth/logout?everywhere=0"); return nil }},
+		"this browser only": {false, func(s *site) error { s.do(http.MethodPost, "/auth/logout"); return nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			list := new(revocations)
 			s := newSite(t, func(c *signin.Config) { c.Revocations = list })
-			revoked := s.countRevoked(200)
 			jars := make(map[string]map[string]string)
 			for _, browser := range []string{"one", "two", "three", "grace"} {
 				s.jar = make(map[string]string)
@@ -79,21 +61,20 @@ func TestSignOutEverywhere(t *testing.T) {
 				jars[browser] = s.jar
 			}
 			s.jar = maps.Clone(jars["one"])
-			if err := out(s); err != nil || name != "operator" && len(s.jar) != 0 {
+			if err := test.out(s); err != nil || name != "operator" && len(s.jar) != 0 {
 				t.Errorf("error = %v, cookies %v", err, s.jar)
 			}
-			all := name != "this browser only" && name != "another value"
 			for browser, jar := range jars {
 				s.jar = jar
-				if _, err := s.principal(); (err == nil) != (browser == "grace" || !all && browser != "one") {
+				if _, err := s.principal(); (err == nil) != (browser == "grace" || !test.all && browser != "one") {
 					t.Errorf("session of %s: error = %v", browser, err)
 				}
 			}
 			want, keys := []string{"refresh-one"}, []gatehouse.Key(nil)
-			if all {
+			if test.all {
 				want, keys = []string{"refresh-one", "refresh-three", "refresh-two"}, []gatehouse.Key{{Issuer: s.Config().Issuer, Subject: "alice"}}
 			}
-			if got := revoked(); !slices.Equal(got, want) || !slices.Equal(list.revoked, keys) {
+			if got := s.revoked(); !slices.Equal(got, want) || !slices.Equal(list.revoked, keys) {
 				t.Errorf("revoked %q and the access tokens of %v, want %q and %v", got, list.revoked, want, keys)
 			}
 		})
@@ -108,7 +89,7 @@ func TestSignOutEverywhereFails(t *testing.T) {
 		method   string // of the store, which fails; Get only for one session
 		list     error
 		observer error
-		endpoint int
+		endpoint int // status of the revocation endpoint, 0 if there is none
 		revoked  int // refresh tokens
 		err      string
 	}{
@@ -125,27 +106,25 @@ func TestSignOutEverywhereFails(t *testing.T) {
 	} {
 		for _, operator := range []bool{true, false} {
 			list := &revocations{err: test.list}
-			var failing string // the session that is unreadable
-			s := newSite(t, func(c *signin.Config) { c.Revocations = list }, withFaults(func(method, id string) error {
-				switch {
-				case failing == "":
-				case method == "Get" && id == failing && test.method == "found no more":
-					return session.ErrNotFound
-				case method == test.method && (method != "Get" || id == failing):
-					return errors.New("down")
-				}
-				return nil
-			}))
-			if test.endpoint == 0 {
+			s := newSite(t, func(c *signin.Config) { c.Revocations = list })
+			if s.revoking = test.endpoint; s.revoking == 0 {
 				delete(s.Metadata, "revocation_endpoint")
 			}
 			s.login("")
 			first := must(s.principal()).Credential
 			s.jar = make(map[string]string)
 			s.login("")
-			revoked := s.countRevoked(test.endpoint)
 			s.events.take()
-			failing, s.events.err = first, test.observer
+			s.events.err = test.observer
+			s.fault = func(method, id string) error {
+				switch {
+				case method == "Get" && id == first && test.method == "found no more":
+					return session.ErrNotFound
+				case method == test.method && (method != "Get" || id == first):
+					return errors.New("down")
+				}
+				return nil
+			}
 			want, left := test.revoked, 0
 			if test.method == "List" {
 				left = 2
@@ -172,9 +151,8 @@ func TestSignOutEverywhereFails(t *testing.T) {
 					t.Errorf("%s: logout: status %d, reported as incomplete: %t, want %d", name, w.Code, incomplete, status)
 				}
 			}
-			failing = ""
 			records := must(s.store.List(t.Context(), session.Selector{Issuer: s.Config().Issuer, Subject: "alice"}, 9))
-			if got := revoked(); len(got) != want || len(records) != left || (len(list.revoked) == 1) != (test.method != "List") {
+			if got := s.revoked(); len(got) != want || len(records) != left || (len(list.revoked) == 1) != (test.method != "List") {
 				t.Errorf("%s: %d refresh tokens and subjects %v revoked, %d sessions left; want %d, %d", name, len(got), list.revoked, len(records), want, left)
 			}
 		}
@@ -185,13 +163,9 @@ func TestSignOutEverywhereFails(t *testing.T) {
 // tokens of the user were revoked. Eight are revoked at a time.
 func TestRefreshTokensAreRevokedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var revoked func() []string
-		left := 0
-		s := newSite(t, func(c *signin.Config) {
-			c.Revocations = &revocations{before: func() { left = 20 - len(revoked()) }}
-		})
-		revoked = s.countRevoked(200)
-		count := s.Routes["/revoke"]
+		var s *site
+		revoked := 0 // when the access tokens are revoked
+		s = newSite(t, func(c *signin.Config) { c.Revocations = &revocations{before: func() { revoked = len(s.revoked()) }} })
 		var running, most atomic.Int32
 		s.Routes["/revoke"] = func(w http.ResponseWriter, r *http.Request) {
 			if n := running.Add(1); n > most.Load() {
@@ -199,14 +173,14 @@ func TestRefreshTokensAreRevokedFirst(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 			running.Add(-1)
-			count(w, r)
+			s.serveRevoke(w, r)
 		}
 		for range 20 {
 			s.jar = make(map[string]string)
 			s.login("")
 		}
-		if err := s.EndUser(t.Context(), "alice"); err != nil || left != 0 || most.Load() != 8 {
-			t.Errorf("EndUser error = %v, with %d of 20 refresh tokens left when the access tokens were revoked, at most %d at a time; want none, 8", err, left, most.Load())
+		if err := s.EndUser(t.Context(), "alice"); err != nil || revoked != 20 || most.Load() != 8 {
+			t.Errorf("EndUser error = %v, %d refresh tokens revoked before the access tokens, %d at a time; want 20, 8", err, revoked, most.Load())
 		}
 		_ = s.Close()
 	})
@@ -214,48 +188,24 @@ func TestRefreshTokensAreRevokedFirst(t *testing.T) {
 
 // TestSignOutEverywhereWithoutSession: whom to sign out is not known, which is no success.
 func TestSignOutEverywhereWithoutSession(t *testing.T) {
-	var down bool
-	s := newSite(t, without(&down, "Get"))
-	s.countRevoked(200)
-	logout := func(name string, status int) {
-		t.Helper()
-		if w := s.do(http.MethodPost, "/auth/logout?everywhere=1"); w.Code != status {
-			t.Errorf("logout %s = %d, want %d", name, w.Code, status)
-		}
-	}
-	logout("without a session", 401)
-	s.login("")
-	if err := s.EndUser(t.Context(), "alice"); err != nil {
-		t.Fatal(err)
-	}
-	logout("with a session that has ended", 401)
-	s.login("")
-	down = true
-	logout("without the store", 503)
-}
-
-// TestLogoutOnPageOfAnotherUser: a tab that still shows another user signs no user out.
-func TestLogoutOnPageOfAnotherUser(t *testing.T) {
 	s := newSite(t)
-	s.login("")
-	p := must(s.principal())
-	other := p
-	other.Subject = "grace"
-	for name, change := range map[string]func(*http.Request){
-		"header": header(session.UserHeader, session.UserTag(other)),
-		"field":  form(url.Values{session.UserField: {session.UserTag(other)}}.Encode()),
+	for name, test := range map[string]struct {
+		query  string
+		before func()
+		status int
+		text   string
+	}{
+		"no session":    {"?everywhere=1", func() { clear(s.jar) }, 401, "Sign in again to sign out everywhere"},
+		"ended session": {"?everywhere=1", func() { _ = s.EndUser(t.Context(), "alice") }, 401, "Sign in again to sign out everywhere"},
+		"no store":      {"?everywhere=1", func() { s.down("Get") }, 503, "You may still be signed in"},
+		"here only":     {"", func() { s.down("Get") }, 503, "You are signed out of this browser"},
 	} {
-		s.events.take()
-		w := s.do(http.MethodPost, "/auth/logout", change)
-		s.expect(name, w, 409, session.ReasonOtherUser)
-		if !strings.Contains(w.Body.String(), "Another user") {
-			t.Errorf("%s: page %s, want words about another user", name, w.Body)
+		s.fault = nil
+		s.login("")
+		test.before()
+		w := s.do(http.MethodPost, "/auth/logout"+test.query)
+		if w.Code != test.status || !strings.Contains(w.Body.String(), test.text) {
+			t.Errorf("%s: logout = %d %s, want %d with %q", name, w.Code, w.Body, test.status, test.text)
 		}
-	}
-	if _, err := s.principal(); err != nil {
-		t.Errorf("session error = %v, want none", err)
-	}
-	if w := s.do(http.MethodPost, "/auth/logout", header(session.UserHeader, session.UserTag(p))); w.Code != 303 {
-		t.Errorf("logout of the own page: status %d, want 303", w.Code)
 	}
 }

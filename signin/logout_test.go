@@ -26,18 +26,14 @@ func TestLogout(t *testing.T) {
 		refresh any // in the token response
 		status  int
 		hint    bool
-		revoked string // and its kind
+		revoked string
 	}{
-		"form":                   {func(*http.Request) {}, "refresh-1", 303, true, "refresh-1 refresh_token"},
-		"script":                 {script, "refresh-1", 200, false, "refresh-1 refresh_token"},
+		"form":                   {func(*http.Request) {}, "refresh-1", 303, true, "refresh-1"},
+		"script":                 {script, "refresh-1", 200, false, "refresh-1"},
 		"without refresh tokens": {func(*http.Request) {}, nil, 303, true, "access-1 access_token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, func(c *signin.Config) { c.PostLogoutRedirectURI = origin + "/" })
-			var revoked []string
-			s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) {
-				revoked = append(revoked, r.PostFormValue("token")+" "+r.PostFormValue("token_type_hint"))
-			}
 			s.Reply = object{"refresh_token": test.refresh}
 			s.login("")
 			stolen := s.request(http.MethodGet, "/")
@@ -51,50 +47,61 @@ func TestLogout(t *testing.T) {
 				q.Get("post_logout_redirect_uri") != origin+"/" {
 				t.Errorf("logout: %d to %s, want %d to the end session endpoint, with id_token_hint: %t", w.Code, location, test.status, test.hint)
 			}
-			if w.Header().Get("Clear-Site-Data") == "" || len(s.jar) != 0 {
+			if w.Header().Get("Clear-Site-Data") == "" || len(s.jar) != 0 || name == "script" && w.Header().Get("Content-Type") != "application/json" {
 				t.Errorf("logout: header %v, cookies %v", w.Header(), s.jar)
 			}
-			if !slices.Equal(revoked, []string{test.revoked}) {
-				t.Errorf("revoked %q, want %q", revoked, test.revoked)
+			if got := s.revoked(); !slices.Equal(got, []string{test.revoked}) {
+				t.Errorf("revoked %q, want %q", got, test.revoked)
 			}
 			if _, err := s.Sessions.Authenticate(stolen); err == nil {
 				t.Error("the session is still valid")
 			}
 			// Without a session, the logout does the same.
-			if w := s.do(http.MethodPost, "/auth/logout"); w.Code != 303 || len(revoked) != 1 {
-				t.Errorf("second logout: status %d with %d revocations, want 303 with 1", w.Code, len(revoked))
+			if w := s.do(http.MethodPost, "/auth/logout"); w.Code != 303 || s.revoked() != nil {
+				t.Errorf("second logout: status %d, want 303 without a revocation", w.Code)
 			}
 		})
 	}
 }
 
-// TestLogoutCompletesAfterCancel: the tokens are revoked even if the browser goes away.
+// TestLogoutCompletesAfterCancel: the tokens are revoked even if the browser goes away. The
+// authorization server may not wait for the response and may not send its token again.
 func TestLogoutCompletesAfterCancel(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	s := newSite(t, withFaults(func(string, string) error { cancel(); return nil }))
-	revoked := 0
-	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) { revoked++ }
-	s.login("")
-	s.do(http.MethodPost, "/auth/logout", func(r *http.Request) { *r = *r.WithContext(ctx) })
-	if _, err := s.principal(); err == nil || ctx.Err() == nil || revoked != 1 {
-		t.Errorf("session error = %v with %d revocations, want it to have ended with 1", err, revoked)
+	for path, revoked := range map[string][]string{"/auth/logout": {"refresh-1"}, "/auth/backchannel-logout": nil} {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := newSite(t)
+		s.login("")
+		s.fault = func(string, string) error { cancel(); return nil }
+		s.do(http.MethodPost, path, from(ctx), form(logoutToken(nil)))
+		if _, err := s.principal(); err == nil || ctx.Err() == nil || !slices.Equal(s.revoked(), revoked) {
+			t.Errorf("%s: session error = %v, want it to have ended, with %q revoked", path, err, revoked)
+		}
 	}
 }
 
+// TestLogoutRejects: another site signs no user out, and neither does a tab that still shows another user.
 func TestLogoutRejects(t *testing.T) {
 	s := newSite(t)
 	s.login("")
-	s.events.take()
+	p := must(s.principal())
+	other := p
+	other.Subject = "grace"
+	own, grace := header(session.UserHeader, session.UserTag(p)), session.UserTag(other)
 	foreign := header("Sec-Fetch-Site", "cross-site")
+	s.events.take()
 	for name, test := range map[string]struct {
-		changes []func(*http.Request)
+		changes modify
+		status  int
+		reason  gatehouse.Reason
 		text    string
 	}{
-		"form of another site":   {[]func(*http.Request){foreign}, "still signed in"},
-		"script of another site": {[]func(*http.Request){foreign, script}, `{"error":"access_denied"`},
+		"form of another site":   {modify{foreign}, 403, cookie.ReasonCrossSite, "still signed in"},
+		"script of another site": {modify{foreign, script}, 403, cookie.ReasonCrossSite, `{"error":"access_denied"`},
+		"header of another user": {modify{header(session.UserHeader, grace)}, 409, session.ReasonOtherUser, "Another user"},
+		"field of another user":  {modify{form(session.UserField + "=" + grace)}, 409, session.ReasonOtherUser, "Another user"},
 	} {
 		w := s.do(http.MethodPost, "/auth/logout", test.changes...)
-		s.expect(name, w, http.StatusForbidden, cookie.ReasonCrossSite)
+		s.expect(name, w, test.status, test.reason)
 		if !strings.Contains(w.Body.String(), test.text) {
 			t.Errorf("%s: body %s, want %q", name, w.Body, test.text)
 		}
@@ -110,27 +117,31 @@ func TestLogoutRejects(t *testing.T) {
 	if _, err := s.principal(); err != nil {
 		t.Errorf("session error = %v, want none", err)
 	}
+	if w := s.do(http.MethodPost, "/auth/logout", own, form(session.UserField+"="+session.UserTag(p))); w.Code != 303 {
+		t.Errorf("logout of the own page: status %d, want 303", w.Code)
+	}
 }
 
 // TestLogoutWithoutProvider: the session ends here even if the authorization
 // server is down or has no end session endpoint.
 func TestLogoutWithoutProvider(t *testing.T) {
-	for name, change := range map[string]func(*site){
-		"no endpoints":    func(s *site) { delete(s.Metadata, "end_session_endpoint"); delete(s.Metadata, "revocation_endpoint") },
-		"revocation down": func(s *site) { s.Routes["/revoke"] = raw(503, ""); delete(s.Metadata, "end_session_endpoint") },
+	for name, test := range map[string]struct {
+		change func(*site)
+		events []string
+	}{
+		"no endpoints":    {func(s *site) { delete(s.Metadata, "revocation_endpoint") }, []string{"session_ended"}},
+		"revocation down": {func(s *site) { s.revoking = 503 }, []string{"session_ended", "signin_logout_incomplete"}},
 	} {
 		s := newSite(t, func(c *signin.Config) { c.Home = "/home" })
-		change(s)
+		delete(s.Metadata, "end_session_endpoint")
+		test.change(s)
 		s.login("")
+		s.events.take()
 		if w := s.do(http.MethodPost, "/auth/logout"); w.Code != 303 || w.Header().Get("Location") != "/home" || len(s.jar) != 0 {
 			t.Errorf("%s: %d to %q with cookies %v, want 303 to /home", name, w.Code, w.Header().Get("Location"), s.jar)
 		}
-		want := []string{"session_started", "session_ended"}
-		if name == "revocation down" {
-			want = append(want, "signin_logout_incomplete")
-		}
-		if got := s.events.names(); !slices.Equal(got, want) {
-			t.Errorf("%s: events %q, want %q", name, got, want)
+		if got := s.events.names(); !slices.Equal(got, test.events) {
+			t.Errorf("%s: events %q, want %q", name, got, test.events)
 		}
 	}
 }
@@ -145,6 +156,7 @@ func TestLogoutOrigin(t *testing.T) {
 		"that of the issuer": {func(*site) {}, providertest.Issuer, false},
 		"another one":        {func(s *site) { s.Metadata["end_session_endpoint"] = "https://logout.example.com:8443/end?x=1" }, "https://logout.example.com:8443", false},
 		"none":               {func(s *site) { delete(s.Metadata, "end_session_endpoint") }, "", false},
+		"closed":             {func(s *site) { _ = s.Close() }, "", true},
 		"down":               {func(s *site) { s.Routes["/.well-known/openid-configuration"] = raw(503, "") }, "", true},
 	} {
 		s := newSite(t)
@@ -155,14 +167,6 @@ func TestLogoutOrigin(t *testing.T) {
 	}
 }
 
-// form makes the request one with the body of a form.
-func form(body string) func(*http.Request) {
-	return func(r *http.Request) {
-		r.Body = io.NopCloser(strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-}
-
 func logoutToken(changes object) string {
 	return url.Values{"logout_token": {providertest.LogoutToken("logout+jwt", changes)}}.Encode()
 }
@@ -170,73 +174,53 @@ func logoutToken(changes object) string {
 // Covers ASVS 5.0 §7.6.1; OIDC Back-Channel Logout §2.7, §2.8; OIDC
 // Back-Channel Logout §2.5.
 func TestBackChannelLogout(t *testing.T) {
-	s := newSite(t)
+	const target, invalid, unavailable = "/auth/backchannel-logout", "invalid_request", "temporarily_unavailable"
+	const reason = signin.ReasonLogoutToken
+	s, noStore, noKeys := newSite(t), newSite(t), newSite(t)
+	noStore.down("Get")
+	noKeys.Routes["/jwks"] = raw(500, "")
 	s.login("")
 	s.events.take()
 	good := logoutToken(nil)
-	for name, changes := range map[string][]func(*http.Request){
-		"empty":       {form("")},
-		"two tokens":  {form(good + "&" + good)},
-		"in query":    {form(""), func(r *http.Request) { r.URL.RawQuery = good }},
-		"JSON":        {form(good), header("Content-Type", "application/json")},
-		"multipart":   {form(good), header("Content-Type", "multipart/form-data; boundary=x")},
-		"too large":   {form(good + "&x=" + strings.Repeat("x", 64<<10))},
-		"an ID token": {form(url.Values{"logout_token": {s.IDToken("n")}}.Encode())},
-		"malformed":   {form(url.Values{"logout_token": {"a.b.c"}}.Encode())},
+	for name, test := range map[string]struct {
+		site    *site
+		changes modify
+		code    string
+		reason  gatehouse.Reason
+	}{
+		"empty":       {s, modify{form("")}, invalid, reason},
+		"two tokens":  {s, modify{form(good + "&" + good)}, invalid, reason},
+		"in query":    {s, modify{form(""), func(r *http.Request) { r.URL.RawQuery = good }}, invalid, reason},
+		"JSON":        {s, modify{form(good), header("Content-Type", "application/json")}, invalid, reason},
+		"multipart":   {s, modify{form(good), header("Content-Type", "multipart/form-data; boundary=x")}, invalid, reason},
+		"too large":   {s, modify{form(good + "&x=" + strings.Repeat("x", 64<<10))}, invalid, reason},
+		"an ID token": {s, modify{form("logout_token=" + s.IDToken("n"))}, invalid, reason},
+		"encoding":    {s, modify{form(good + "&%zz")}, invalid, reason},
+		"malformed":   {s, modify{form("logout_token=a.b.c")}, invalid, reason},
+		"no store":    {noStore, modify{form(good)}, unavailable, session.ReasonStoreUnavailable},
+		"no keys":     {noKeys, modify{form(good)}, unavailable, signin.ReasonUnavailable},
 	} {
-		w := s.do(http.MethodPost, "/auth/backchannel-logout", changes...)
-		s.expect(name, w, http.StatusBadRequest, signin.ReasonLogoutToken)
-		if !strings.Contains(w.Body.String(), `"invalid_request"`) {
-			t.Errorf("%s: body %s, want invalid_request", name, w.Body)
+		w := test.site.do(http.MethodPost, target, test.changes...)
+		test.site.expect(name, w, http.StatusBadRequest, test.reason)
+		if w.Body.String() != `{"error":"`+test.code+`"}`+"\n" || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %v %s, want %s as JSON", name, w.Header(), w.Body, test.code)
 		}
 	}
-	if w := s.do(http.MethodGet, "/auth/backchannel-logout"); w.Code != 405 || w.Header().Get("Allow") != "POST" {
-		t.Errorf("GET: status %d, want 405", w.Code)
+	if w := s.do(http.MethodGet, target); w.Code != 405 || w.Header().Get("Allow") != "POST" || s.events.take() != nil {
+		t.Errorf("GET: status %d, want 405 without an event", w.Code)
 	}
-	if w := s.do(http.MethodPost, "/auth/backchannel-logout", form(logoutToken(object{"sid": "s2", "jti": "2", "sub": nil}))); w.Code != 200 {
+	if w := s.do(http.MethodPost, target, form(logoutToken(object{"sid": "s2", "jti": "2", "sub": nil}))); w.Code != 200 {
 		t.Errorf("another session: status %d, want 200", w.Code)
 	}
 	if _, err := s.principal(); err != nil {
 		t.Errorf("session error before the logout = %v", err)
 	}
-	if w := s.do(http.MethodPost, "/auth/backchannel-logout", form(good)); w.Code != 200 || w.Body.Len() != 0 {
+	// A token in the query does not count.
+	if w := s.do(http.MethodPost, target+"?logout_token=x", form(good)); w.Code != 200 || w.Body.Len() != 0 {
 		t.Errorf("status %d with body %q, want 200 without", w.Code, w.Body)
 	}
 	if _, err := s.principal(); err == nil {
 		t.Error("the session is still valid")
-	}
-}
-
-// Covers OIDC Back-Channel Logout §2.8.
-func TestBackChannelLogoutUnavailable(t *testing.T) {
-	down := true
-	for name, test := range map[string]struct {
-		change func(*signin.Config)
-		route  http.HandlerFunc
-		reason gatehouse.Reason
-	}{
-		"store down":       {without(&down, "Get"), nil, session.ReasonStoreUnavailable},
-		"keys unavailable": {func(*signin.Config) {}, raw(500, ""), signin.ReasonUnavailable},
-	} {
-		s := newSite(t, test.change)
-		s.Routes["/jwks"] = test.route
-		w := s.do(http.MethodPost, "/auth/backchannel-logout", form(logoutToken(nil)))
-		s.expect(name, w, http.StatusBadRequest, test.reason)
-		if !strings.Contains(w.Body.String(), `"temporarily_unavailable"`) {
-			t.Errorf("%s: body %s, want temporarily_unavailable", name, w.Body)
-		}
-	}
-}
-
-// TestBackChannelLogoutCompletesAfterCancel: the authorization server may not wait
-// for the response and may not send the token again.
-func TestBackChannelLogoutCompletesAfterCancel(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	s := newSite(t, withFaults(func(string, string) error { cancel(); return nil }))
-	s.login("")
-	s.do(http.MethodPost, "/auth/backchannel-logout", func(r *http.Request) { *r = *r.WithContext(ctx) }, form(logoutToken(nil)))
-	if _, err := s.principal(); err == nil || ctx.Err() == nil {
-		t.Errorf("session error = %v, want it to have ended", err)
 	}
 }
 
@@ -250,9 +234,7 @@ func TestLostTokensAreRevoked(t *testing.T) {
 		_ = s.store.Delete(r.Context(), p.Credential)
 		raw(200, `{"access_token":"a","refresh_token":"lost","token_type":"Bearer"}`)(w, r)
 	}
-	var revoked string
-	s.Routes["/revoke"] = func(_ http.ResponseWriter, r *http.Request) { revoked = r.PostFormValue("token") }
-	if _, err := s.Sessions.Tokens(gatehouse.NewContext(t.Context(), p)); err == nil || revoked != "lost" {
-		t.Errorf("Tokens error = %v, revoked %q, want an error and the new refresh token", err, revoked)
+	if _, err := s.Sessions.Tokens(gatehouse.NewContext(t.Context(), p)); err == nil || !slices.Equal(s.revoked(), []string{"lost"}) {
+		t.Errorf("Tokens error = %v, want one after the new refresh token was revoked", err)
 	}
 }

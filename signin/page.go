@@ -98,6 +98,11 @@ func (h *Handler) pageOf(r *http.Request, status int, reason gatehouse.Reason) P
 	case logout && status == http.StatusForbidden:
 		p.Title, p.Text = "You are still signed in", "Another site has tried to sign you out. Nothing was changed."
 		p.Link, p.Href = "Go on", h.home
+	case logout && status == http.StatusUnauthorized:
+		p.Title, p.Text = "Please sign in", "This browser has no session. Sign in again to sign out everywhere."
+	case logout && r.FormValue("everywhere") == "1": // the session in this browser may remain too
+		p.Title, p.Link, p.Href = "You may still be signed in", "Go on", h.home
+		p.Text = "A server that the sign-out needs is unavailable. Please sign out again in a moment."
 	case logout:
 		p.Title, p.Link, p.Href = "You are signed out of this browser", "Go on", h.home
 		p.Text = "The session store is unavailable. Until it is available again, a session may still be in your list of sessions."

@@ -45,7 +45,7 @@ func TestReturnTo(t *testing.T) {
 		"\t//evil.example", " //evil.example", "/ /evil.example", "/\x00/evil.example", "/.//evil.example", "/..//evil.example", "/a/..//evil.example",
 		"/%2e%2e//evil.example", "/%2f/evil.example", "/%2F%2Fevil.example", "/%5cevil.example", "/%5C%5Cevil.example", "/%09/evil.example", "/%7f/evil.example",
 		"/%0d%0aSet-Cookie:x", "/%2e/x", "/%3f/%2e%2e/x", "/a//b", "/%zz", "/\u2215evil.example", "/\uff0fevil.example", "/\u3002/evil", "/\u200b/evil.example",
-		"/\xff", "/" + strings.Repeat("a", 2048),
+		"/\xff", "/?\x7f", `/?\evil.example`, "/" + strings.Repeat("a", 2048),
 	}
 	for _, text := range bad {
 		check("?return_to="+url.QueryEscape(text), "/", "signin_return_to_rejected")
@@ -54,6 +54,12 @@ func TestReturnTo(t *testing.T) {
 		check(query, "/", "signin_return_to_rejected")
 	}
 	check("?other=1", "/")
+	s.do(http.MethodGet, "/auth/login?return_to=x", func(r *http.Request) { r.Pattern = "/auth/" })
+	e := s.events.take()[0]
+	got := []string{e.Issuer, e.Method, e.Host, e.Path, e.Route}
+	if want := []string{s.Config().Issuer, "GET", "example.com", "/auth/login", "/auth/"}; !slices.Equal(got, want) {
+		t.Errorf("event of %q, want %q", got, want)
+	}
 }
 
 // TestReturnToAnotherOrigin: with pages on another origin, return_to is ignored.

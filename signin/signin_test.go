@@ -4,35 +4,47 @@ package signin_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/signin"
 )
 
 func TestNewReportsEveryError(t *testing.T) {
+	mistake := func(change func(*signin.Config)) error {
+		config := configOf(newSite(t))
+		change(&config)
+		h, err := signin.New(config)
+		if h != nil || err == nil {
+			t.Errorf("New() = %v, %v, want an error only", h, err)
+			return errors.New("none")
+		}
+		return err
+	}
 	for name, test := range map[string]struct {
 		change func(*signin.Config)
 		want   string
 	}{
-		"client":             {func(c *signin.Config) { c.Client.Issuer = "" }, "Config.Client: oauth: Config.Issuer: required"},
-		"no redirect URI":    {func(c *signin.Config) { c.RedirectURI = "" }, "Config.RedirectURI: required"},
-		"redirect to root":   {func(c *signin.Config) { c.RedirectURI = origin + "/" }, "Config.RedirectURI: path: must not be"},
-		"redirect to host":   {func(c *signin.Config) { c.RedirectURI = origin }, "Config.RedirectURI: path: must not be"},
-		"redirect to login":  {func(c *signin.Config) { c.RedirectURI = origin + "/auth/login" }, "Config.RedirectURI: path: must not be"},
-		"redirect over http": {func(c *signin.Config) { c.RedirectURI = "http://app.example.com/callback" }, "Config.RedirectURI: plain http"},
-		"scope":              {func(c *signin.Config) { c.Scopes = []string{"a b"} }, "Config.Scopes: gatehouse: malformed scope"},
-		"MaxAge":             {func(c *signin.Config) { c.MaxAge = -1 }, "AuthorizationRequest.MaxAge: must be in whole seconds"},
-		"parameter":          {func(c *signin.Config) { c.Params = url.Values{"state": {"x"}} }, "AuthorizationRequest.Params: state"},
-		"no secrets":         {func(c *signin.Config) { c.CookieSecrets = nil }, "Config.CookieSecrets: cookie: NewKeyring: at least one secret is required"},
-		"no store":           {func(c *signin.Config) { c.Session.Store = nil }, "Config.Session: session: Config.Store: required"},
+		"client":                   {func(c *signin.Config) { c.Client.Issuer = "" }, "Config.Client: oauth: Config.Issuer: required"},
+		"no redirect URI":          {func(c *signin.Config) { c.RedirectURI = "" }, "Config.RedirectURI: required"},
+		"redirect to root":         {func(c *signin.Config) { c.RedirectURI = origin + "/" }, "Config.RedirectURI: path: must not be"},
+		"redirect to host":         {func(c *signin.Config) { c.RedirectURI = origin }, "Config.RedirectURI: path: must not be"},
+		"redirect to login":        {func(c *signin.Config) { c.RedirectURI = origin + "/auth/login" }, "Config.RedirectURI: path: must not be"},
+		"redirect to logout":       {func(c *signin.Config) { c.RedirectURI = origin + "/logout" }, "Config.RedirectURI: path: must not be"},
+		"redirect to back channel": {func(c *signin.Config) { c.RedirectURI = origin + "/backchannel-logout" }, "Config.RedirectURI: path: must not be"},
+		"redirect with a space":    {func(c *signin.Config) { c.RedirectURI = origin + "/a%20b/callback" }, "signin: Config: gatehouse"},
+		"redirect over http":       {func(c *signin.Config) { c.RedirectURI = "http://app.example.com/callback" }, "Config.RedirectURI: plain http"},
+		"scope":                    {func(c *signin.Config) { c.Scopes = []string{"a b"} }, "Config.Scopes: gatehouse: malformed scope"},
+		"MaxAge":                   {func(c *signin.Config) { c.MaxAge = -1 }, "AuthorizationRequest.MaxAge: must be in whole seconds"},
+		"parameter":                {func(c *signin.Config) { c.Params = url.Values{"state": {"x"}} }, "AuthorizationRequest.Params: state"},
+		"no secrets":               {func(c *signin.Config) { c.CookieSecrets = nil }, "Config.CookieSecrets: cookie: NewKeyring: at least one secret is required"},
+		"no store":                 {func(c *signin.Config) { c.Session.Store = nil }, "Config.Session: session: Config.Store: required"},
 		"client once": {func(c *signin.Config) {
 			c.Client.Once = func(context.Context, string) (bool, error) { return true, nil }
 		}, "Config.Client: Once must be nil"},
@@ -43,39 +55,37 @@ func TestNewReportsEveryError(t *testing.T) {
 		"session revoke": {func(c *signin.Config) {
 			c.Session.Revoke = func(context.Context, session.Tokens) error { return nil }
 		}, "Config.Session: Keys, Refresh"},
-		"session observer":   {func(c *signin.Config) { c.Session.Observer = &observer{} }, "Config.Session: Keys, Refresh"},
-		"empty group":        {func(c *signin.Config) { c.Admit.Groups = []string{""} }, "Config.Admit: Groups[0]: empty"},
-		"domain":             {func(c *signin.Config) { c.Admit.EmailDomains = []string{"@acme.example"} }, "Config.Admit: EmailDomains[0]"},
-		"domain in capitals": {func(c *signin.Config) { c.Admit.EmailDomains = []string{"ACME.example"} }, "Config.Admit: EmailDomains[0]"},
-		"acr":                {func(c *signin.Config) { c.ACRValues = []string{"a b"} }, "Config.ACRValues: \"a b\""},
-		"acr twice":          {func(c *signin.Config) { c.ACRValues, c.Params = []string{"a"}, url.Values{"acr_values": {"b"}} }, "Config.ACRValues: must be empty"},
-		"long acr":           {func(c *signin.Config) { c.ACRValues = []string{strings.Repeat("a", 257)} }, "Config.ACRValues: 257 bytes"},
-		"remember":           {func(c *signin.Config) { c.Remember.Absolute = 500 * 24 * time.Hour }, "Config.Remember: session: Lifetime.Absolute"},
-		"nil revocations":    {func(c *signin.Config) { c.Revocations = (*revocations)(nil) }, "Config.Revocations: is a nil"},
-		"nil observer":       {func(c *signin.Config) { c.Observer = (*observer)(nil) }, "Observer: is a nil"},
-		"home":               {func(c *signin.Config) { c.Home = "//evil.example" }, "Config.Home: "},
-		"post logout":        {func(c *signin.Config) { c.PostLogoutRedirectURI = "/" }, "Config.PostLogoutRedirectURI: not an absolute URL"},
+		"session observer":    {func(c *signin.Config) { c.Session.Observer = &observer{} }, "Config.Session: Keys, Refresh"},
+		"empty group":         {func(c *signin.Config) { c.Admit.Groups = []string{""} }, "Config.Admit: Groups[0]: empty"},
+		"domain":              {func(c *signin.Config) { c.Admit.EmailDomains = []string{"@acme.example"} }, "Config.Admit: EmailDomains[0]"},
+		"domain with a space": {func(c *signin.Config) { c.Admit.EmailDomains = []string{"acme example"} }, "Config.Admit: EmailDomains[0]"},
+		"domain in capitals":  {func(c *signin.Config) { c.Admit.EmailDomains = []string{"ACME.example"} }, "Config.Admit: EmailDomains[0]"},
+		"acr":                 {func(c *signin.Config) { c.ACRValues = []string{"a b"} }, "Config.ACRValues: \"a b\""},
+		"acr twice":           {func(c *signin.Config) { c.ACRValues, c.Params = []string{"a"}, url.Values{"acr_values": {"b"}} }, "Config.ACRValues: must be empty"},
+		"long acr":            {func(c *signin.Config) { c.ACRValues = []string{strings.Repeat("a", 257)} }, "Config.ACRValues: 257 bytes"},
+		"remember":            {func(c *signin.Config) { c.Remember.Absolute = 500 * 24 * time.Hour }, "Config.Remember: session: Lifetime.Absolute"},
+		"nil revocations":     {func(c *signin.Config) { c.Revocations = (*revocations)(nil) }, "Config.Revocations: is a nil"},
+		"nil observer":        {func(c *signin.Config) { c.Observer = (*observer)(nil) }, "Observer: is a nil"},
+		"home":                {func(c *signin.Config) { c.Home = "//evil.example" }, "Config.Home: "},
+		"post logout":         {func(c *signin.Config) { c.PostLogoutRedirectURI = "/" }, "Config.PostLogoutRedirectURI: not an absolute URL"},
 	} {
-		config := signin.Config{
-			Client: newSite(t).Config(), RedirectURI: origin + "/auth/callback",
-			CookieSecrets: []gatehouse.Secret{secret("0123456789abcdef0123456789abcdef")}, Session: session.Config{Store: session.NewMemory(0)},
-		}
-		test.change(&config)
-		if h, err := signin.New(config); err == nil || !strings.Contains(err.Error(), "signin: ") || !strings.Contains(err.Error(), test.want) || h != nil {
+		if err := mistake(test.change); !strings.Contains(err.Error(), "signin: ") || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: New error = %v, want %s", name, err, test.want)
 		}
 	}
-	// A mistake in RedirectURI or Scopes is no second mistake in Client.
-	_, err := signin.New(signin.Config{
-		Client: newSite(t).Config(), RedirectURI: "/auth/callback", Scopes: []string{"a b"},
-		CookieSecrets: []gatehouse.Secret{secret("0123456789abcdef0123456789abcdef")}, Session: session.Config{Store: session.NewMemory(0)},
-	})
-	if want := "signin: Config.RedirectURI: not an absolute URL\nsignin: Config.Scopes: gatehouse: malformed scope \"a b\": each element is one scope"; err == nil || err.Error() != want {
-		t.Errorf("New error = %v, want %s", err, want)
+	// One mistake is not reported twice, such as in Client and in Session too.
+	for want, change := range map[string]func(*signin.Config){
+		"RedirectURI: not an absolute URL":                                      func(c *signin.Config) { c.RedirectURI = "/auth/callback" },
+		"Scopes: gatehouse: malformed scope \"a b\": each element is one scope": func(c *signin.Config) { c.Scopes = []string{"a b"} },
+		"CookieSecrets: cookie: NewKeyring: at least one secret is required":    func(c *signin.Config) { c.CookieSecrets = nil },
+	} {
+		if err := mistake(change); err.Error() != "signin: Config."+want {
+			t.Errorf("New error = %v, want %s", err, want)
+		}
 	}
-	_, err = signin.New(signin.Config{})
+	err := mistake(func(c *signin.Config) { *c = signin.Config{} })
 	for _, field := range []string{"Client: oauth: Config.Issuer", "RedirectURI", "CookieSecrets", "Session: session: Config.Store"} {
-		if err == nil || !strings.Contains(err.Error(), "signin: Config."+field) {
+		if !strings.Contains(err.Error(), "signin: Config."+field) {
 			t.Errorf("New(Config{}) error = %v, want it to name %s", err, field)
 		}
 	}
@@ -118,9 +128,12 @@ func TestPaths(t *testing.T) {
 		if w := s.do(http.MethodGet, test.login); w.Code != http.StatusSeeOther {
 			t.Errorf("%s: GET %s: status %d, want 303", redirect, test.login, w.Code)
 		}
-		w := httptest.NewRecorder()
-		if s.ServeHTTP(w, s.request(http.MethodGet, test.unknown)); w.Code != http.StatusNotFound || (len(s.events.take()) > 0) != (test.unknown == "/login") {
-			t.Errorf("%s: GET %s: status %d, want 404, and an event only for a part of a path", redirect, test.unknown, w.Code)
+		w := s.through(s, http.MethodGet, test.unknown)
+		events := s.events.take()
+		event, page := len(events) > 0, w.Header().Get("Content-Type") == "text/html; charset=utf-8"
+		if w.Code != http.StatusNotFound || event != (test.unknown == "/login") || page != event ||
+			event && !strings.Contains(events[0].Cause.Error(), "got "+test.unknown+", want "+test.login) {
+			t.Errorf("%s: GET %s: %d %v, want 404, with an event and a page only for a part of a path", redirect, test.unknown, w.Code, w.Header())
 		}
 	}
 }
@@ -131,10 +144,7 @@ func TestOwnOriginIsTrusted(t *testing.T) {
 	s := newSite(t)
 	s.login("")
 	for from, status := range map[string]int{"https://evil.example": 403, origin: 303} {
-		w := s.do(http.MethodPost, "/auth/logout", header("Origin", from), func(r *http.Request) {
-			r.Host = "internal"
-			r.Header.Del("Sec-Fetch-Site")
-		})
+		w := s.do(http.MethodPost, "/auth/logout", func(r *http.Request) { r.Host, r.Header["Sec-Fetch-Site"] = "internal", nil }, header("Origin", from))
 		if w.Code != status {
 			t.Errorf("logout from %s: status %d, want %d", from, w.Code, status)
 		}

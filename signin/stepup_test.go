@@ -29,6 +29,7 @@ func TestLoginParameters(t *testing.T) {
 	bare.Metadata["prompt_values_supported"] = []string{"none", "login", "consent"}
 	rich := newSite(t)
 	rich.Metadata["prompt_values_supported"] = []string{"none", "select_account"}
+	longest := newSite(t, func(c *signin.Config) { c.ACRValues = []string{strings.Repeat("a", 256)} })
 	strong := newSite(t, func(c *signin.Config) { c.Params = url.Values{"acr_values": {"phr"}} })
 	hourly := newSite(t, func(c *signin.Config) { c.MaxAge, c.Scopes = time.Hour, []string{"offline_access"} })
 	for _, test := range []struct {
@@ -44,6 +45,7 @@ func TestLoginParameters(t *testing.T) {
 		{"weaker than the configuration", hourly, "?max_age=7200", "", "consent", "", "3600"},
 		{"half of the margin", hourly, "?max_age=7", "", "consent", "", "4"},
 		{"a second", hourly, "?max_age=1", "", "consent", "", "1"},
+		{"as the configuration", hourly, "?max_age=3600", "", "consent", "", "3600"},
 		{"again", hourly, "?max_age=0", "", "login consent", "", "600"},
 		{"negative", hourly, "?max_age=-1", "", "consent", "", "3600"},
 		{"float", hourly, "?max_age=1e3", "", "consent", "", "3600"},
@@ -65,12 +67,15 @@ func TestLoginParameters(t *testing.T) {
 		{"silent", plain, "?prompt=none", "", "", "", ""},
 		{"invented", plain, "?prompt=x+create", "", "", "", ""},
 		{"beside a configured one", fixed, "?prompt=select_account", "ada@acme.example", "select_account login", "gold silver", ""},
+		{"configured, and again", fixed, "?prompt=login", "ada@acme.example", "login", "gold silver", ""},
+		{"longest configured acr", longest, "", "", "", strings.Repeat("a", 256), ""},
 		{"configured silence", quiet, "?prompt=login", "", "none", "", ""},
 		{"no value but a space", fixed, "?acr_values=%20+", "ada@acme.example", "login", "gold silver", ""},
 		{"part of the configured values", fixed, "?acr_values=bronze+silver", "ada@acme.example", "login", "silver", ""},
 	} {
 		q := must(url.Parse(test.site.start(test.query))).Query()
-		if q.Get("login_hint") != test.hint || q.Get("prompt") != test.prompt || q.Get("acr_values") != test.acr || test.maxAge != "" && q.Get("max_age") != test.maxAge {
+		if q.Get("login_hint") != test.hint || q.Has("login_hint") != (test.hint != "") || q.Get("prompt") != test.prompt || q.Has("prompt") != (test.prompt != "") ||
+			q.Get("acr_values") != test.acr || test.maxAge != "" && q.Get("max_age") != test.maxAge {
 			t.Errorf("%s: request %v, want login_hint %q, prompt %q, acr_values %q, max_age %q", test.name, q, test.hint, test.prompt, test.acr, test.maxAge)
 		}
 	}
@@ -78,8 +83,9 @@ func TestLoginParameters(t *testing.T) {
 	fixed.expect("no configured value", w, 403, signin.ReasonStepUp)
 }
 
-// TestStepUpIsCompared: the acr and the auth_time of the ID token must be what the login
-// asked for. Otherwise the user gets a page, and is not redirected without an end.
+// TestStepUpIsCompared: the acr and the auth_time of the ID token must be what the login or
+// the configuration asks for. Otherwise the user gets a page, and is not redirected without
+// an end.
 //
 // Covers RFC 9470 §4.
 func TestStepUpIsCompared(t *testing.T) {
@@ -87,33 +93,41 @@ func TestStepUpIsCompared(t *testing.T) {
 		return func(c object) { c["auth_time"] = time.Now().Add(-d).Unix() }
 	}
 	acr := func(value any) func(object) { return func(c object) { c["acr"] = value } }
+	never := func(c object) { delete(c, "auth_time") }
+	strict := func(c *signin.Config) { c.ACRValues = []string{"gold"} }
+	hint := func(c *signin.Config) { c.Params = url.Values{"acr_values": {"gold"}} } // of which no more is demanded
 	for name, test := range map[string]struct {
+		config func(*signin.Config) // nil for none
 		query  string
 		claims func(object)
 		reason gatehouse.Reason // "" for a session
 	}{
-		"acr":                         {"?acr_values=gold+silver", acr("silver"), ""},
-		"another acr":                 {"?acr_values=gold", acr("bronze"), signin.ReasonStepUp},
-		"no acr":                      {"?acr_values=gold", func(object) {}, signin.ReasonStepUp},
-		"acr a number":                {"?acr_values=1", acr(1), signin.ReasonStepUp},
-		"nothing asked":               {"", acr("bronze"), ""},
-		"recent":                      {"?max_age=60", ago(5 * time.Second), ""},
-		"too old within the skew":     {"?max_age=60", ago(70 * time.Second), signin.ReasonStepUp},
-		"too old":                     {"?max_age=60", ago(time.Hour), oauth.ReasonStepUp},
-		"no auth_time":                {"?max_age=60", func(c object) { delete(c, "auth_time") }, oauth.ReasonStepUp},
-		"again":                       {"?max_age=0", ago(0), ""},
-		"again, clock behind":         {"?prompt=login", ago(30 * time.Second), ""},
-		"not again":                   {"?max_age=0", ago(5 * time.Minute), signin.ReasonStepUp},
-		"not again by prompt":         {"?prompt=login", ago(5 * time.Minute), signin.ReasonStepUp},
-		"not again, no auth_time":     {"?prompt=login", func(c object) { delete(c, "auth_time") }, oauth.ReasonStepUp},
-		"an old session, not strict":  {"", ago(5 * time.Hour), ""},
-		"another account, no matter":  {"?prompt=select_account", ago(5 * time.Hour), ""},
-		"no auth_time, nothing asked": {"", func(c object) { delete(c, "auth_time") }, ""},
+		"acr":                         {nil, "?acr_values=gold+silver", acr("silver"), ""},
+		"another acr":                 {nil, "?acr_values=gold", acr("bronze"), signin.ReasonStepUp},
+		"no acr":                      {nil, "?acr_values=gold", func(object) {}, signin.ReasonStepUp},
+		"acr a number":                {nil, "?acr_values=1", acr(1), signin.ReasonStepUp},
+		"acr a number, nothing asked": {nil, "", acr(1), signin.ReasonStepUp},
+		"nothing asked":               {nil, "", acr("bronze"), ""},
+		"configured acr":              {strict, "", acr("gold"), ""},
+		"not the configured acr":      {strict, "", func(object) {}, signin.ReasonStepUp},
+		"hint":                        {hint, "", func(object) {}, ""},
+		"acr beside a hint":           {hint, "?acr_values=silver", func(object) {}, signin.ReasonStepUp},
+		"recent":                      {nil, "?max_age=60", ago(5 * time.Second), ""},
+		"too old within the skew":     {nil, "?max_age=60", ago(70 * time.Second), signin.ReasonStepUp},
+		"too old":                     {nil, "?max_age=60", ago(time.Hour), oauth.ReasonStepUp},
+		"no auth_time":                {nil, "?max_age=60", never, oauth.ReasonStepUp},
+		"again":                       {nil, "?max_age=0", ago(0), ""},
+		"again, clock behind":         {nil, "?prompt=login", ago(30 * time.Second), ""},
+		"not again":                   {nil, "?max_age=0", ago(5 * time.Minute), signin.ReasonStepUp},
+		"not again by prompt":         {nil, "?prompt=login", ago(5 * time.Minute), signin.ReasonStepUp},
+		"not again, no auth_time":     {nil, "?prompt=login", never, oauth.ReasonStepUp},
+		"an old session, not strict":  {nil, "", ago(5 * time.Hour), ""},
+		"another account, no matter":  {nil, "?prompt=select_account", ago(5 * time.Hour), ""},
+		"no auth_time, nothing asked": {nil, "", never, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t)
-			revoked := 0
-			s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) { revoked++ }
+			s := newSite(t, test.config)
+			s.Claims = acr("gold")
 			s.login("")
 			s.events.take()
 			before := s.jar[sessionCookie]
@@ -129,8 +143,8 @@ func TestStepUpIsCompared(t *testing.T) {
 				t.Errorf("callback: %d %s, want 403 with words and without a way round", w.Code, w.Body)
 			}
 			// The session is what it was. Its grant is not revoked, but the new tokens are reported.
-			if _, err := s.principal(); err != nil || s.jar[sessionCookie] != before || revoked != 0 {
-				t.Errorf("session error = %v after %d revocations, want the session of before", err, revoked)
+			if _, err := s.principal(); err != nil || s.jar[sessionCookie] != before || s.revoked() != nil {
+				t.Errorf("session error = %v, want the session of before and no revocation", err)
 			}
 			events := s.events.names()
 			slices.Sort(events)
@@ -146,33 +160,30 @@ func TestStepUpIsCompared(t *testing.T) {
 }
 
 // TestStepUpAgeCountsToTheCallback: an authentication that was recent when the login began
-// can be too old when it ends.
+// can be too old when it ends. One that prompt=login asks for has to follow the begin,
+// however long ago that was.
 func TestStepUpAgeCountsToTheCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for wait, status := range map[time.Duration]int{30 * time.Second: 303, 30*time.Second + 1: 403} {
+		for _, test := range []struct {
+			query     string
+			age, wait time.Duration // of the authentication, at the begin and until the callback
+			status    int
+		}{
+			{"?max_age=60", 30 * time.Second, 30 * time.Second, 303},
+			{"?max_age=60", 30 * time.Second, 30*time.Second + 1, 403},
+			{"?prompt=login", time.Minute, 0, 303},
+			{"?prompt=login", 0, 5 * time.Minute, 303},
+		} {
 			s := newSite(t)
-			s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
-			authenticated := time.Now().Truncate(time.Second).Add(-30 * time.Second)
-			s.Claims = func(claims object) { claims["auth_time"] = authenticated.Unix() }
-			response := s.Authorize(s.start("?max_age=60"))
-			time.Sleep(time.Until(authenticated.Add(30*time.Second + wait)))
-			if w := s.callback(response); w.Code != status {
-				t.Errorf("callback after %v: status %d, want %d", wait, w.Code, status)
+			time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // auth_time is in whole seconds
+			authenticated := time.Now().Add(-test.age).Unix()
+			s.Claims = func(claims object) { claims["auth_time"] = authenticated }
+			response := s.Authorize(s.start(test.query))
+			time.Sleep(test.wait)
+			if w := s.callback(response); w.Code != test.status {
+				t.Errorf("callback for %s after %v: status %d, want %d: %s", test.query, test.wait, w.Code, test.status, w.Body)
 			}
 			_ = s.Close()
-		}
-	})
-}
-
-// TestFreshLoginMayTakeLong: prompt=login asks for an authentication after the begin of the
-// login, however long ago that was.
-func TestFreshLoginMayTakeLong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSite(t)
-		response := s.Authorize(s.start("?prompt=login"))
-		time.Sleep(5 * time.Minute)
-		if w := s.callback(response); w.Code != http.StatusSeeOther {
-			t.Errorf("callback: status %d, want 303: %s", w.Code, w.Body)
 		}
 	})
 }
@@ -203,23 +214,5 @@ func TestStepUpAtTheLimit(t *testing.T) {
 				t.Errorf("login of %v ago: the session has a login of %v ago, want at most %v", age, time.Since(p.AuthTime), maxAge)
 			}
 		})
-	}
-}
-
-// TestACRValues: those of the configuration are demanded of each login.
-func TestACRValues(t *testing.T) {
-	s := newSite(t, func(c *signin.Config) { c.ACRValues = []string{"gold"} })
-	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
-	s.expect("without acr", s.login(""), 403, signin.ReasonStepUp)
-	s.Claims = func(c object) { c["acr"] = "gold" }
-	if w := s.login(""); w.Code != 303 {
-		t.Errorf("login with acr: status %d, want 303", w.Code)
-	}
-	// With values of Params, which ask for no more than a hint, a challenge is compared.
-	s = newSite(t, func(c *signin.Config) { c.Params = url.Values{"acr_values": {"gold"}} })
-	s.Routes["/revoke"] = func(http.ResponseWriter, *http.Request) {}
-	s.expect("a challenge", s.login("?acr_values=silver"), 403, signin.ReasonStepUp)
-	if w := s.login(""); w.Code != 303 {
-		t.Errorf("login with Params: status %d, want 303", w.Code)
 	}
 }

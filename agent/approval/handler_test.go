@@ -301,8 +301,8 @@ func TestPages(t *testing.T) {
 	}
 	other := request(t, a, pay(`{}`), approval.Rule{Roles: roles("operator")})
 	decide(a, person("oscar", "operator"), other.ID, true)
-	if w := get("/approvals/"+other.ID, person("olga", "operator")).do(a); w.Code != 200 || strings.Contains(w.Body.String(), "<form") {
-		t.Errorf("GET of an approval that another person has decided on = %d, want a page without a form", w.Code)
+	if w := get("/approvals/"+other.ID, person("olga", "operator")).do(a); w.Code != 200 || strings.Contains(w.Body.String(), "<form") || !strings.Contains(w.Body.String(), "<dt>Expires</dt>") {
+		t.Errorf("GET of an approval that another person has decided on = %d %s, want a page with its expiry and without a form", w.Code, w.Body)
 	}
 	page(get("/approvals/"+asked.ID, person("bob")), 403, "You cannot decide on this")
 	page(get("/approvals/apr_x", alice), 404, "There is no such approval")

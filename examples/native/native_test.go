@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -133,28 +132,17 @@ var shown = regexp.MustCompile(`(?m)^  (http\S+)$`)
 
 // terminal keeps the output of a program and sends the URL in it to address.
 type terminal struct {
+	webtest.Log
 	address chan string
-
-	mu    sync.Mutex
-	text  bytes.Buffer
-	found bool
+	once    sync.Once
 }
 
 func (o *terminal) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.text.Write(b)
-	if match := shown.FindSubmatch(o.text.Bytes()); match != nil && !o.found {
-		o.found = true
-		o.address <- string(match[1])
+	n, err := o.Log.Write(b)
+	if match := shown.FindStringSubmatch(o.String()); match != nil {
+		o.once.Do(func() { o.address <- match[1] })
 	}
-	return len(b), nil
-}
-
-func (o *terminal) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
+	return n, err
 }
 
 func must[T any](v T, err error) T {

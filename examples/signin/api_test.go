@@ -257,20 +257,29 @@ func TestOtherUser(t *testing.T) {
 	if first == "" || second == "" || first == second {
 		t.Fatalf("users %q and %q, want two", first, second)
 	}
+	const json, form = "application/json", "application/x-www-form-urlencoded"
 	for _, test := range []struct {
-		kind, body string
-		status     int
-		note       string
+		header, kind, body string // header is Session-User, "" for none
+		status             int
+		code               any
+		note               string
 	}{
-		{"application/json", `{"note":"a","user":"` + first + `"}`, 409, ""},
-		{"application/x-www-form-urlencoded", "note=a&user=" + first, 409, ""},
-		{"application/json", `{"note":"b","user":"` + second + `"}`, 200, "b"},
-		{"application/x-www-form-urlencoded", "note=c&user=" + second, 200, "c"},
-		{"application/json", `{"note":"d"}`, 200, "d"},
+		{first, "text/plain", "a", 409, "user_changed", ""},
+		{"", json, `{"note":"a","user":"` + first + `"}`, 409, "other_user", ""},
+		{"", form, "note=a&user=" + first, 409, "other_user", ""},
+		{second, "text/plain", "a", 200, nil, "a"},
+		{"", json, `{"note":"b","user":"` + second + `"}`, 200, nil, "b"},
+		{"", form, "note=c&user=" + second, 200, nil, "c"},
+		{"", json, `{"note":"d"}`, 200, nil, "d"},
 	} {
-		a := b.Do(webtest.Request{Method: "POST", URL: s.URL + "/api/note", From: s.URL, Type: test.kind, Body: test.body})
-		if got := s.fetch(b, "GET", "/api/note").JSON(t)["note"]; a.Status != test.status || got != test.note {
-			t.Errorf("POST %s = %v, note %q, want %d, %q", test.body, a, got, test.status, test.note)
+		request := webtest.Request{Method: "POST", URL: s.URL + "/api/note", From: s.URL, Type: test.kind, Body: test.body}
+		if test.header != "" {
+			request.Header = http.Header{"Session-User": {test.header}}
+		}
+		a := b.Do(request)
+		got := s.fetch(b, "GET", "/api/note").JSON(t)["note"]
+		if a.Status != test.status || got != test.note || a.JSON(t)["error"] != test.code {
+			t.Errorf("POST %s for %q = %v, note %q, want %d %v, %q", test.body, test.header, a, got, test.status, test.code, test.note)
 		}
 	}
 }

@@ -46,14 +46,8 @@ func TestSignIn(t *testing.T) {
 		t.Errorf("cookies = %v, want the session only", names)
 	}
 	s.wantNoToken(b)
-}
-
-func TestReturnTo(t *testing.T) {
-	s := open(t, webtest.NewProvider(t), nil)
-	for returnTo, want := range map[string]string{"/api/note": "/api/note", "https://evil.example/": "/"} {
-		if page := webtest.NewBrowser(t).Go(s.URL + "/login?return_to=" + url.QueryEscape(returnTo)); page.URL != s.URL+want {
-			t.Errorf("return_to %q leads to %s, want %s", returnTo, page.URL, want)
-		}
+	if page := webtest.NewBrowser(t).Go(s.URL + "/login?return_to=https://evil.example/"); page.Status != 200 || page.URL != s.URL+"/" {
+		t.Errorf("a return_to of another site leads to %s, want /", page.URL)
 	}
 	s.wantLog("return_to")
 }
@@ -140,19 +134,6 @@ func TestCallbackErrors(t *testing.T) {
 	}
 }
 
-// TestTokenInvalid: an ID token that does not verify has a page of its own, without a
-// link to start again.
-func TestTokenInvalid(t *testing.T) {
-	p := webtest.NewProvider(t)
-	p.Claims["aud"] = "another client"
-	s := open(t, p, nil)
-	page := webtest.NewBrowser(t).Go(s.URL + "/login")
-	if page.Status != 400 || !strings.Contains(page.Body, "could not be verified") || strings.Contains(page.Body, `href="/login"`) {
-		t.Errorf("GET /callback = %v, want a page about the settings", page)
-	}
-	s.wantLog("oauth_id_token")
-}
-
 // TestProviderUnavailable: the page works while the provider is down or rejects the
 // login, the login shows an error page, and the log has the cause.
 func TestProviderUnavailable(t *testing.T) {
@@ -205,60 +186,49 @@ func TestProviderUnavailable(t *testing.T) {
 func TestLogout(t *testing.T) {
 	p := webtest.NewProvider(t)
 	s := open(t, p, nil)
-	b := s.browser()
-	stolen := b.Copy()
-	page := s.logout(b, s.URL)
-	at, err := url.Parse(page.Header.Get("Location"))
-	if err != nil || page.Status != 303 || !strings.HasPrefix(at.String(), p.URL+"/end?") {
-		t.Fatalf("POST /logout = %v, want a redirect to the provider", page)
-	}
-	q := at.Query()
-	if q.Get("client_id") != webtest.ClientID || q.Get("post_logout_redirect_uri") != s.URL+"/" || !slices.Contains(p.Issued(), q.Get("id_token_hint")) {
-		t.Errorf("logout request = %v, want client_id, post_logout_redirect_uri and id_token_hint", q)
-	}
-	if page.Header.Get("Clear-Site-Data") == "" || page.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("POST /logout: header = %v, want Clear-Site-Data and no-store", page.Header)
-	}
-	if revoked := p.Revoked(); len(revoked) != 1 || !strings.HasPrefix(revoked[0], "refresh-") || !slices.Contains(p.Issued(), revoked[0]) {
-		t.Errorf("revoked = %v, want the refresh token", revoked)
-	}
-	s.wantSignedOut(b)
-	s.want(stolen, "GET", "/api/me", 401, "invalid_token")
-	if page := s.logout(b, s.URL); page.Status != 303 || len(p.Revoked()) != 1 {
-		t.Errorf("POST /logout without a session = %v, want 303", page)
-	}
-}
-
-func TestLogoutByScriptReturnsNoToken(t *testing.T) {
-	p := webtest.NewProvider(t)
-	s := open(t, p, nil)
-	b := s.browser()
-	a := s.fetch(b, "POST", "/logout")
-	at, _ := a.JSON(t)["logout_url"].(string)
-	if a.Status != 200 || !strings.HasPrefix(at, p.URL+"/end?") || strings.Contains(at, "id_token_hint") || !strings.Contains(at, "post_logout_redirect_uri=") {
-		t.Errorf("POST /logout by a script = %v, want logout_url without id_token_hint", a)
-	}
-	if len(p.Revoked()) != 1 {
-		t.Errorf("revoked = %v, want one token", p.Revoked())
-	}
-	s.wantSignedOut(b)
-	s.wantNoToken(b)
-}
-
-func TestLogoutRejectsCrossSite(t *testing.T) {
-	p := webtest.NewProvider(t)
-	s := open(t, p, nil)
-	b := s.browser()
-	for _, from := range []string{"https://evil.example", "http://127.0.0.1:1", "null"} {
-		if page := s.logout(b, from); page.Status != 403 || len(page.Header["Set-Cookie"]) != 0 || !strings.Contains(page.Body, "still signed in") {
-			t.Errorf("logout form from %s = %v, want 403", from, page)
+	for n, script := range []bool{false, true} {
+		b := s.browser()
+		stolen := b.Copy()
+		page := s.logout(b.Copy(), "https://evil.example")
+		if page.Status != 403 || len(page.Header["Set-Cookie"]) != 0 || !strings.Contains(page.Body, "still signed in") {
+			t.Errorf("logout form of another site = %v, want 403", page)
 		}
-		if a := b.Fetch("POST", s.URL+"/logout", from); a.Status != 403 || a.JSON(t)["error"] != "access_denied" {
-			t.Errorf("logout fetch from %s = %v, want 403 access_denied", from, a)
+		if a := b.Fetch("POST", s.URL+"/logout", "http://127.0.0.1:1"); a.Status != 403 || a.JSON(t)["error"] != "access_denied" {
+			t.Errorf("logout fetch of another site = %v, want 403 access_denied", a)
 		}
-	}
-	if s.want(b, "GET", "/api/me", 200, nil); len(p.Revoked()) != 0 {
-		t.Errorf("revoked = %v, want none", p.Revoked())
+		s.want(b, "GET", "/api/me", 200, nil)
+		status, location := 303, ""
+		if script {
+			status, page = 200, s.fetch(b, "POST", "/logout")
+			location, _ = page.JSON(t)["logout_url"].(string)
+		} else {
+			page = s.logout(b, s.URL)
+			location = page.Header.Get("Location")
+		}
+		at, err := url.Parse(location)
+		if err != nil || page.Status != status || !strings.HasPrefix(at.String(), p.URL+"/end?") {
+			t.Fatalf("POST /logout = %v, want %d with the provider", page, status)
+		}
+		q := at.Query()
+		// A script gets no token.
+		if q.Get("client_id") != webtest.ClientID || q.Get("post_logout_redirect_uri") != s.URL+"/" ||
+			slices.Contains(p.Issued(), q.Get("id_token_hint")) == script {
+			t.Errorf("logout request = %v, want client_id, post_logout_redirect_uri, and id_token_hint only for a form", q)
+		}
+		if page.Header.Get("Clear-Site-Data") == "" || page.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("POST /logout: header = %v, want Clear-Site-Data and no-store", page.Header)
+		}
+		if revoked := p.Revoked(); len(revoked) != n+1 || !strings.HasPrefix(revoked[n], "refresh-") || !slices.Contains(p.Issued(), revoked[n]) {
+			t.Errorf("revoked = %v, want the refresh token", revoked)
+		}
+		s.wantSignedOut(b)
+		s.want(stolen, "GET", "/api/me", 401, "invalid_token")
+		if page := s.logout(b, s.URL); page.Status != 303 || len(p.Revoked()) != n+1 {
+			t.Errorf("POST /logout without a session = %v, want 303", page)
+		}
+		if script {
+			s.wantNoToken(b)
+		}
 	}
 }
 

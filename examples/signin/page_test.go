@@ -3,7 +3,6 @@
 package main
 
 import (
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,29 +11,6 @@ import (
 
 	"github.com/gatehouse-go/gatehouse/examples/internal/webtest"
 )
-
-// TestPageOfAnotherUser: a page that shows another user than the session writes
-// nothing.
-func TestPageOfAnotherUser(t *testing.T) {
-	p := webtest.NewProvider(t)
-	s := open(t, p, nil)
-	ada := s.fetch(s.browser(), "GET", "/api/me").JSON(t)["user"].(string)
-	p.Change(func() { p.Subject = "u2" })
-	b := s.browser()
-	post := func(user string) webtest.Page {
-		return b.Do(webtest.Request{Method: "POST", URL: s.URL + "/api/note", From: s.URL, Header: http.Header{"Session-User": {user}}, Type: "text/plain", Body: "text"})
-	}
-	if page := post(ada); page.Status != 409 || page.JSON(t)["error"] != "user_changed" {
-		t.Errorf("the page of another user = %v, want 409 user_changed", page)
-	}
-	if got := s.fetch(b, "GET", "/api/note").JSON(t)["note"]; got != "" {
-		t.Errorf("note = %v, want none", got)
-	}
-	own := s.fetch(b, "GET", "/api/me").JSON(t)["user"].(string)
-	if page := post(own); page.Status != 200 {
-		t.Errorf("the page of the user = %v, want 200", page)
-	}
-}
 
 // TestForm: a form without the script leads back to the page, which shows a message
 // once. It writes for the user that it shows only.

@@ -76,7 +76,7 @@ func start(t *testing.T, q *batch.Queue[int, string], queries []int, impatient .
 
 func TestBatches(t *testing.T) {
 	const late = "context deadline exceeded"
-	tests := []struct {
+	for _, test := range []struct {
 		name               string
 		limit              int
 		queries, impatient []int
@@ -84,27 +84,14 @@ func TestBatches(t *testing.T) {
 		seconds            int
 		failed             map[int]string
 	}{
-		{name: "a call alone is sent at once", limit: 9, queries: []int{1}, batches: [][]int{{1}}, seconds: 1},
-		{name: "calls that wait are sent together", limit: 9, queries: []int{1, 2, 3, 4}, batches: [][]int{{1}, {2, 3, 4}}, seconds: 2},
-		{name: "the limit", limit: 2, queries: []int{1, 2, 3, 4}, batches: [][]int{{1}, {2, 3}, {4}}, seconds: 3},
-		{
-			name: "the error of a call", limit: 9, queries: []int{1, -2, 3}, batches: [][]int{{1}, {-2, 3}}, seconds: 2,
-			failed: map[int]string{-2: "negative"},
-		},
-		{
-			name: "a context ends the first call", limit: 9, queries: []int{1, 2, 3}, impatient: []int{1},
-			batches: [][]int{{1}, {2, 3}}, seconds: 1, failed: map[int]string{1: late},
-		},
-		{
-			name: "a context ends before the call is sent", limit: 9, queries: []int{1, 2, 3}, impatient: []int{2},
-			batches: [][]int{{1}, {3}}, seconds: 2, failed: map[int]string{2: late},
-		},
-		{
-			name: "all contexts end", limit: 9, queries: []int{1, 2, 3}, impatient: []int{1, 2, 3},
-			batches: [][]int{{1}}, failed: map[int]string{1: late, 2: late, 3: late},
-		},
-	}
-	for _, test := range tests {
+		{"a call alone is sent at once", 9, []int{1}, nil, [][]int{{1}}, 1, nil},
+		{"calls that wait are sent together", 9, []int{1, 2, 3, 4}, nil, [][]int{{1}, {2, 3, 4}}, 2, nil},
+		{"the limit", 2, []int{1, 2, 3, 4}, nil, [][]int{{1}, {2, 3}, {4}}, 3, nil},
+		{"the error of a call", 9, []int{1, -2, 3}, nil, [][]int{{1}, {-2, 3}}, 2, map[int]string{-2: "negative"}},
+		{"a context ends the first call", 9, []int{1, 2, 3}, []int{1}, [][]int{{1}, {2, 3}}, 1, map[int]string{1: late}},
+		{"a context ends before the call is sent", 9, []int{1, 2, 3}, []int{2}, [][]int{{1}, {3}}, 2, map[int]string{2: late}},
+		{"all contexts end", 9, []int{1, 2, 3}, []int{1, 2, 3}, [][]int{{1}}, 0, map[int]string{1: late, 2: late, 3: late}},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := &engine{}

@@ -135,15 +135,9 @@ func TestReports(t *testing.T) {
 			broken := contract.Faulty[table]{New: func(string) table { return newTable("add fails") }}
 			broken.TestFaults(t, rules, faults)
 		}, `rule "add" fails a store without fault:`},
-		"no fault": {func(t *testing.T) {
-			kind.TestFaults(t, rules, append([]string{"none"}, faults...))
-		}, `fault "none" breaks no rule`},
-		"repeated fault": {func(t *testing.T) {
-			kind.TestFaults(t, rules, append([]string{"add fails"}, faults...))
-		}, `fault "add fails" is listed twice`},
-		"useless rule": {func(t *testing.T) {
-			kind.TestFaults(t, rules, contract.ClockFaults())
-		}, `no fault breaks rule "race" first`},
+		"no fault":       {func(t *testing.T) { kind.TestFaults(t, rules, append([]string{"none"}, faults...)) }, `fault "none" breaks no rule`},
+		"repeated fault": {func(t *testing.T) { kind.TestFaults(t, rules, append([]string{"add fails"}, faults...)) }, `fault "add fails" is listed twice`},
+		"useless rule":   {func(t *testing.T) { kind.TestFaults(t, rules, contract.ClockFaults()) }, `no fault breaks rule "race" first`},
 	}
 	const inner = "GATEHOUSE_TEST_INNER"
 	if name := os.Getenv(inner); name != "" {

@@ -34,40 +34,37 @@ var start = time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
 
 func at(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
 
-func keys(m *expiring.Map[string, string, value]) []string {
-	var all []string
-	for key := range m.All(nil) {
-		all = append(all, key)
+func checkKeys(t *testing.T, m *expiring.Map[string, string, value], want ...string) {
+	t.Helper()
+	if got := slices.Sorted(maps.Keys(maps.Collect(m.All(nil)))); !slices.Equal(got, want) {
+		t.Errorf("keys = %v, want %v", got, want)
 	}
-	slices.Sort(all)
-	return all
 }
 
 func TestPutReplacesExpiredOnly(t *testing.T) {
 	m := newMap(3)
-	for key, minutes := range map[string]int{"a": 10, "b": 20, "c": 30} {
-		if err := m.Put(key, value{expires: at(minutes)}, start); err != nil {
-			t.Fatalf("Put(%s) error = %v, want nil", key, err)
+	for _, test := range []struct {
+		name         string
+		key          string
+		expires, now int
+		want         error
+	}{
+		{"first", "a", 10, 0, nil},
+		{"second", "b", 20, 0, nil},
+		{"third", "c", 30, 0, nil},
+		{"in a full map", "d", 40, 9, expiring.ErrFull},
+		{"again in a full map", "a", 25, 9, nil},
+		{"after a new expiry of a", "d", 40, 19, expiring.ErrFull},
+		{"at the expiry of b", "d", 40, 20, nil},
+	} {
+		if _, ok := m.Get("b"); test.now == 20 && !ok {
+			t.Error("Get(b) at its expiry: not found, want it until its place is needed")
+		}
+		if err := m.Put(test.key, value{expires: at(test.expires)}, at(test.now)); !errors.Is(err, test.want) {
+			t.Errorf("Put(%s) %s: error = %v, want %v", test.key, test.name, err, test.want)
 		}
 	}
-	if err := m.Put("d", value{expires: at(40)}, at(9)); !errors.Is(err, expiring.ErrFull) {
-		t.Errorf("Put(d) in a full map error = %v, want %v", err, expiring.ErrFull)
-	}
-	if err := m.Put("a", value{expires: at(25)}, at(9)); err != nil {
-		t.Errorf("Put(a) again in a full map error = %v, want nil", err)
-	}
-	if err := m.Put("d", value{expires: at(40)}, at(19)); !errors.Is(err, expiring.ErrFull) {
-		t.Errorf("Put(d) after a new expiry of a error = %v, want %v", err, expiring.ErrFull)
-	}
-	if _, ok := m.Get("b"); !ok {
-		t.Error("Get(b) at its expiry: not found, want it until its place is needed")
-	}
-	if err := m.Put("d", value{expires: at(40)}, at(20)); err != nil {
-		t.Errorf("Put(d) at the expiry of b error = %v, want nil", err)
-	}
-	if got, want := keys(m), []string{"a", "c", "d"}; !slices.Equal(got, want) {
-		t.Errorf("keys = %v, want %v", got, want)
-	}
+	checkKeys(t, m, "a", "c", "d")
 }
 
 func TestZeroExpiryNeverExpires(t *testing.T) {
@@ -75,9 +72,7 @@ func TestZeroExpiryNeverExpires(t *testing.T) {
 	m.Cache("never", value{})
 	m.Cache("a", value{expires: at(1)})
 	m.Cache("b", value{expires: at(2)})
-	if got, want := keys(m), []string{"b", "never"}; !slices.Equal(got, want) {
-		t.Errorf("keys = %v, want %v", got, want)
-	}
+	checkKeys(t, m, "b", "never")
 	m.Cache("never too", value{})
 	if err := m.Put("c", value{expires: at(3)}, at(1_000_000)); !errors.Is(err, expiring.ErrFull) {
 		t.Errorf("Put(c) beside values without expiry error = %v, want %v", err, expiring.ErrFull)
@@ -132,9 +127,7 @@ func TestCacheEvictsFirstToExpire(t *testing.T) {
 			t.Errorf("Len after %d keys = %d, want %d", n+1, m.Len(), min(n+1, 3))
 		}
 	}
-	if got, want := keys(m), []string{"c", "d", "e"}; !slices.Equal(got, want) {
-		t.Errorf("keys = %v, want %v", got, want)
-	}
+	checkKeys(t, m, "c", "d", "e")
 	if key, v, ok := m.First(); key != "c" || !v.expires.Equal(at('c')) || !ok {
 		t.Errorf("First = %s, %v, %t, want c", key, v.expires, ok)
 	}

@@ -11,67 +11,37 @@ import (
 
 // Covers RFC 9728 §1.2.
 func TestParse(t *testing.T) {
-	for s, want := range map[string]string{ // the error, "" for none
-		"https://a.example":                  "",
-		"HTTPS://a.example":                  "",
-		"https://a.example:8443/b/c?d=e":     "",
-		"https://a.example/%2F?":             "",
-		"https://[2001:db8::1]/":             "",
-		"https://10.0.0.1/":                  "",
-		"http://localhost":                   "",
-		"http://localhost:8080/a":            "",
-		"http://127.0.0.1:8080":              "",
-		"http://127.255.255.254":             "",
-		"http://[::1]:8080":                  "",
-		"http://[::ffff:127.0.0.1]":          "",
-		"":                                   "required",
-		"http://a.example":                   "plain http is for loopback addresses only",
-		"http://localhost.a.example":         "plain http is for loopback addresses only",
-		"http://127.0.0.1.a.example":         "plain http is for loopback addresses only",
-		"http://notlocalhost":                "plain http is for loopback addresses only",
-		"http://a.localhost":                 "plain http is for loopback addresses only",
-		"http://localhost.":                  "plain http is for loopback addresses only",
-		"http://127.1":                       "plain http is for loopback addresses only",
-		"http://2130706433":                  "plain http is for loopback addresses only",
-		"http://0x7f000001":                  "plain http is for loopback addresses only",
-		"http://0.0.0.0":                     "plain http is for loopback addresses only",
-		"http://[::]":                        "plain http is for loopback addresses only",
-		"http://[::ffff:10.0.0.1]":           "plain http is for loopback addresses only",
-		"http://169.254.169.254/latest":      "plain http is for loopback addresses only",
-		"http://128.0.0.1":                   "plain http is for loopback addresses only",
-		"file:///etc/passwd":                 "not an absolute URL",
-		"file://localhost/etc/passwd":        "not an https URL",
-		"ftp://a.example":                    "not an https URL",
-		"ws://127.0.0.1":                     "not an https URL",
-		"javascript:alert(1)":                "not an absolute URL",
-		"https:a.example":                    "not an absolute URL",
-		"https:/a.example":                   "not an absolute URL",
-		"https://":                           "not an absolute URL",
-		"https://:443":                       "not an absolute URL",
-		"https:///a":                         "not an absolute URL",
-		"//a.example":                        "not an https URL",
-		"a.example":                          "not an absolute URL",
-		"/a":                                 "not an absolute URL",
-		" https://a.example":                 "not an absolute URL",
-		"https://a.example:port":             "not an absolute URL",
-		"https://a b.example":                "not an absolute URL",
-		"https://a.example/\r\nX: y":         "not an absolute URL",
-		"https://a.example/%zz":              "not an absolute URL",
-		"https://user@a.example":             "has user information in it",
-		"https://user:secret@a.example":      "has user information in it",
-		"https://@a.example":                 "has user information in it",
-		"http://a.example@127.0.0.1":         "has user information in it",
-		"https://a.example#b":                "has a fragment",
-		"https://a.example/#":                "has a fragment",
-		"https://a.example/?b#":              "has a fragment",
-		"https://user:secret@a.example/%zz#": "not an absolute URL",
+	for want, all := range map[string][]string{ // the error, "" for none
+		"": {
+			"https://a.example", "HTTPS://a.example", "https://a.example:8443/b/c?d=e", "https://a.example/%2F?", "https://[2001:db8::1]/",
+			"https://10.0.0.1/", "http://localhost", "http://localhost:8080/a", "http://127.0.0.1:8080", "http://127.255.255.254",
+			"http://[::1]:8080", "http://[::ffff:127.0.0.1]",
+		},
+		"required": {""},
+		"plain http is for loopback addresses only": {
+			"http://a.example", "http://localhost.a.example", "http://127.0.0.1.a.example", "http://notlocalhost", "http://a.localhost",
+			"http://localhost.", "http://127.1", "http://2130706433", "http://0x7f000001", "http://0.0.0.0", "http://[::]",
+			"http://[::ffff:10.0.0.1]", "http://169.254.169.254/latest", "http://128.0.0.1",
+		},
+		"not an absolute URL": {
+			"file:///etc/passwd", "javascript:alert(1)", "https:a.example", "https:/a.example", "https://", "https://:443", "https:///a",
+			"a.example", "/a", " https://a.example", "https://a.example:port", "https://a b.example", "https://a.example/\r\nX: y",
+			"https://a.example/%zz", "https://user:secret@a.example/%zz#",
+		},
+		"not an https URL": {"file://localhost/etc/passwd", "ftp://a.example", "ws://127.0.0.1", "//a.example"},
+		"has user information in it": {
+			"https://user@a.example", "https://user:secret@a.example", "https://@a.example", "http://a.example@127.0.0.1",
+		},
+		"has a fragment": {"https://a.example#b", "https://a.example/#", "https://a.example/?b#"},
 	} {
-		u, err := safeurl.Parse(s)
-		switch {
-		case want == "" && (err != nil || !strings.EqualFold(u.String(), s)):
-			t.Errorf("Parse(%q) = %v, %v, want the URL", s, u, err)
-		case want != "" && (err == nil || err.Error() != want || u != nil):
-			t.Errorf("Parse(%q) = %v, %v, want %s", s, u, err, want)
+		for _, s := range all {
+			u, err := safeurl.Parse(s)
+			switch {
+			case want == "" && (err != nil || !strings.EqualFold(u.String(), s)):
+				t.Errorf("Parse(%q) = %v, %v, want the URL", s, u, err)
+			case want != "" && (err == nil || err.Error() != want || u != nil):
+				t.Errorf("Parse(%q) = %v, %v, want %s", s, u, err, want)
+			}
 		}
 	}
 }
@@ -149,31 +119,22 @@ func TestOrigin(t *testing.T) {
 
 func TestCheckLogin(t *testing.T) {
 	const chars, neither = "has characters that a URL cannot have", "is neither a path that begins with one / nor an https URL"
-	for login, want := range map[string]string{ // the error, "" for none
-		"":                              "",
-		"/":                             "",
-		"/login":                        "",
-		"/login?hint=a%20b":             "",
-		"https://auth.example/login":    "",
-		"http://localhost:8080/login":   "",
-		"login":                         neither,
-		"//auth.example/login":          neither,
-		"/\\auth.example/login":         chars,
-		"/a\\b":                         chars,
-		"/login\r\nSet-Cookie: a=b":     chars,
-		"/log in":                       chars,
-		"/l\u00f6gin":                   chars,
-		"http://auth.example/login":     "plain http is for loopback addresses only",
-		"javascript:alert(1)":           neither,
-		"https://user@auth.example/":    "has user information in it",
-		"https://auth.example/#/signin": "has a fragment",
+	for want, all := range map[string][]string{ // the error, "" for none
+		"":      {"", "/", "/login", "/login?hint=a%20b", "https://auth.example/login", "http://localhost:8080/login"},
+		neither: {"login", "//auth.example/login", "javascript:alert(1)"},
+		chars:   {"/\\auth.example/login", "/a\\b", "/login\r\nSet-Cookie: a=b", "/log in", "/l\u00f6gin"},
+		"plain http is for loopback addresses only": {"http://auth.example/login"},
+		"has user information in it":                {"https://user@auth.example/"},
+		"has a fragment":                            {"https://auth.example/#/signin"},
 	} {
-		got := ""
-		if err := safeurl.CheckLogin(login); err != nil {
-			got = err.Error()
-		}
-		if got != want {
-			t.Errorf("CheckLogin(%q) error = %q, want %q", login, got, want)
+		for _, login := range all {
+			got := ""
+			if err := safeurl.CheckLogin(login); err != nil {
+				got = err.Error()
+			}
+			if got != want {
+				t.Errorf("CheckLogin(%q) error = %q, want %q", login, got, want)
+			}
 		}
 	}
 }

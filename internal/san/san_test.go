@@ -17,11 +17,15 @@ import (
 	"github.com/gatehouse-go/gatehouse/internal/san"
 )
 
-func TestNames(t *testing.T) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func must[T any](v T, err error) T {
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
+	return v
+}
+
+func TestNames(t *testing.T) {
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	name := func(class, tag int, text string) asn1.RawValue {
 		return asn1.RawValue{Class: class, Tag: tag, Bytes: []byte(text)}
 	}
@@ -44,26 +48,12 @@ func TestNames(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			template := &x509.Certificate{SerialNumber: big.NewInt(1)}
 			if test.names != nil {
-				value, err := asn1.Marshal(test.names)
-				if err != nil {
-					t.Fatal(err)
-				}
-				issuer, err := asn1.Marshal([]asn1.RawValue{name(context, 6, "spiffe://example.org/issuer")})
-				if err != nil {
-					t.Fatal(err)
-				}
+				issuer := must(asn1.Marshal([]asn1.RawValue{name(context, 6, "spiffe://example.org/issuer")}))
 				template.ExtraExtensions = []pkix.Extension{ // the second is the alternative name of the issuer
-					{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: value}, {Id: asn1.ObjectIdentifier{2, 5, 29, 18}, Value: issuer},
+					{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: must(asn1.Marshal(test.names))}, {Id: asn1.ObjectIdentifier{2, 5, 29, 18}, Value: issuer},
 				}
 			}
-			der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-			if err != nil {
-				t.Fatal(err)
-			}
-			certificate, err := x509.ParseCertificate(der)
-			if err != nil {
-				t.Fatal(err)
-			}
+			certificate := must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key))))
 			if diff := cmp.Diff(test.want, san.Names(certificate)); diff != "" {
 				t.Errorf("Names (-want +got):\n%s", diff)
 			}

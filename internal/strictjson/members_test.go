@@ -85,6 +85,12 @@ func TestDuplicatesAreFound(t *testing.T) {
 			accepted++
 		}
 	}
+	for n := range 70 { // each place, with a list of names and with a table
+		text := fmt.Sprintf(`%s,"m%d":1}`, strings.TrimSuffix(wide(70), "}"), n)
+		if err := strictjson.Object(text, limits, nil); err == nil {
+			t.Errorf("Object(70 members, and number %d again) error = nil, want one", n)
+		}
+	}
 	if accepted < 500 || accepted > 1600 {
 		t.Errorf("%d of 2000 texts have no duplicate, want a mix", accepted)
 	}

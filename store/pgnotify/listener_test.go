@@ -22,53 +22,46 @@ import (
 
 func TestMain(m *testing.M) { enginetest.Main(m) }
 
+// must returns a value, or fails the test.
+func must[A any](value A, err error) func(testing.TB) A {
+	return func(t testing.TB) A {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+}
+
 // open returns the API keys and a watcher of a new database. Conn is the
 // connection of the watcher.
 func open(t *testing.T, url string, conn *pgx.ConnConfig) (*sqlstore.APIKeys, *pgnotify.Channel) {
 	t.Helper()
-	db, err := sql.Open("pgx", url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := must(sql.Open("pgx", url))(t)
 	t.Cleanup(func() { db.Close() })
-	s, err := sqlstore.New(sqlstore.Config{DB: db, Timeout: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must(sqlstore.New(sqlstore.Config{DB: db, Timeout: time.Minute}))(t)
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	l, err := pgnotify.New(pgnotify.Config{Conn: conn})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.APIKeys(), l.APIKeys()
+	return s.APIKeys(), must(pgnotify.New(pgnotify.Config{Conn: conn}))(t).APIKeys()
 }
 
 func config(t *testing.T, url string) *pgx.ConnConfig {
 	t.Helper()
-	conn, err := pgx.ParseConfig(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return conn
+	return must(pgx.ParseConfig(url))(t)
 }
 
 // create creates keys with these IDs.
 func create(t *testing.T, keys *sqlstore.APIKeys, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
-			t.Fatal(err)
-		}
+		must(keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}))(t)
 	}
 }
 
 func revoke(t *testing.T, keys *sqlstore.APIKeys, id string) {
 	t.Helper()
-	if _, err := keys.Revoke(t.Context(), id); err != nil {
-		t.Fatal(err)
-	}
+	must(keys.Revoke(t.Context(), id))(t)
 }
 
 // recorder is a watcher that also sends the IDs that it reports to a channel.
@@ -86,13 +79,10 @@ func (r recorder) Watch(ctx context.Context, changed func(id string)) error {
 func watch(t *testing.T, w apikey.Watcher) (changes, events <-chan string) {
 	t.Helper()
 	ids, types := make(chan string, 1000), make(chan string, 1000)
-	keys, err := apikey.New(apikey.Config{
+	keys := must(apikey.New(apikey.Config{
 		Store: apikey.NewMemory(0), Prefix: "acme", CacheTTL: time.Second, Watcher: recorder{w, ids},
 		Observer: gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error { types <- string(e.Type); return nil }),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -193,18 +183,13 @@ func TestWatchReportsManualChanges(t *testing.T) {
 	if ok, err := keys.Touch(t.Context(), "touched", 1, 0); err != nil || !ok {
 		t.Fatalf("Touch = %t, %v, want true", ok, err)
 	}
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must(pgx.Connect(t.Context(), url))(t)
 	defer func() { _ = conn.Close(t.Context()) }()
 	for _, change := range []struct{ id, sql string }{
 		{"revoked", "UPDATE gatehouse_apikeys SET revoked = now() WHERE id = 'revoked'"},
 		{"deleted", "DELETE FROM gatehouse_apikeys WHERE id = 'deleted'"},
 	} {
-		if _, err := conn.Exec(t.Context(), change.sql); err != nil {
-			t.Fatal(err)
-		}
+		must(conn.Exec(t.Context(), change.sql))(t)
 		select {
 		case got := <-changes:
 			if got != change.id {

@@ -60,4 +60,13 @@ func TestApprovalPages(t *testing.T) {
 			}
 		}
 	}
+	// The script that reads the records checks them again.
+	if _, _, err := whole.Decide(t.Context(), "acme", all[0], approval.Decision{Decider: gatehouse.Key{Subject: "otto"}}); err != nil {
+		t.Fatal(err)
+	}
+	oscar := gatehouse.Key{Subject: "oscar"}.String()
+	found, err := whole.many(t.Context(), "list", listApprovalsScript, "acme", oscar, 1, "operator", 1000, all[0], all[1])
+	if err != nil || len(found) != 1 || found[0].ID != all[1] {
+		t.Errorf("list of an approval that was denied meanwhile = %v, %v, want the other one only", found, err)
+	}
 }

@@ -40,13 +40,9 @@ func TestCheck(t *testing.T) {
 		{"maxmemory-policy", "allkeys-lru", "noeviction", `maxmemory_policy is "allkeys-lru"`},
 		{"appendonly", "no", "yes", `aof_enabled is "0"`},
 	} {
-		if err := client.ConfigSet(t.Context(), test.name, test.bad).Err(); err != nil {
-			t.Fatal(err)
-		}
+		must(client.ConfigSet(t.Context(), test.name, test.bad).Result())(t)
 		wantUnsuitable(t, test.name+" "+test.bad, check(), test.want)
-		if err := client.ConfigSet(t.Context(), test.name, test.good).Err(); err != nil {
-			t.Fatal(err)
-		}
+		must(client.ConfigSet(t.Context(), test.name, test.good).Result())(t)
 	}
 
 	replica := enginetest.StartRedis(t)
@@ -77,9 +73,7 @@ func wantUnsuitable(t *testing.T, of string, err error, want string) {
 func TestCheckRights(t *testing.T) {
 	t.Parallel()
 	client := startServer(t)
-	if err := client.ConfigSet(t.Context(), "appendonly", "yes").Err(); err != nil {
-		t.Fatal(err)
-	}
+	must(client.ConfigSet(t.Context(), "appendonly", "yes").Result())(t)
 	for name, test := range map[string]struct {
 		rules []string
 		want  string // "" for none
@@ -97,9 +91,7 @@ func TestCheckRights(t *testing.T) {
 		"no CONFIG":       {[]string{"~*", "&*", "+@all", "-config"}, "no-appendfsync-on-rewrite cannot be read"},
 	} {
 		user := strings.ReplaceAll(name, " ", "-")
-		if err := client.ACLSetUser(t.Context(), user, append([]string{"reset", "on", ">secret"}, test.rules...)...).Err(); err != nil {
-			t.Fatal(err)
-		}
+		must(client.ACLSetUser(t.Context(), user, append([]string{"reset", "on", ">secret"}, test.rules...)...).Result())(t)
 		err := newStoreAt(t, as(t, client, user), "gatehouse").Check(t.Context())
 		if test.want == "" {
 			if err != nil {
@@ -111,10 +103,7 @@ func TestCheckRights(t *testing.T) {
 	}
 
 	for user, want := range map[string]string{"no-CONFIG": "", "no-INFO": "info", "no-ZADD": "no right to ZADD"} {
-		s, err := redisstore.New(redisstore.Config{Client: as(t, client, user), AllowUnreadableSettings: true})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := must(redisstore.New(redisstore.Config{Client: as(t, client, user), AllowUnreadableSettings: true}))(t)
 		if err := s.Check(t.Context()); err != nil && want == "" {
 			t.Errorf("Check() with %s and AllowUnreadableSettings: error = %v, want nil", user, err)
 		} else if want != "" {
@@ -136,10 +125,7 @@ func as(t *testing.T, client *redis.Client, user string) *redis.Client {
 // Check tries every command that a script calls.
 func TestCheckTriesEveryCommand(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("lua/*.lua")
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := must(filepath.Glob("lua/*.lua"))(t)
 	commands := func(text, call string) (names []string) {
 		for _, match := range regexp.MustCompile(call+`\('([A-Z]+)'`).FindAllStringSubmatch(text, -1) {
 			names = append(names, match[1])
@@ -148,10 +134,7 @@ func TestCheckTriesEveryCommand(t *testing.T) {
 	}
 	var used, tried []string
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := must(os.ReadFile(file))(t)
 		used = append(used, commands(string(text), `\bp?call`)...)
 		tried = append(tried, commands(string(text), `\btry`)...)
 	}
@@ -202,10 +185,7 @@ func TestChangesWithoutChannel(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, keys := t.Context(), s.APIKeys()
-	created, err := keys.Create(ctx, apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	created := must(keys.Create(ctx, apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}}))(t)
 	created.Revoked = created.Created
 	for _, change := range []struct {
 		name string
@@ -218,7 +198,7 @@ func TestChangesWithoutChannel(t *testing.T) {
 			}
 			return err
 		}},
-		{"Suspend", func() error { _, err := keys.Suspend(ctx, "a", true); return err }},
+		{"Suspend", func() error { return second(keys.Suspend(ctx, "a", true)) }},
 		{"RevokeAll", func() error {
 			all, err := keys.RevokeAll(ctx, apikey.Filter{Owner: "o"}, 10)
 			if err == nil && len(all) != 1 {
@@ -226,8 +206,8 @@ func TestChangesWithoutChannel(t *testing.T) {
 			}
 			return err
 		}},
-		{"Revoke", func() error { _, err := keys.Revoke(ctx, "a"); return err }},
-		{"Import", func() error { _, err := keys.Import(ctx, created); return err }},
+		{"Revoke", func() error { return second(keys.Revoke(ctx, "a")) }},
+		{"Import", func() error { return second(keys.Import(ctx, created)) }},
 	} {
 		events = nil
 		if err := change.call(); err != nil {

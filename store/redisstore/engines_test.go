@@ -4,8 +4,7 @@ package redisstore_test
 
 import (
 	"crypto/rand"
-	"errors"
-	"slices"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -19,10 +18,7 @@ import (
 // connect opens a client and closes it when the test ends.
 func connect(t testing.TB, url string) *redis.Client {
 	t.Helper()
-	options, err := redis.ParseURL(url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	options := must(redis.ParseURL(url))(t)
 	options.ContextTimeoutEnabled = true
 	options.DialerRetryTimeout = time.Millisecond // tests stop servers
 	client := redis.NewClient(options)
@@ -45,38 +41,8 @@ func newStore(t testing.TB, client redis.UniversalClient) *redisstore.Store {
 // newStoreAt returns the store with a prefix.
 func newStoreAt(t testing.TB, client redis.UniversalClient, prefix string) *redisstore.Store {
 	t.Helper()
-	s, err := redisstore.New(redisstore.Config{Client: client, Prefix: prefix})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := must(redisstore.New(redisstore.Config{Client: client, Prefix: prefix}))(t)
 	return s
-}
-
-// damage writes malformed values into the fields of a record, one at a time, and
-// checks that find returns an error other than the given sentinels.
-func damage(t *testing.T, client *redis.Client, record string, fields map[string][]string, find func() error, sentinels ...error) {
-	t.Helper()
-	good, err := client.HGetAll(t.Context(), record).Result()
-	if err != nil || len(good) == 0 {
-		t.Fatalf("HGETALL %s = %v, %v, want the record", record, good, err)
-	}
-	for field, values := range fields {
-		for _, value := range values {
-			if err := client.HSet(t.Context(), record, field, value).Err(); err != nil {
-				t.Fatal(err)
-			}
-			err := find()
-			if err == nil || slices.ContainsFunc(sentinels, func(sentinel error) bool { return errors.Is(err, sentinel) }) {
-				t.Errorf("find with %s = %q: error = %v, want one other than %v", field, value, err, sentinels)
-			}
-			if err := errors.Join(client.Del(t.Context(), record).Err(), client.HSet(t.Context(), record, good).Err()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := find(); err != nil {
-		t.Errorf("find of the restored record: error = %v", err)
-	}
 }
 
 // startCluster starts a Redis cluster of one server.
@@ -97,4 +63,21 @@ func startCluster(t *testing.T) *redis.ClusterClient {
 		return err == nil && strings.Contains(info, "cluster_state:ok")
 	})
 	return cluster
+}
+
+func second[A any](_ A, err error) error        { return err }
+func third[A, B any](_ A, _ B, err error) error { return err }
+
+// counted prints the number of records and the error.
+func counted[R any](records []R, err error) any { return fmt.Sprint(len(records), err) }
+
+// must returns a value, or fails the test.
+func must[A any](value A, err error) func(testing.TB) A {
+	return func(t testing.TB) A {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
 }

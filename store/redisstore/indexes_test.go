@@ -10,7 +10,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
+	"github.com/gatehouse-go/gatehouse/agent/budget"
 	"github.com/gatehouse-go/gatehouse/apikey"
 )
 
@@ -32,31 +34,21 @@ func TestListPagesOfOneMicrosecond(t *testing.T) {
 	names := []string{"A", "B", "Ba", "Z", "a", "aa", "b", "é"}
 	var at time.Time
 	for _, id := range names {
-		r, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := must(keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}))(t)
 		if at.IsZero() {
 			at = r.Created
 			continue
 		}
 		score := redis.Z{Score: float64(at.UnixMicro()), Member: id}
-		if err := client.ZAdd(t.Context(), "{pages}:apikeys:1:made:all", score).Err(); err != nil {
-			t.Fatal(err)
-		}
-		if err := client.HSet(t.Context(), "{pages}:apikeys:1:key:"+id, "created", at.UnixMicro()).Err(); err != nil {
-			t.Fatal(err)
-		}
+		must(client.ZAdd(t.Context(), "{pages}:apikeys:1:made:all", score).Result())(t)
+		must(client.HSet(t.Context(), "{pages}:apikeys:1:key:"+id, "created", at.UnixMicro()).Result())(t)
 	}
 	slices.Sort(names)
 	for limit := 1; limit <= len(names)+1; limit++ {
 		var all []apikey.Record
 		query := apikey.Query{Filter: apikey.Filter{AnyTenant: true}, Limit: limit}
 		for range names {
-			page, err := keys.List(t.Context(), query)
-			if err != nil {
-				t.Fatal(err)
-			}
+			page := must(keys.List(t.Context(), query))(t)
 			all = append(all, page...)
 			if len(page) < limit {
 				break
@@ -70,18 +62,26 @@ func TestListPagesOfOneMicrosecond(t *testing.T) {
 	}
 }
 
-// No two pairs of tenant and owner share an index, whatever their names contain.
+// No two pairs of tenant and owner share an index, whatever their names contain, and no two
+// pairs of tenant and actor the limit of pending approvals.
 func TestIndexPerTenantAndOwner(t *testing.T) {
 	t.Parallel()
-	keys := newStore(t, startServer(t)).APIKeys()
+	s := newStore(t, startServer(t))
+	for i, call := range []approval.Call{
+		{Tenant: "t", Actor: gatehouse.Key{Issuer: "x:i", Subject: "a"}}, {Tenant: "t:x", Actor: gatehouse.Key{Issuer: "i", Subject: "a"}},
+	} {
+		a := approval.Approval{ID: string(rune('a' + i)), Call: call, Rule: approval.Rule{Count: 1}}
+		if err := third(s.Approvals().Request(t.Context(), a, approval.Limits{Lifetime: time.Hour, Pending: 1, Bytes: 9}, false)); err != nil {
+			t.Errorf("Request(%+v) error = %v, want nil", call, err)
+		}
+	}
+	keys := s.APIKeys()
 	pairs := []struct{ tenant, owner string }{
 		{"t", "oo"}, {"to", "o"}, {"", "too"}, {"1:t", "o"}, {"1", ":to"}, {"1:", "to"}, {"3:1:t", "o"}, {"all", "all"},
 	}
 	for i, pair := range pairs {
 		r := apikey.Record{Key: apikey.Key{ID: string(rune('a' + i)), Tenant: pair.tenant, Owner: pair.owner, Lifetime: time.Hour}}
-		if _, err := keys.Create(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
+		must(keys.Create(t.Context(), r))(t)
 	}
 	for i, pair := range pairs {
 		filter := apikey.Filter{Tenant: pair.tenant, Owner: pair.owner}
@@ -102,13 +102,9 @@ func TestRotateUpdatesExpiryIndex(t *testing.T) {
 	keys := newStore(t, startServer(t)).APIKeys()
 	for i, id := range []string{"a", "b", "c"} {
 		r := apikey.Record{Key: apikey.Key{ID: id, Tenant: "t", Owner: "o", Lifetime: time.Duration(i+1) * time.Hour}}
-		if _, err := keys.Create(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
+		must(keys.Create(t.Context(), r))(t)
 	}
-	if _, err := keys.Rotate(t.Context(), "c", apikey.Rotation{MaxLifetime: time.Minute}); err != nil {
-		t.Fatal(err)
-	}
+	must(keys.Rotate(t.Context(), "c", apikey.Rotation{MaxLifetime: time.Minute}))(t)
 	list := func(want map[time.Duration]string) {
 		t.Helper()
 		for _, f := range []apikey.Filter{{AnyTenant: true}, {Tenant: "t"}, {AnyTenant: true, Owner: "o"}, {Tenant: "t", Owner: "o"}} {
@@ -128,10 +124,7 @@ func TestRotateUpdatesExpiryIndex(t *testing.T) {
 		newer   int64
 		revoked bool
 	}{{"a", 1, false}, {"b", 1, true}, {"c", 0, false}} {
-		r, err := keys.Find(t.Context(), test.id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := must(keys.Find(t.Context(), test.id))(t)
 		old := r.Expires
 		r.Expires = r.AsOf.Add(2 * time.Minute)
 		if r.Generation += test.newer; test.revoked {
@@ -145,22 +138,32 @@ func TestRotateUpdatesExpiryIndex(t *testing.T) {
 	list(map[time.Duration]string{time.Minute + time.Second: "c", 90 * time.Minute: "c a", 3 * time.Hour: "c a"})
 }
 
-// Approvals that have expired leave the pending ones of the tenant.
-func TestExpiredApprovalsLeaveIndex(t *testing.T) {
+// Approvals that have expired, are decided or lost leave the pending ones of the tenant.
+func TestEndedApprovalsLeaveIndex(t *testing.T) {
 	t.Parallel()
 	client := startServer(t)
 	clock := newClock(client)
 	approvals := newStoreAt(t, client, "expired").Approvals()
-	for _, id := range []string{"a", "b", "c"} {
+	request := func(id string) {
+		t.Helper()
 		a := approval.Approval{ID: id, Call: approval.Call{Tenant: "t", Tool: id, Arguments: "{}"}, Rule: approval.Rule{Count: 1}}
-		if _, _, err := approvals.Request(t.Context(), a, approval.Limits{Lifetime: time.Minute, Pending: 10, Bytes: 100}, false); err != nil {
+		if err := third(approvals.Request(t.Context(), a, approval.Limits{Lifetime: time.Minute, Pending: 10, Bytes: 100}, false)); err != nil {
 			t.Fatal(err)
 		}
 		if got := client.ZRange(t.Context(), "{expired}:approvals:1:tenant:t", 0, -1).Val(); !slices.Equal(got, []string{id}) {
 			t.Errorf("pending approvals = %q, want %q", got, id)
 		}
-		clock.now.Add(time.Minute.Microseconds())
 	}
+	for _, id := range []string{"a", "b", "c"} {
+		clock.now.Add(time.Minute.Microseconds())
+		request(id)
+	}
+	if err := third(approvals.Decide(t.Context(), "t", "c", approval.Decision{})); err != nil {
+		t.Fatal(err)
+	}
+	request("d")
+	must(client.Del(t.Context(), "{expired}:approvals:1:approval:d").Result())(t) // an hour after its expiry
+	request("e")
 }
 
 // Records that expired long ago leave every index, ten with each new one.
@@ -171,9 +174,7 @@ func TestSweepLeavesNoIndex(t *testing.T) {
 	keys := newStoreAt(t, client, "swept").APIKeys()
 	create := func(tenant, id string) {
 		t.Helper()
-		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Tenant: tenant, Owner: tenant, Lifetime: time.Hour}}); err != nil {
-			t.Fatal(err)
-		}
+		must(keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Tenant: tenant, Owner: tenant, Lifetime: time.Hour}}))(t)
 	}
 	for id := range 12 {
 		create("old", string(rune('a'+id)))
@@ -190,5 +191,26 @@ func TestSweepLeavesNoIndex(t *testing.T) {
 				t.Errorf("index %s has %d members after %d new keys, want %d", index, got, n+1, want)
 			}
 		}
+	}
+}
+
+// Counters that have ended leave the index of the tenant.
+func TestEndedCountersLeaveIndex(t *testing.T) {
+	t.Parallel()
+	client := startServer(t)
+	clock := newClock(client)
+	budgets := newStoreAt(t, client, "counted").Budgets()
+	for range 3 {
+		start := time.UnixMicro(clock.now.Load())
+		end := start.Add(time.Hour)
+		must(budgets.Reserve(t.Context(), budget.Reservation{Tenant: "t", ID: start.String(), TTL: time.Minute, Entries: []budget.Entry{
+			{Account: "a", Window: "day", Start: start, Since: start, Next: end, End: end, Max: 9, Limit: 9, Amount: 1},
+		}}))(t)
+		for _, name := range must(client.Keys(t.Context(), "*:budgets:*:tenant:*").Result())(t) {
+			if n := client.ZCard(t.Context(), name).Val(); n != 1 {
+				t.Errorf("index %s has %d members, want 1", name, n)
+			}
+		}
+		clock.now.Add(time.Hour.Microseconds())
 	}
 }

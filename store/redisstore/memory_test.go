@@ -31,21 +31,15 @@ func TestFullMemory(t *testing.T) {
 	approvals, budgets, upstreams := s.Approvals(), s.Budgets(), s.Upstreams()
 
 	newKey := func(id string) error {
-		_, err := keys.Create(ctx, apikey.Record{Key: apikey.Key{ID: id, Owner: id, Lifetime: time.Hour}})
-		return err
+		return second(keys.Create(ctx, apikey.Record{Key: apikey.Key{ID: id, Owner: id, Lifetime: time.Hour}}))
 	}
 	newFamily := func(id string) error {
-		_, err := families.Create(ctx, refresh.Record{Family: refresh.Family{ID: id, Grant: refresh.Grant{Subject: id, Client: "c"}}}, time.Hour)
-		return err
+		return second(families.Create(ctx, refresh.Record{Family: refresh.Family{ID: id, Grant: refresh.Grant{Subject: id, Client: "c"}}}, time.Hour))
 	}
 	newSession := func(id string) error {
-		_, err := sessions.Create(ctx, session.Record{Session: session.Session{ID: id, Issuer: "i", Subject: id, Idle: time.Hour}}, time.Hour)
-		return err
+		return second(sessions.Create(ctx, session.Record{Session: session.Session{ID: id, Issuer: "i", Subject: id, Idle: time.Hour}}, time.Hour))
 	}
-	newAgent := func(id string) error {
-		_, err := agents.Register(ctx, id, "t", []byte("{}"))
-		return err
-	}
+	newAgent := func(id string) error { return second(agents.Register(ctx, id, "t", []byte("{}"))) }
 	asked := approval.Approval{ID: "a", Call: approval.Call{Tenant: "t", Tool: "x", Arguments: "{}"}, Rule: approval.Rule{Count: 1}}
 	ask := func(id string) error {
 		a := asked
@@ -68,18 +62,14 @@ func TestFullMemory(t *testing.T) {
 		call   func(id string) error
 	}{
 		{"rotated API key", newKey, func(id string) error {
-			_, err := keys.Rotate(ctx, id, apikey.Rotation{Current: apikey.Hash{Sum: [32]byte{2}}, MaxLifetime: time.Hour})
-			return err
+			return second(keys.Rotate(ctx, id, apikey.Rotation{Current: apikey.Hash{Sum: [32]byte{2}}, MaxLifetime: time.Hour}))
 		}},
-		{"revoked API key", newKey, func(id string) error { _, err := keys.Revoke(ctx, id); return err }},
+		{"revoked API key", newKey, func(id string) error { return second(keys.Revoke(ctx, id)) }},
 		{"revoked API key, deleted", nil, func(id string) error { return keys.Delete(ctx, id) }},
-		{"all API keys", newKey, func(id string) error { _, err := keys.RevokeAll(ctx, apikey.Filter{Owner: id}, 10); return err }},
-		{"suspended API key", newKey, func(id string) error { _, err := keys.Suspend(ctx, id, true); return err }},
-		{"revoked family", newFamily, func(id string) error { _, err := families.Revoke(ctx, id); return err }},
-		{"all families", newFamily, func(id string) error {
-			_, err := families.RevokeAll(ctx, refresh.Filter{Subject: id}, 10)
-			return err
-		}},
+		{"all API keys", newKey, func(id string) error { return second(keys.RevokeAll(ctx, apikey.Filter{Owner: id}, 10)) }},
+		{"suspended API key", newKey, func(id string) error { return second(keys.Suspend(ctx, id, true)) }},
+		{"revoked family", newFamily, func(id string) error { return second(families.Revoke(ctx, id)) }},
+		{"all families", newFamily, func(id string) error { return second(families.RevokeAll(ctx, refresh.Filter{Subject: id}, 10)) }},
 		{"reused refresh token", newFamily, func(id string) error {
 			_, outcome, err := families.Rotate(ctx, id, refresh.Presentation{Client: "c", Secret: refresh.Hash{1}})
 			if err == nil && outcome != refresh.Reused {
@@ -100,14 +90,13 @@ func TestFullMemory(t *testing.T) {
 			}
 			return err
 		}},
-		{"touched session", newSession, func(id string) error { _, err := sessions.Touch(ctx, id, time.Microsecond); return err }},
-		{"swapped session", newSession, func(id string) error { _, err := sessions.Swap(ctx, id, 1, session.Change{ID: "new"}); return err }},
+		{"touched session", newSession, func(id string) error { return second(sessions.Touch(ctx, id, time.Microsecond)) }},
+		{"swapped session", newSession, func(id string) error { return second(sessions.Swap(ctx, id, 1, session.Change{ID: "new"})) }},
 		{"deleted session", newSession, func(id string) error { return sessions.Delete(ctx, id) }},
 		{"all sessions", newSession, func(id string) error {
-			_, err := sessions.DeleteAll(ctx, session.Selector{Issuer: "i", Subject: id})
-			return err
+			return second(sessions.DeleteAll(ctx, session.Selector{Issuer: "i", Subject: id}))
 		}},
-		{"decommissioned agent", newAgent, func(id string) error { _, err := agents.Decommission(ctx, "t", id); return err }},
+		{"decommissioned agent", newAgent, func(id string) error { return second(agents.Decommission(ctx, "t", id)) }},
 		{"denied approval", ask, func(id string) error {
 			_, decided, err := approvals.Decide(ctx, "t", id, approval.Decision{Decider: gatehouse.Key{Subject: "admin"}})
 			if err == nil && !decided {
@@ -116,8 +105,7 @@ func TestFullMemory(t *testing.T) {
 			return err
 		}},
 		{"settled hold", func(id string) error { return hold(id, time.Hour) }, func(id string) error {
-			_, err := budgets.Settle(ctx, id, id, []int64{3})
-			return err
+			return second(budgets.Settle(ctx, id, id, []int64{3}))
 		}},
 		{"expired hold", func(id string) error { return hold(id, time.Microsecond) }, func(string) error {
 			n, err := budgets.Sweep(ctx, 10)
@@ -133,8 +121,7 @@ func TestFullMemory(t *testing.T) {
 			_, err := sessions.Swap(ctx, id, 1, session.Change{ID: id, Tokens: "old", Claim: time.Minute})
 			return err
 		}, func(id string) error {
-			_, err := sessions.Swap(ctx, id, 2, session.Change{ID: id, Tokens: "tokens of the issuer"})
-			return err
+			return second(sessions.Swap(ctx, id, 2, session.Change{ID: id, Tokens: "tokens of the issuer"}))
 		}},
 		{"shorter session", func(id string) error {
 			if err := newSession(id); err != nil {
@@ -143,8 +130,7 @@ func TestFullMemory(t *testing.T) {
 			_, err := sessions.Swap(ctx, id, 1, session.Change{ID: id, Principal: "principal", Tokens: "tokens"})
 			return err
 		}, func(id string) error {
-			_, err := sessions.Swap(ctx, id, 2, session.Change{ID: id, Principal: "principal and", Tokens: "to"})
-			return err
+			return second(sessions.Swap(ctx, id, 2, session.Change{ID: id, Principal: "principal and", Tokens: "to"}))
 		}},
 		{"upstream", func(id string) error { return upstreams.Swap(ctx, id, 0, []byte("old")) }, func(id string) error {
 			return upstreams.Swap(ctx, id, 1, make([]byte, len("old")+256))
@@ -155,10 +141,7 @@ func TestFullMemory(t *testing.T) {
 			t.Fatalf("before %s: %v", name, err)
 		}
 	}
-	swap := func(id string, c session.Change) error {
-		_, err := sessions.Swap(ctx, id, 1, c)
-		return err
-	}
+	swap := func(id string, c session.Change) error { return second(sessions.Swap(ctx, id, 1, c)) }
 	id := func(name string) string { first, _, _ := strings.Cut(name, " "); return first }
 	for _, step := range steps {
 		if step.before != nil {
@@ -192,9 +175,7 @@ func TestFullMemory(t *testing.T) {
 			t.Errorf("%s in full memory: error = %v", step.name, err)
 		}
 	}
-	if err := client.ConfigSet(ctx, "appendonly", "yes").Err(); err != nil {
-		t.Fatal(err)
-	}
+	must(client.ConfigSet(ctx, "appendonly", "yes").Result())(t)
 	if err := s.Check(ctx); err != nil {
 		t.Errorf("Check() in full memory: error = %v", err)
 	}
@@ -209,9 +190,7 @@ func importKey(ctx context.Context, keys *redisstore.APIKeys, id string) error {
 // fill sets maxmemory below what the server uses.
 func fill(t *testing.T, client *redis.Client) {
 	t.Helper()
-	if err := client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
-		t.Fatal(err)
-	}
+	must(client.ConfigSet(t.Context(), "maxmemory", "1").Result())(t)
 	if err := client.Set(t.Context(), "x", "x", 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "OOM") {
 		t.Fatalf("SET in full memory: error = %v, want OOM", err)
 	}

@@ -39,18 +39,3 @@ func TestReplaysOfTwoServers(t *testing.T) {
 		}
 	}
 }
-
-func TestReplaysUnavailable(t *testing.T) {
-	t.Parallel()
-	client := startServer(t)
-	replays := newStore(t, client).Replays()
-	if inserted, err := replays.Insert(t.Context(), [32]byte{1}, 250*365*24*time.Hour); err == nil || inserted {
-		t.Errorf("Insert for 250 years = %v, %v, want an error", inserted, err)
-	}
-	if err := client.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if inserted, err := replays.Insert(t.Context(), [32]byte{1}, time.Minute); err == nil || inserted {
-		t.Errorf("Insert with a closed client = %v, %v, want an error", inserted, err)
-	}
-}

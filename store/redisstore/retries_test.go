@@ -70,50 +70,49 @@ func TestChangesAreSentOnce(t *testing.T) {
 		call    func() error
 		repeats bool
 	}{
-		"create key":      {func() error { _, err := s.APIKeys().Create(ctx, apikey.Record{Key: apikey.Key{ID: "a"}}); return err }, false},
-		"find key":        {func() error { _, err := s.APIKeys().Find(ctx, "a"); return err }, true},
-		"rotate key":      {func() error { _, err := s.APIKeys().Rotate(ctx, "a", apikey.Rotation{}); return err }, false},
-		"revoke key":      {func() error { _, err := s.APIKeys().Revoke(ctx, "a"); return err }, false},
-		"revoke keys":     {func() error { _, err := s.APIKeys().RevokeAll(ctx, apikey.Filter{}, 1); return err }, false},
-		"suspend key":     {func() error { _, err := s.APIKeys().Suspend(ctx, "a", true); return err }, false},
-		"touch key":       {func() error { _, err := s.APIKeys().Touch(ctx, "a", 1, time.Second); return err }, false},
-		"list keys":       {func() error { _, err := s.APIKeys().List(ctx, apikey.Query{}); return err }, true},
-		"import key":      {func() error { _, err := s.APIKeys().Import(ctx, apikey.Record{Key: apikey.Key{ID: "a"}}); return err }, false},
+		"create key":      {func() error { return second(s.APIKeys().Create(ctx, apikey.Record{Key: apikey.Key{ID: "a"}})) }, false},
+		"find key":        {func() error { return second(s.APIKeys().Find(ctx, "a")) }, true},
+		"rotate key":      {func() error { return second(s.APIKeys().Rotate(ctx, "a", apikey.Rotation{})) }, false},
+		"revoke key":      {func() error { return second(s.APIKeys().Revoke(ctx, "a")) }, false},
+		"revoke keys":     {func() error { return second(s.APIKeys().RevokeAll(ctx, apikey.Filter{}, 1)) }, false},
+		"suspend key":     {func() error { return second(s.APIKeys().Suspend(ctx, "a", true)) }, false},
+		"touch key":       {func() error { return second(s.APIKeys().Touch(ctx, "a", 1, time.Second)) }, false},
+		"list keys":       {func() error { return second(s.APIKeys().List(ctx, apikey.Query{})) }, true},
+		"import key":      {func() error { return second(s.APIKeys().Import(ctx, apikey.Record{Key: apikey.Key{ID: "a"}})) }, false},
 		"delete key":      {func() error { return s.APIKeys().Delete(ctx, "a") }, false},
-		"create family":   {func() error { _, err := s.Families().Create(ctx, family("a"), time.Hour); return err }, false},
-		"find family":     {func() error { _, err := s.Families().Find(ctx, "a"); return err }, true},
-		"rotate family":   {func() error { _, _, err := s.Families().Rotate(ctx, "a", refresh.Presentation{}); return err }, false},
-		"revoke family":   {func() error { _, err := s.Families().Revoke(ctx, "a"); return err }, false},
-		"revoke families": {func() error { _, err := s.Families().RevokeAll(ctx, refresh.Filter{Subject: "s"}, 1); return err }, false},
-		"list families":   {func() error { _, err := s.Families().List(ctx, refresh.Filter{Subject: "s"}, 1); return err }, true},
-		"create session":  {func() error { _, err := s.Sessions().Create(ctx, browser("a", time.Hour), time.Hour); return err }, false},
-		"get session":     {func() error { _, err := s.Sessions().Get(ctx, "a"); return err }, true},
-		"swap session":    {func() error { _, err := s.Sessions().Swap(ctx, "a", 1, session.Change{ID: "a"}); return err }, false},
-		"touch session":   {func() error { _, err := s.Sessions().Touch(ctx, "a", time.Second); return err }, false},
+		"create family":   {func() error { return second(s.Families().Create(ctx, family("a"), time.Hour)) }, false},
+		"find family":     {func() error { return second(s.Families().Find(ctx, "a")) }, true},
+		"rotate family":   {func() error { return third(s.Families().Rotate(ctx, "a", refresh.Presentation{})) }, false},
+		"revoke family":   {func() error { return second(s.Families().Revoke(ctx, "a")) }, false},
+		"revoke families": {func() error { return second(s.Families().RevokeAll(ctx, refresh.Filter{Subject: "s"}, 1)) }, false},
+		"list families":   {func() error { return second(s.Families().List(ctx, refresh.Filter{Subject: "s"}, 1)) }, true},
+		"create session":  {func() error { return second(s.Sessions().Create(ctx, browser("a", time.Hour), time.Hour)) }, false},
+		"get session":     {func() error { return second(s.Sessions().Get(ctx, "a")) }, true},
+		"swap session":    {func() error { return second(s.Sessions().Swap(ctx, "a", 1, session.Change{ID: "a"})) }, false},
+		"touch session":   {func() error { return second(s.Sessions().Touch(ctx, "a", time.Second)) }, false},
 		"delete session":  {func() error { return s.Sessions().Delete(ctx, "a") }, false},
-		"delete sessions": {func() error { _, err := s.Sessions().DeleteAll(ctx, session.Selector{Subject: "s"}); return err }, false},
-		"list sessions":   {func() error { _, err := s.Sessions().List(ctx, session.Selector{Subject: "s"}, 1); return err }, true},
+		"delete sessions": {func() error { return second(s.Sessions().DeleteAll(ctx, session.Selector{Subject: "s"})) }, false},
+		"list sessions":   {func() error { return second(s.Sessions().List(ctx, session.Selector{Subject: "s"}, 1)) }, true},
 		"request approval": {func() error {
-			_, _, err := s.Approvals().Request(ctx, approval.Approval{ID: "a"}, approval.Limits{}, false)
-			return err
+			return third(s.Approvals().Request(ctx, approval.Approval{ID: "a"}, approval.Limits{}, false))
 		}, false},
-		"find approval":    {func() error { _, err := s.Approvals().Find(ctx, "t", "a"); return err }, true},
-		"decide":           {func() error { _, _, err := s.Approvals().Decide(ctx, "t", "a", approval.Decision{}); return err }, false},
-		"claim approval":   {func() error { _, err := s.Approvals().Claim(ctx, "t", approval.Digest{}); return err }, false},
-		"list approvals":   {func() error { _, err := s.Approvals().List(ctx, approval.Filter{}, 1, 1); return err }, true},
-		"register agent":   {func() error { _, err := s.Agents().Register(ctx, "a", "t", nil); return err }, false},
-		"find agent":       {func() error { _, err := s.Agents().Find(ctx, "a"); return err }, true},
-		"decommission":     {func() error { _, err := s.Agents().Decommission(ctx, "t", "a"); return err }, false},
-		"list agents":      {func() error { _, err := s.Agents().List(ctx, "t", "", 1); return err }, true},
-		"reserve":          {func() error { _, err := s.Budgets().Reserve(ctx, budget.Reservation{}); return err }, false},
-		"extend":           {func() error { _, err := s.Budgets().Extend(ctx, budget.Reservation{}); return err }, false},
-		"settle":           {func() error { _, err := s.Budgets().Settle(ctx, "t", "a", nil); return err }, false},
-		"sweep":            {func() error { _, err := s.Budgets().Sweep(ctx, 1); return err }, false},
-		"load upstream":    {func() error { _, err := s.Upstreams().Load(ctx, "a"); return err }, true},
+		"find approval":    {func() error { return second(s.Approvals().Find(ctx, "t", "a")) }, true},
+		"decide":           {func() error { return third(s.Approvals().Decide(ctx, "t", "a", approval.Decision{})) }, false},
+		"claim approval":   {func() error { return second(s.Approvals().Claim(ctx, "t", approval.Digest{})) }, false},
+		"list approvals":   {func() error { return second(s.Approvals().List(ctx, approval.Filter{}, 1, 1)) }, true},
+		"register agent":   {func() error { return second(s.Agents().Register(ctx, "a", "t", nil)) }, false},
+		"find agent":       {func() error { return second(s.Agents().Find(ctx, "a")) }, true},
+		"decommission":     {func() error { return second(s.Agents().Decommission(ctx, "t", "a")) }, false},
+		"list agents":      {func() error { return second(s.Agents().List(ctx, "t", "", 1)) }, true},
+		"reserve":          {func() error { return second(s.Budgets().Reserve(ctx, budget.Reservation{})) }, false},
+		"extend":           {func() error { return second(s.Budgets().Extend(ctx, budget.Reservation{})) }, false},
+		"settle":           {func() error { return second(s.Budgets().Settle(ctx, "t", "a", nil)) }, false},
+		"sweep":            {func() error { return second(s.Budgets().Sweep(ctx, 1)) }, false},
+		"load upstream":    {func() error { return second(s.Upstreams().Load(ctx, "a")) }, true},
 		"swap upstream":    {func() error { return s.Upstreams().Swap(ctx, "a", 0, nil) }, false},
-		"insert replay":    {func() error { _, err := s.Replays().Insert(ctx, [32]byte{}, time.Second); return err }, false},
+		"insert replay":    {func() error { return second(s.Replays().Insert(ctx, [32]byte{}, time.Second)) }, false},
 		"revoke token":     {func() error { return s.Revocations().Revoke(ctx, target, time.Second) }, false},
-		"find revocations": {func() error { _, err := s.Revocations().Find(ctx, []revocation.Target{target}); return err }, true},
+		"find revocations": {func() error { return second(s.Revocations().Find(ctx, []revocation.Target{target})) }, true},
 	} {
 		sent.all = nil
 		if err := test.call(); !errors.Is(err, errNoAnswer) || len(sent.all) == 0 {
@@ -126,12 +125,12 @@ func TestChangesAreSentOnce(t *testing.T) {
 	}
 	// A malformed answer is an error, and no record.
 	for name, call := range map[string]func() error{
-		"find key":         func() error { _, err := s.APIKeys().Find(ctx, "a"); return err },
-		"list keys":        func() error { _, err := s.APIKeys().List(ctx, apikey.Query{}); return err },
-		"find approval":    func() error { _, err := s.Approvals().Find(ctx, "t", "a"); return err },
-		"load upstream":    func() error { _, err := s.Upstreams().Load(ctx, "a"); return err },
-		"reserve":          func() error { _, err := s.Budgets().Reserve(ctx, budget.Reservation{}); return err },
-		"find revocations": func() error { _, err := s.Revocations().Find(ctx, []revocation.Target{target}); return err },
+		"find key":         func() error { return second(s.APIKeys().Find(ctx, "a")) },
+		"list keys":        func() error { return second(s.APIKeys().List(ctx, apikey.Query{})) },
+		"find approval":    func() error { return second(s.Approvals().Find(ctx, "t", "a")) },
+		"load upstream":    func() error { return second(s.Upstreams().Load(ctx, "a")) },
+		"reserve":          func() error { return second(s.Budgets().Reserve(ctx, budget.Reservation{})) },
+		"find revocations": func() error { return second(s.Revocations().Find(ctx, []revocation.Target{target})) },
 	} {
 		for _, sent.reply = range [][]any{
 			{},
@@ -202,6 +201,7 @@ func TestKeysDoNotEndEarly(t *testing.T) {
 		check("{late}:revocations:1:jti:1:i"+id, revoked[0].Add(lifetime), revoked[0].Add(lifetime+time.Second))
 		check("{late}:approvals:1:approval:"+id, a.Expires.Add(time.Hour), a.Expires.Add(time.Hour))
 		check("{late}:approvals:1:tenant:t", last, last)
+		check(must(client.Keys(ctx, "{late}:approvals:1:actor:*").Result())(t)[0], last, last)
 	}
 	digests, err := client.Keys(ctx, "{late}:approvals:1:digest:*").Result()
 	if err != nil || len(digests) != 3 {

@@ -71,22 +71,17 @@ func TestTimeouts(t *testing.T) {
 	proxy := enginetest.StartProxy(t, server.Addr())
 	client := connect(t, enginetest.Via(t, server.URL(), proxy))
 	open := func(timeout time.Duration) *redisstore.APIKeys {
-		s, err := redisstore.New(redisstore.Config{Client: client, Timeout: timeout})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := must(redisstore.New(redisstore.Config{Client: client, Timeout: timeout}))(t)
 		return s.APIKeys()
 	}
 	unbounded, keys := open(0), open(300*time.Millisecond)
-	if _, err := unbounded.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: "a", Owner: "o", Lifetime: time.Hour}}); err != nil {
-		t.Fatal(err)
-	}
+	createKey(t, unbounded, "a")
 	proxy.Freeze()
 	for _, timeout := range []time.Duration{time.Hour, 50 * time.Millisecond} {
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		for name, call := range map[string]func() error{
-			"find":   func() error { _, err := keys.Find(ctx, "a"); return err },
-			"revoke": func() error { _, err := keys.Revoke(ctx, "a"); return err },
+			"find":   func() error { return second(keys.Find(ctx, "a")) },
+			"revoke": func() error { return second(keys.Revoke(ctx, "a")) },
 		} {
 			start := time.Now()
 			if err := call(); err == nil || time.Since(start) > 10*time.Second {
@@ -118,9 +113,7 @@ func TestChangesAreNotRetried(t *testing.T) {
 	}
 	for i := range 5 {
 		id := strconv.Itoa(i)
-		if _, err := through.APIKeys().Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
-			t.Fatal(err)
-		}
+		createKey(t, through.APIKeys(), id)
 		// The response is dropped, and then the connection is cut.
 		done := make(chan error, 1)
 		proxy.DropResponses()

@@ -57,15 +57,11 @@ func TestWatchAfterBreak(t *testing.T) {
 	changes, events := watch(t, newKeysAt(t, connect(t, enginetest.Via(t, server.URL(), proxy))))
 	enginetest.Receive(t, changes, "", "Watch listens")
 	for _, id := range []string{"a", "b", "c", "d"} {
-		if _, err := keys.Create(t.Context(), apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Hour}}); err != nil {
-			t.Fatal(err)
-		}
+		createKey(t, keys, id)
 	}
 	revoke := func(id string) {
 		t.Helper()
-		if _, err := keys.Revoke(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
+		must(keys.Revoke(t.Context(), id))(t)
 	}
 	revoke("a")
 	enginetest.Receive(t, changes, "a", "the key was revoked")

@@ -24,19 +24,13 @@ var _, auditKey, _ = ed25519.GenerateKey(nil)
 
 func auditSealer(t testing.TB) *audit.Sealer {
 	t.Helper()
-	seal, err := audit.NewSealer("example.com/audit", gatehouse.NewSecret(bytes.Repeat([]byte("s"), 32)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	seal := must(audit.NewSealer("example.com/audit", gatehouse.NewSecret(bytes.Repeat([]byte("s"), 32))))(t)
 	return seal
 }
 
 func newRecorder(t testing.TB, s *sqlstore.Store) *audit.Recorder {
 	t.Helper()
-	r, err := audit.NewRecorder(s.Audit(auditSealer(t)), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must(audit.NewRecorder(s.Audit(auditSealer(t)), 0))(t)
 	return r
 }
 
@@ -79,10 +73,7 @@ func TestAuditOfSeveralWriters(t *testing.T) {
 
 func signAudit(t *testing.T, s *sqlstore.Store) []byte {
 	t.Helper()
-	point, err := audit.SignRecords(s.Audit(nil).Records(t.Context()), auditSealer(t), auditKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	point := must(audit.SignRecords(s.Audit(nil).Records(t.Context()), auditSealer(t), auditKey))(t)
 	return point
 }
 
@@ -91,53 +82,34 @@ func verifyAudit(t *testing.T, s *sqlstore.Store, point []byte) (int64, int64, e
 	return audit.VerifyRecords(s.Audit(nil).Records(t.Context()), auditSealer(t), auditKey.Public(), point)
 }
 
-// What the owner of the table changes without the secret is named, record by record. The
-// triggers do not matter then.
+// What the owner of the table changes without the secret is named, record by record: see the
+// tests of audit.VerifyRecords. The triggers do not matter then.
 func TestAuditNamesChangedRecord(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB) {
 		r := newRecorder(t, s)
-		for i := range 10 {
+		var point []byte
+		for i := range 11 {
+			if i == 10 {
+				point = signAudit(t, s)
+			}
 			if err := r.Observe(t.Context(), gatehouse.Event{Type: "report_read", Principal: gatehouse.Principal{Subject: fmt.Sprintf("s%d", i)}}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		point := signAudit(t, s)
-		if err := r.Observe(t.Context(), gatehouse.Event{Type: "report_read", Principal: gatehouse.Principal{Subject: "s10"}}); err != nil {
-			t.Fatal(err)
-		}
 		dropAuditTriggers(t, driver, s, db)
 		execute(t, db, "CREATE TABLE kept AS SELECT seq, record FROM gatehouse_audit")
 		for _, c := range []struct {
-			name    string
-			changes []string
-			want    *audit.Fault
+			name, change string
+			want         *audit.Fault
 		}{
-			{"unchanged", nil, nil},
-			{"changed", []string{"UPDATE gatehouse_audit SET record = replace(record, 's7', 's8') WHERE seq = 7"}, &audit.Fault{First: 7, Problem: audit.Changed}},
-			{"changed behind the checkpoint", []string{"UPDATE gatehouse_audit SET record = replace(record, 's10', 's11') WHERE seq = 10"}, &audit.Fault{First: 10, Problem: audit.Changed}},
-			{"deleted", []string{"DELETE FROM gatehouse_audit WHERE seq = 4"}, &audit.Fault{First: 4, Problem: audit.Missing}},
-			{"deleted, the others numbered anew", []string{
-				"DELETE FROM gatehouse_audit WHERE seq = 4",
-				`UPDATE gatehouse_audit SET seq = seq + 99, record = replace(record, '"seq":' || seq || ',', '"seq":' || (seq - 1) || ',') WHERE seq > 4`,
-				"UPDATE gatehouse_audit SET seq = seq - 100 WHERE seq > 100",
-			}, &audit.Fault{First: 4, Problem: audit.Changed}},
-			{"inserted at the end", []string{`INSERT INTO gatehouse_audit (seq, record) VALUES (11, '{"seq":11,"type":"a"}')`}, &audit.Fault{First: 11, Problem: audit.Changed}},
-			{"inserted, the others numbered anew", []string{
-				`UPDATE gatehouse_audit SET seq = seq + 101, record = replace(record, '"seq":' || seq || ',', '"seq":' || (seq + 1) || ',') WHERE seq >= 4`,
-				"UPDATE gatehouse_audit SET seq = seq - 100 WHERE seq > 100",
-				`INSERT INTO gatehouse_audit (seq, record) VALUES (4, '{"seq":4,"type":"a"}')`,
-			}, &audit.Fault{First: 4, Problem: audit.Changed}},
-			{"swapped", []string{
-				"UPDATE gatehouse_audit SET record = (SELECT record FROM kept WHERE kept.seq = 11 - gatehouse_audit.seq) WHERE seq IN (5, 6)",
-			}, &audit.Fault{First: 5, Problem: audit.Missing}},
-			{"swapped with their numbers", []string{
-				`UPDATE gatehouse_audit SET record = (SELECT replace(record, '"seq":' || kept.seq || ',', '"seq":' || gatehouse_audit.seq || ',') FROM kept WHERE kept.seq = 11 - gatehouse_audit.seq) WHERE seq IN (5, 6)`,
-			}, &audit.Fault{First: 5, Problem: audit.Changed}},
-			{"truncated", []string{"DELETE FROM gatehouse_audit WHERE seq >= 8"}, &audit.Fault{First: 8, Problem: audit.Missing}},
-			{"emptied", []string{"DELETE FROM gatehouse_audit"}, &audit.Fault{First: 0, Problem: audit.Missing}},
+			{"unchanged", "SELECT 1", nil},
+			{"changed", "UPDATE gatehouse_audit SET record = replace(record, 's7', 's8') WHERE seq = 7", &audit.Fault{First: 7, Problem: audit.Changed}},
+			{"changed behind the checkpoint", "UPDATE gatehouse_audit SET record = replace(record, 's10', 's11') WHERE seq = 10", &audit.Fault{First: 10, Problem: audit.Changed}},
+			{"deleted", "DELETE FROM gatehouse_audit WHERE seq = 4", &audit.Fault{First: 4, Problem: audit.Missing}},
+			{"truncated", "DELETE FROM gatehouse_audit WHERE seq >= 8", &audit.Fault{First: 8, Problem: audit.Missing}},
 		} {
-			execute(t, db, c.changes...)
+			execute(t, db, c.change)
 			total, _, err := verifyAudit(t, s, point)
 			got, _ := errors.AsType[*audit.Fault](err)
 			if diff := cmp.Diff(c.want, got); diff != "" || err != nil && got == nil {
@@ -165,13 +137,6 @@ func dropAuditTriggers(t *testing.T, driver string, s *sqlstore.Store, db *sql.D
 	for _, statement := range statements {
 		execute(t, db, statement)
 		wantError(t, "Check after "+statement, s.Check(t.Context()), "audit records can be changed")
-	}
-}
-
-func wantErrorNot(t *testing.T, call string, err error, not string) {
-	t.Helper()
-	if err != nil && strings.Contains(err.Error(), not) {
-		t.Errorf("%s: error = %v, want none with %q", call, err, not)
 	}
 }
 

@@ -26,25 +26,22 @@ func TestCheckSQLite(t *testing.T) {
 	check := func(dsn string) error { return newStore(t, open(t, "sqlite", dsn)).Check(t.Context()) }
 	wants := func(dsn, want string) {
 		t.Helper()
-		err := check(dsn)
-		wantError(t, "Check of "+dsn, err, want)
-		if got := errors.Is(err, sqlstore.ErrUnsuitable); got != (want != "") {
-			t.Errorf("Check of %s: error = %v, is %v: %v", dsn, err, sqlstore.ErrUnsuitable, got)
+		if want == "" {
+			wantError(t, "Check of "+dsn, check(dsn), "")
+		} else {
+			wantUnsuitable(t, "Check of "+dsn, check(dsn), want)
 		}
 	}
 	wants(good, "call Migrate first")
-	if err := newStore(t, open(t, "sqlite", good)).Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	_, db := migrated(t, "sqlite", good)
 	wants(good, "")
 	wants("file:"+path, "busy_timeout is 0s")
 	wants(strings.Replace(good, "FULL", "NORMAL", 1), "synchronous is 1")
 	wants(good+"&_pragma=query_only(1)", "query_only is 1, which must be off")
-
+	execute(t, db, "DROP TRIGGER gatehouse_families_added")
+	wants(good, "gatehouse_families_added: missing or disabled")
 	other := strings.Replace(sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "other.db")), "WAL", "DELETE", 1)
-	if err := newStore(t, open(t, "sqlite", other)).Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	migrated(t, "sqlite", other)
 	wants(other, "journal_mode is delete")
 }
 
@@ -101,15 +98,6 @@ func TestCheckPostgres(t *testing.T) {
 	}
 }
 
-// wantUnsuitable checks for an error that names a reason not to use the database.
-func wantUnsuitable(t *testing.T, call string, err error, want string) {
-	t.Helper()
-	wantError(t, call, err, want)
-	if !errors.Is(err, sqlstore.ErrUnsuitable) {
-		t.Errorf("%s: error = %v, want %v", call, err, sqlstore.ErrUnsuitable)
-	}
-}
-
 // Check names what makes changes fail or lose their effect.
 func TestCheckPostgresSettings(t *testing.T) {
 	t.Parallel()
@@ -138,37 +126,21 @@ func TestCheckPostgresSettings(t *testing.T) {
 	}
 }
 
-func TestCheckSQLiteTriggers(t *testing.T) {
-	t.Parallel()
-	s, db := migrated(t, "sqlite", sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "keys.db")))
-	wantError(t, "Check", s.Check(t.Context()), "")
-	execute(t, db, "DROP TRIGGER gatehouse_families_added")
-	wantUnsuitable(t, "Check without a trigger", s.Check(t.Context()), "gatehouse_families_added: missing or disabled")
-}
-
 // Migrate does not wait longer than the timeout of the store for a process that hangs.
 func TestMigrateObeysTimeout(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driver, dsn := database(t)
-		conn, err := open(t, driver, dsn).Conn(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		conn := must(open(t, driver, dsn).Conn(t.Context()))(t)
 		defer conn.Close()
 		begin, lock := "BEGIN IMMEDIATE", "CREATE TABLE x (a INTEGER)"
 		if driver == "pgx" {
 			begin, lock = "BEGIN", "SELECT pg_advisory_xact_lock(x'67617465686f7573'::bigint)"
 		}
 		for _, statement := range []string{begin, lock} {
-			if _, err := conn.ExecContext(t.Context(), statement); err != nil {
-				t.Fatal(err)
-			}
+			must(conn.ExecContext(t.Context(), statement))(t)
 		}
-		s, err := sqlstore.New(sqlstore.Config{DB: open(t, driver, dsn), Timeout: 300 * time.Millisecond})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := withTimeout(t, open(t, driver, dsn), 300*time.Millisecond)
 		ended := make(chan error, 1)
 		go func() { ended <- s.Migrate(t.Context()) }()
 		select {

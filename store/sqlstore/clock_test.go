@@ -73,10 +73,7 @@ func newClock(t *testing.T, engine, dsn string) (s *sqlstore.Store, resolution t
 	}
 	db := sql.OpenDB(clockConnector{plain.Driver(), dsn})
 	t.Cleanup(func() { db.Close() })
-	s, err := sqlstore.New(sqlstore.Config{DB: db, Dialect: dialect})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s = must(sqlstore.New(sqlstore.Config{DB: db, Dialect: dialect}))(t)
 	return s, resolution, func(after time.Duration) { execute(t, plain, "UPDATE test_clock SET now = "+update(start.Add(after))) }
 }
 
@@ -94,13 +91,9 @@ func testTimeLimits(t *testing.T, driver, dsn string) {
 	s, resolution, set := newClock(t, driver, dsn)
 	ctx, keys, families, sessions := t.Context(), s.APIKeys(), s.Families(), s.Sessions()
 	newKey := func(id string) error {
-		_, err := keys.Create(ctx, apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Minute}})
-		return err
+		return second(keys.Create(ctx, apikey.Record{Key: apikey.Key{ID: id, Owner: "o", Lifetime: time.Minute}}))
 	}
-	newFamily := func(id string) error {
-		_, err := families.Create(ctx, family(id), time.Minute)
-		return err
-	}
+	newFamily := func(id string) error { return second(families.Create(ctx, family(id), time.Minute)) }
 	rotate := func(id string, grace time.Duration) string {
 		_, outcome, err := families.Rotate(ctx, id, refresh.Presentation{Client: "c", Next: refresh.Hash{1}, Successor: []byte{1}, Grace: grace})
 		return fmt.Sprint(outcome, " ", err)
@@ -120,7 +113,8 @@ func testTimeLimits(t *testing.T, driver, dsn string) {
 			return err
 		}
 	}
-	get := func(id string) any { _, err := sessions.Get(ctx, id); return err }
+	idle := newSession(time.Minute, time.Hour)
+	get := func(id string) any { return second(sessions.Get(ctx, id)) }
 	touch := func(id string) any { return fmt.Sprint(keys.Touch(ctx, id, 1, time.Second)) }
 	insert := func(id string) any {
 		return fmt.Sprint(s.Replays().Insert(ctx, sha256.Sum256([]byte(id)), time.Minute))
@@ -151,6 +145,7 @@ func testTimeLimits(t *testing.T, driver, dsn string) {
 		r, err := s.Budgets().Settle(ctx, "t", id, []int64{7})
 		return fmt.Sprint(r.Outcome, " ", errors.Join(errSweep, err))
 	}
+	reserve := func(id string) any { return hold(id, id) }
 	done := func(act func(string) any, want string) func(string) error {
 		return func(id string) error {
 			if got := act(id); got != want {
@@ -159,6 +154,7 @@ func testTimeLimits(t *testing.T, driver, dsn string) {
 			return nil
 		}
 	}
+	held := done(reserve, "held <nil>")
 	for _, test := range []struct {
 		name       string
 		limit      time.Duration // after the call of prepare
@@ -167,44 +163,37 @@ func testTimeLimits(t *testing.T, driver, dsn string) {
 		before, at any
 	}{
 		{"rotate a key", time.Minute, newKey, func(id string) any {
-			_, err := keys.Rotate(ctx, id, apikey.Rotation{MaxLifetime: time.Hour})
-			return err
+			return second(keys.Rotate(ctx, id, apikey.Rotation{MaxLifetime: time.Hour}))
 		}, nil, apikey.ErrConflict},
 		{"delete a key", time.Minute, newKey, func(id string) any { return keys.Delete(ctx, id) }, apikey.ErrConflict, nil},
 		{"touch a key", time.Second, func(id string) error { return errors.Join(newKey(id), done(touch, "true <nil>")(id)) }, touch, "false <nil>", "true <nil>"},
 		{"insert a replay again", time.Minute, done(insert, "true <nil>"), insert, "false <nil>", "true <nil>"},
 		{"request an approval again", time.Minute, done(request, "true <nil>"), func(id string) any { return request(id + " again") }, "false <nil>", "true <nil>"},
-		{"reserve at the end of a counter", time.Hour, func(string) error { return nil }, func(id string) any { return hold(id, id) }, "held <nil>", "moved <nil>"},
-		{
-			"reserve what a hold has", time.Minute, done(func(id string) any { return hold(id, id) }, "held <nil>"),
-			func(id string) any { return hold(id, id+" again") }, "exceeded <nil>", "held <nil>",
-		},
-		{"extend a hold", time.Minute, done(func(id string) any { return hold(id, id) }, "held <nil>"), func(id string) any {
+		{"reserve at the end of a counter", time.Hour, func(string) error { return nil }, reserve, "held <nil>", "moved <nil>"},
+		{"reserve what a hold has", time.Minute, held, func(id string) any { return hold(id, id+" again") }, "exceeded <nil>", "held <nil>"},
+		{"extend a hold", time.Minute, held, func(id string) any {
 			r, err := s.Budgets().Extend(ctx, reservation(id, id))
 			return fmt.Sprint(r.Outcome, " ", err)
 		}, "held <nil>", "expired <nil>"},
 		{"settle again", budget.Retention, func(id string) error {
-			return errors.Join(done(func(id string) any { return hold(id, id) }, "held <nil>")(id), done(settle, "settled <nil>")(id))
+			return errors.Join(held(id), done(settle, "settled <nil>")(id))
 		}, settle, "settled <nil>", "absent <nil>"},
-		{"read an old counter", time.Hour + budget.CounterRetention, done(func(id string) any { return hold(id, id) }, "held <nil>"), func(id string) any {
+		{"read an old counter", time.Hour + budget.CounterRetention, held, func(id string) any {
 			_, errSweep := s.Budgets().Sweep(ctx, 9)
 			counters, _, err := s.Budgets().Read(ctx, "t", id, "day", start)
 			return fmt.Sprint(len(counters), errors.Join(errSweep, err))
 		}, "1 <nil>", "0 <nil>"},
-		{"create a session again", time.Minute, newSession(time.Minute, time.Hour), func(id string) any {
-			return newSession(time.Minute, time.Hour)(id)
-		}, session.ErrConflict, nil},
+		{"create a session again", time.Minute, idle, func(id string) any { return idle(id) }, session.ErrConflict, nil},
 		{"rotate a family", time.Minute, newFamily, func(id string) any { return rotate(id, 0) }, "rotated <nil>", "expired <nil>"},
 		{"replay within the grace period", time.Second, rotated(time.Second), func(id string) any { return rotate(id, 0) }, "replayed <nil>", "reused <nil>"},
 		{"reuse within one millisecond, without a grace period", time.Millisecond, rotated(0), func(id string) any { return rotate(id, 0) }, "reused <nil>", "reused <nil>"},
-		{"get an idle session", time.Minute, newSession(time.Minute, time.Hour), get, nil, session.ErrNotFound},
+		{"get an idle session", time.Minute, idle, get, nil, session.ErrNotFound},
 		{"get an old session", time.Minute, newSession(time.Hour, time.Minute), get, nil, session.ErrNotFound},
-		{"touch a session", time.Second, newSession(time.Minute, time.Hour), func(id string) any {
+		{"touch a session", time.Second, idle, func(id string) any {
 			return fmt.Sprint(sessions.Touch(ctx, id, time.Second))
 		}, "false <nil>", "true <nil>"},
-		{"swap a session", time.Minute, newSession(time.Minute, time.Hour), func(id string) any {
-			_, err := sessions.Swap(ctx, id, 1, session.Change{ID: id + "b"})
-			return err
+		{"swap a session", time.Minute, idle, func(id string) any {
+			return second(sessions.Swap(ctx, id, 1, session.Change{ID: id + "b"}))
 		}, nil, session.ErrNotFound},
 	} {
 		for when, want := range map[time.Duration]any{-resolution: test.before, 0: test.at} {
@@ -222,32 +211,4 @@ func testTimeLimits(t *testing.T, driver, dsn string) {
 			}
 		}
 	}
-}
-
-// An agent that waits learns within an hour that its approval has expired.
-func TestExpiredApprovalsAreKeptForAnHour(t *testing.T) {
-	t.Parallel()
-	eachStore(t, func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB) {
-		request := func(id string) {
-			t.Helper()
-			a := approval.Approval{ID: id, Call: approval.Call{Tenant: "t", Tool: id, Arguments: "{}"}, Rule: approval.Rule{Consent: true}}
-			if _, _, err := s.Approvals().Request(t.Context(), a, approval.Limits{Lifetime: time.Hour, Pending: 9, Bytes: 99}, false); err != nil {
-				t.Fatal(err)
-			}
-		}
-		request("a")
-		for _, test := range []struct {
-			minutes int
-			want    error
-		}{{59, nil}, {61, approval.ErrNotFound}} {
-			execute(t, db, "UPDATE gatehouse_approvals SET expires = "+map[string]string{
-				"pgx":    fmt.Sprintf("now() - interval '%d minutes'", test.minutes),
-				"sqlite": fmt.Sprintf("(unixepoch() - %d * 60) * 1000000", test.minutes),
-			}[driver]+" WHERE id = 'a'")
-			request(fmt.Sprint(test.minutes))
-			if _, err := s.Approvals().Find(t.Context(), "t", "a"); !errors.Is(err, test.want) {
-				t.Errorf("Find of an approval that expired %d minutes ago: error = %v, want %v", test.minutes, err, test.want)
-			}
-		}
-	})
 }

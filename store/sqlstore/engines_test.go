@@ -4,6 +4,7 @@ package sqlstore_test
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -20,10 +21,7 @@ import (
 // open opens a database and closes it when the test ends.
 func open(t testing.TB, driver, dsn string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open(driver, dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := must(sql.Open(driver, dsn))(t)
 	t.Cleanup(func() { db.Close() })
 	db.SetMaxOpenConns(24)
 	db.SetMaxIdleConns(24) // the default of two makes a new connection for most calls
@@ -34,11 +32,12 @@ func open(t testing.TB, driver, dsn string) *sql.DB {
 // a statement can take longer than the default.
 func newStore(t testing.TB, db *sql.DB) *sqlstore.Store {
 	t.Helper()
-	s, err := sqlstore.New(sqlstore.Config{DB: db, Timeout: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return withTimeout(t, db, time.Minute)
+}
+
+func withTimeout(t testing.TB, db *sql.DB, timeout time.Duration) *sqlstore.Store {
+	t.Helper()
+	return must(sqlstore.New(sqlstore.Config{DB: db, Timeout: timeout}))(t)
 }
 
 // eachEngine runs a test on every engine, without fsync. database returns the driver
@@ -59,9 +58,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, database func(testing.TB) 
 		test(t, func(t testing.TB) (string, string) {
 			schemas++
 			name := fmt.Sprintf("schema%d", schemas)
-			if _, err := db.ExecContext(t.Context(), "CREATE SCHEMA "+name); err != nil {
-				t.Fatal(err)
-			}
+			must(db.ExecContext(t.Context(), "CREATE SCHEMA "+name))(t)
 			return "pgx", url + "&search_path=" + name
 		})
 	})
@@ -93,5 +90,56 @@ func execute(t testing.TB, db *sql.DB, statements ...string) {
 		if _, err := db.ExecContext(t.Context(), statement); err != nil {
 			t.Fatalf("%s: %v", statement, err)
 		}
+	}
+}
+
+// query returns the only value of a query.
+func query[T any](t testing.TB, db *sql.DB, text string) (value T) {
+	t.Helper()
+	if err := db.QueryRowContext(t.Context(), text).Scan(&value); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return value
+}
+
+// ago is the SQL of a time before now.
+func ago(driver string, d time.Duration) string {
+	if driver == "pgx" {
+		return fmt.Sprintf("(now() - interval '%d microseconds')", d.Microseconds())
+	}
+	return fmt.Sprintf("(unixepoch() * 1000000 - %d)", d.Microseconds())
+}
+
+func wantError(t *testing.T, call string, err error, want string) {
+	t.Helper()
+	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		t.Errorf("%s: error = %v, want %q", call, err, want)
+	}
+}
+
+func wantErrorNot(t *testing.T, call string, err error, not string) {
+	t.Helper()
+	if err != nil && strings.Contains(err.Error(), not) {
+		t.Errorf("%s: error = %v, want none with %q", call, err, not)
+	}
+}
+
+// wantUnsuitable checks for an error that names a reason not to use the database.
+func wantUnsuitable(t *testing.T, call string, err error, want string) {
+	t.Helper()
+	wantError(t, call, err, want)
+	if !errors.Is(err, sqlstore.ErrUnsuitable) {
+		t.Errorf("%s: error = %v, want %v", call, err, sqlstore.ErrUnsuitable)
+	}
+}
+
+// must returns a value, or fails the test.
+func must[A any](value A, err error) func(testing.TB) A {
+	return func(t testing.TB) A {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
 	}
 }

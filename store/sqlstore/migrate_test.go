@@ -5,7 +5,9 @@ package sqlstore_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -22,35 +24,37 @@ import (
 // in a process that TestMigrateConcurrentProcesses has started, or rotates in one of
 // TestRotationSurvivesKilledProcesses.
 func TestMain(m *testing.M) {
+	var err error
 	if config := os.Getenv("GATEHOUSE_TEST_ROTATE"); config != "" {
-		if err := rotate(config); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+		err = rotate(config)
+	} else if name := os.Getenv("GATEHOUSE_TEST_MIGRATE"); name != "" {
+		err = migrateFromEnv(name, os.Getenv("GATEHOUSE_TEST_DSN"))
+	} else {
+		enginetest.Main(m)
 	}
-	if name := os.Getenv("GATEHOUSE_TEST_MIGRATE"); name != "" {
-		if err := migrateFromEnv(name, os.Getenv("GATEHOUSE_TEST_DSN")); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	enginetest.Main(m)
+	os.Exit(0)
 }
 
-func migrateFromEnv(driverName, dsn string) error {
+// openStore opens a database in another process than that of the test.
+func openStore(driverName, dsn string) (*sqlstore.Store, error) {
 	db, err := sql.Open(driverName, dsn)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer db.Close()
-	s, err := sqlstore.New(sqlstore.Config{DB: db, Timeout: time.Minute})
+	return sqlstore.New(sqlstore.Config{DB: db, Timeout: time.Minute})
+}
+
+// migrateFromEnv reports that it is ready and waits for a line, so that all processes
+// start together.
+func migrateFromEnv(driverName, dsn string) error {
+	s, err := openStore(driverName, dsn)
 	if err != nil {
 		return err
 	}
-	// All processes start together: each reports that it is ready and waits for a
-	// line.
 	fmt.Println("ready")
 	if _, err := fmt.Scanln(); err != nil && err.Error() != "unexpected newline" {
 		return err
@@ -60,62 +64,50 @@ func migrateFromEnv(driverName, dsn string) error {
 	return s.Migrate(ctx)
 }
 
+// process starts this program with a variable of the environment.
+func process(t *testing.T, env ...string) (cmd *exec.Cmd, stdin io.WriteCloser, stdout io.Reader) {
+	t.Helper()
+	self := must(os.Executable())(t)
+	cmd = exec.CommandContext(t.Context(), self)
+	cmd.Env, cmd.Stderr = append(os.Environ(), env...), &strings.Builder{}
+	stdin, errIn := cmd.StdinPipe()
+	stdout, errOut := cmd.StdoutPipe()
+	if err := errors.Join(errIn, errOut, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, stdin, stdout
+}
+
 func TestMigrateConcurrentProcesses(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
 		driverName, dsn := database(t)
-		self, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var waiting, processes sync.WaitGroup
-		start := make(chan struct{})
+		var starts []io.Writer
+		var processes sync.WaitGroup
 		for range 6 {
-			waiting.Add(1)
+			cmd, stdin, stdout := process(t, "GATEHOUSE_TEST_MIGRATE="+driverName, "GATEHOUSE_TEST_DSN="+dsn)
+			starts = append(starts, stdin)
+			var line string
+			if _, err := fmt.Fscanln(stdout, &line); err != nil || line != "ready" {
+				t.Errorf("the process writes %q, %v, want ready", line, err)
+			}
 			processes.Go(func() {
-				cmd := exec.CommandContext(t.Context(), self)
-				cmd.Env = append(os.Environ(), "GATEHOUSE_TEST_MIGRATE="+driverName, "GATEHOUSE_TEST_DSN="+dsn)
-				var stderr strings.Builder
-				cmd.Stderr = &stderr
-				stdin, err := cmd.StdinPipe()
-				if err != nil {
-					t.Error(err)
-				}
-				stdout, err := cmd.StdoutPipe()
-				if err != nil {
-					t.Error(err)
-				}
-				if err := cmd.Start(); err != nil {
-					t.Error(err)
-				}
-				var line string
-				if _, err := fmt.Fscanln(stdout, &line); err != nil || line != "ready" {
-					t.Errorf("the process writes %q, %v, want ready", line, err)
-				}
-				waiting.Done()
-				<-start
-				fmt.Fprintln(stdin)
 				if err := cmd.Wait(); err != nil {
-					t.Errorf("Migrate in another process: %v\n%s", err, stderr.String())
+					t.Errorf("Migrate in another process: %v\n%s", err, cmd.Stderr)
 				}
 			})
 		}
-		waiting.Wait()
-		close(start)
+		for _, start := range starts {
+			fmt.Fprintln(start)
+		}
 		processes.Wait()
 
 		db := open(t, driverName, dsn)
-		var applied, distinct int
-		query := "SELECT count(*), count(DISTINCT package || '/' || version) FROM gatehouse_migrations"
-		if err := db.QueryRowContext(t.Context(), query).Scan(&applied, &distinct); err != nil {
-			t.Fatal(err)
-		}
-		if applied == 0 || applied != distinct {
+		applied := query[int](t, db, "SELECT count(*) FROM gatehouse_migrations")
+		if distinct := query[int](t, db, "SELECT count(DISTINCT package || '/' || version) FROM gatehouse_migrations"); applied == 0 || applied != distinct {
 			t.Errorf("applied %d migrations, %d of them distinct, want equal numbers over 0", applied, distinct)
 		}
-		if err := newStore(t, db).Migrate(t.Context()); err != nil {
-			t.Errorf("Migrate() of a migrated database: error = %v", err)
-		}
+		wantError(t, "Migrate of a migrated database", newStore(t, db).Migrate(t.Context()), "")
 	})
 }
 
@@ -144,13 +136,6 @@ func checkTables(t *testing.T, db *sql.DB, names ...string) {
 		if got := err == nil; got == absent {
 			t.Errorf("table %s exists: %v, want %v", name, got, !absent)
 		}
-	}
-}
-
-func wantError(t *testing.T, call string, err error, want string) {
-	t.Helper()
-	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-		t.Errorf("%s: error = %v, want %q", call, err, want)
 	}
 }
 
@@ -190,9 +175,7 @@ func TestMigrateAppliesMissingVersions(t *testing.T) {
 		if err := s.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.ExecContext(t.Context(), "INSERT INTO gatehouse_migrations (package, version) VALUES ('apikey', 9999)"); err != nil {
-			t.Fatal(err)
-		}
+		execute(t, db, "INSERT INTO gatehouse_migrations (package, version) VALUES ('apikey', 9999)")
 		wantError(t, "Migrate of a newer database", s.Migrate(t.Context()), "apikey: the database is at version 9999")
 		wantError(t, "Check of a newer database", s.Check(t.Context()), "apikey: the database is at version 9999")
 	})

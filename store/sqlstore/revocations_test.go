@@ -18,10 +18,7 @@ import (
 func TestLoginAfterRevokeSubject(t *testing.T) {
 	eachStore(t, func(t *testing.T, _ string, s *sqlstore.Store, _ *sql.DB) {
 		const issuer = "https://auth.example.com"
-		list, err := revocation.New(revocation.Config{Store: s.Revocations(), Issuers: []string{issuer}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		list := must(revocation.New(revocation.Config{Store: s.Revocations(), Issuers: []string{issuer}}))(t)
 		token := func() jwtauth.Token {
 			return jwtauth.Token{Issuer: issuer, Subject: "alice", IssuedAt: time.Now().Truncate(time.Second)}
 		}
@@ -37,6 +34,29 @@ func TestLoginAfterRevokeSubject(t *testing.T) {
 			if got, err := list.Revoked(t.Context(), test.token); got != test.want || err != nil {
 				t.Errorf("Revoked(token issued %s RevokeSubject) = %t, %v, want %t", test.name, got, err, test.want)
 			}
+		}
+	})
+}
+
+// TestRevocationTimeNeverGoesBack covers a clock that was set back, and a
+// concurrent call that has read it later.
+func TestRevocationTimeNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, driver string, s *sqlstore.Store, db *sql.DB) {
+		target := revocation.Target{Kind: revocation.Subject, Issuer: "i", Value: "a"}
+		const find = "SELECT CAST(revoked AS text) FROM gatehouse_revocations"
+		revoke := func() {
+			t.Helper()
+			if err := s.Revocations().Revoke(t.Context(), target, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		revoke()
+		execute(t, db, "UPDATE gatehouse_revocations SET revoked = "+ago(driver, -30*time.Minute))
+		before := query[string](t, db, find)
+		revoke()
+		if after := query[string](t, db, find); after != before {
+			t.Errorf("revoked = %v, want %v as before", after, before)
 		}
 	})
 }

@@ -5,7 +5,6 @@ package sqlstore_test
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,7 +23,6 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/upstream"
 	"github.com/gatehouse-go/gatehouse/cookie"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
-	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
 // rotation configures the process of [rotate].
@@ -42,12 +40,7 @@ func rotate(text string) error {
 	if err := json.Unmarshal([]byte(text), &config); err != nil {
 		return err
 	}
-	db, err := sql.Open(config.Driver, config.DSN)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	s, err := sqlstore.New(sqlstore.Config{DB: db, Timeout: time.Minute})
+	s, err := openStore(config.Driver, config.DSN)
 	if err != nil {
 		return err
 	}
@@ -174,10 +167,6 @@ func TestRotationSurvivesKilledProcesses(t *testing.T) {
 	enginetest.Slow(t)
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, database func(testing.TB) (string, string)) {
-		self, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
 		var last error
 		kill := 0
 		defer func() {
@@ -190,34 +179,24 @@ func TestRotationSurvivesKilledProcesses(t *testing.T) {
 			s, db := migrated(t, driver, dsn)
 			a := &account{}
 			server := httptest.NewServer(a)
-			start := func(kill int) (cmd *exec.Cmd, ready func(), end func()) {
-				text, err := json.Marshal(rotation{driver, dsn, server.URL, kill})
-				if err != nil {
-					t.Fatal(err)
-				}
-				cmd = exec.CommandContext(t.Context(), self)
-				cmd.Env = append(os.Environ(), "GATEHOUSE_TEST_ROTATE="+string(text))
-				stdin, err := cmd.StdinPipe()
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := cmd.Start(); err != nil {
-					t.Fatal(err)
-				}
-				return cmd, func() { stdin.Close() }, func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
+			start := func(kill int) (cmd *exec.Cmd, stdin io.Closer) {
+				text := must(json.Marshal(rotation{driver, dsn, server.URL, kill}))(t)
+				cmd, stdin, _ = process(t, "GATEHOUSE_TEST_ROTATE="+string(text))
+				return cmd, stdin
 			}
-			first, finish, _ := start(kill)
-			finish() // it ends by itself, if it is not killed before
+			first, stdin := start(kill)
+			stdin.Close() // it ends by itself, if it is not killed before
 			killed = first.Wait() != nil
 			if killed && first.ProcessState.ExitCode() != -1 {
 				t.Fatalf("operation %d: the process ended with %v", kill, first.ProcessState)
 			}
-			_, _, end := start(-1)
+			other, _ := start(-1)
 			enginetest.Eventually(t, time.Minute, "one credential is left", func() bool {
 				last = onlyOne(t.Context(), s.Upstreams(), a)
 				return last == nil
 			})
-			end()
+			_ = other.Process.Kill()
+			_ = other.Wait()
 			server.Close()
 			db.Close()
 			kill += map[string]int{"sqlite": 1, "pgx": 3}[driver] // SQLite is faster

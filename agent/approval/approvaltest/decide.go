@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/approval"
 	"github.com/gatehouse-go/gatehouse/internal/contract"
 )
@@ -41,9 +42,12 @@ var decideRules = []rule{
 			for n := range max(count, 1) {
 				s.status("before the last", a, approval.Pending)
 				d := approve("person " + string(rune('a'+n)))
-				if n == 1 { // the text of this key is the end of that of the first one
+				switch n {
+				case 1: // the text of this key is the end of that of the first one
 					d = approve("person a")
 					d.Decider.Issuer = ""
+				case 2: // and this one its beginning
+					d.Decider.Subject = "person a"
 				}
 				a = s.decide("a person", a, d, true)
 			}
@@ -214,8 +218,10 @@ var listRules = []rule{
 		decided := s.request("decided", draft("decided"), false, true)
 		s.decide("first", decided, approve("olga"), true)
 		s.list("after her decision", olga, 10, "consent of olga")
-		s.list("another person", approval.Filter{Tenant: olga.Tenant, Decider: key("OLGA"), Roles: roles("another", "operator, of 100%")}, 10,
-			"decided", "own actor", "own call")
+		for _, other := range []gatehouse.Key{key("OLGA"), {Issuer: olga.Decider.Issuer, Subject: "olga"}, {Subject: olga.Decider.Subject}} {
+			s.list("another person", approval.Filter{Tenant: olga.Tenant, Decider: other, Roles: roles("another", "operator, of 100%")}, 10,
+				"decided", "own actor", "own call")
+		}
 	}),
 }
 

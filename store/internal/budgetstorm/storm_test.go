@@ -4,6 +4,7 @@ package budgetstorm_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent/budget"
 	"github.com/gatehouse-go/gatehouse/agent/model"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
+	"github.com/gatehouse-go/gatehouse/store/sqlstore"
 )
 
 // upstream streams and counts the tokens of each account.
@@ -82,10 +84,8 @@ type worker struct {
 
 func start(t *testing.T, c workerConfig) *worker {
 	t.Helper()
-	self := must(os.Executable())
-	text := must(json.Marshal(c))
-	w := &worker{cmd: exec.Command(self)}
-	w.cmd.Env = append(os.Environ(), workerVariable+"="+string(text))
+	w := &worker{cmd: exec.Command(must(os.Executable()))}
+	w.cmd.Env = append(os.Environ(), workerVariable+"="+string(must(json.Marshal(c))))
 	w.cmd.Stderr = os.Stderr
 	w.stdin = must(w.cmd.StdinPipe())
 	if err := w.cmd.Start(); err != nil {
@@ -160,7 +160,9 @@ func engines(t *testing.T, test func(t *testing.T, name, address string, s serve
 	t.Run("postgres", func(t *testing.T) {
 		p := enginetest.StartPostgres(t, "max_connections=200", "fsync=off") // SIGKILL loses no written page
 		address := p.Database(t)
-		if err := migrate("postgres", address); err != nil {
+		db := must(sql.Open("pgx", address))
+		defer db.Close()
+		if err := must(sqlstore.New(sqlstore.Config{DB: db})).Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		test(t, "postgres", address, p)
@@ -190,11 +192,7 @@ func storm(t *testing.T, engine, address string, s server, chunk int64) {
 	up := &upstream{counted: make(map[string]int64)}
 	fake := httptest.NewServer(up)
 	defer fake.Close()
-	store, err := openStore(engine, address, 4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ledger := must(budget.New(budget.Config{Store: store, Hold: holdTime}))
+	ledger := must(budget.New(budget.Config{Store: openStore(engine, address, 4), Hold: holdTime}))
 	stop, observed := make(chan struct{}), make(chan int)
 	go func() { observed <- observe(t, ledger, stop) }()
 	workers, kills, restarts := make([]*worker, size.processes), 0, 0
@@ -259,11 +257,7 @@ func (u *upstream) check(t *testing.T, ledger *budget.Ledger, limit int64) (char
 	for account, tokens := range counts {
 		second := must(strconv.ParseInt(account, 10, 64))
 		line := lines(second, 0, limit, 0)[0]
-		balances, err := ledger.Usage(t.Context(), line)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := balances[0]
+		b := must(ledger.Usage(t.Context(), line))[0]
 		charged, counted = charged+b.Spent, counted+tokens
 		if b.Spent < tokens || b.Spent > b.Max {
 			t.Errorf("account %s: %d charged, %d counted, max %d", account, b.Spent, tokens, b.Max)
@@ -286,11 +280,7 @@ func TestWithoutFaultsChargesWhatIsCounted(t *testing.T) {
 		up := &upstream{counted: make(map[string]int64)}
 		fake := httptest.NewServer(up)
 		defer fake.Close()
-		store, err := openStore(engine, address, 4)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ledger := must(budget.New(budget.Config{Store: store}))
+		ledger := must(budget.New(budget.Config{Store: openStore(engine, address, 4)}))
 		var workers []*worker
 		for i := range 2 {
 			workers = append(workers, start(t, workerConfig{
@@ -314,11 +304,7 @@ func TestWithoutFaultsChargesWhatIsCounted(t *testing.T) {
 // TestCheckThenChargeOvershoots is the control: what the ledger replaces.
 func TestCheckThenChargeOvershoots(t *testing.T) {
 	engines(t, func(t *testing.T, engine, address string, _ server) {
-		store, err := openStore(engine, address, 16)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ledger := must(budget.New(budget.Config{Store: store}))
+		ledger := must(budget.New(budget.Config{Store: openStore(engine, address, 16)}))
 		line := lines(1, 0, 2000, 0)[0]
 		upstream := httptest.NewServer(http.NotFoundHandler())
 		defer upstream.Close()
@@ -350,13 +336,10 @@ func TestCheckThenChargeOvershoots(t *testing.T) {
 			})
 		}
 		all.Wait()
-		balances, err := ledger.Usage(t.Context(), line)
-		if err != nil {
-			t.Fatal(err)
+		spent := must(ledger.Usage(t.Context(), line))[0].Spent
+		if spent <= line.Max {
+			t.Errorf("check-then-charge spent %d of %d: the control must overshoot", spent, line.Max)
 		}
-		if balances[0].Spent <= line.Max {
-			t.Errorf("check-then-charge spent %d of %d: the control must overshoot", balances[0].Spent, line.Max)
-		}
-		t.Logf("check-then-charge spent %d of %d", balances[0].Spent, line.Max)
+		t.Logf("check-then-charge spent %d of %d", spent, line.Max)
 	})
 }

@@ -38,10 +38,7 @@ func TestMain(m *testing.M) {
 		if err := json.Unmarshal([]byte(text), &c); err != nil {
 			panic(err)
 		}
-		if err := work(c); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+		work(c)
 		return
 	}
 	os.Exit(m.Run())
@@ -61,47 +58,16 @@ const (
 )
 
 // openStore returns the store of an engine.
-func openStore(engine, address string, connections int) (budget.Store, error) {
+func openStore(engine, address string, connections int) budget.Store {
 	if engine == "redis" {
-		options, err := redis.ParseURL(address)
-		if err != nil {
-			return nil, err
-		}
+		options := must(redis.ParseURL(address))
 		options.ContextTimeoutEnabled, options.PoolSize = true, connections
-		s, err := redisstore.New(redisstore.Config{Client: redis.NewClient(options)})
-		if err != nil {
-			return nil, err
-		}
-		return s.Budgets(), nil
+		return must(redisstore.New(redisstore.Config{Client: redis.NewClient(options)})).Budgets()
 	}
-	db, err := sql.Open("pgx", address)
-	if err != nil {
-		return nil, err
-	}
+	db := must(sql.Open("pgx", address))
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	s, err := sqlstore.New(sqlstore.Config{DB: db})
-	if err != nil {
-		return nil, err
-	}
-	return s.Budgets(), nil
-}
-
-// migrate makes the tables of an engine.
-func migrate(engine, address string) error {
-	if engine == "redis" {
-		return nil
-	}
-	db, err := sql.Open("pgx", address)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	s, err := sqlstore.New(sqlstore.Config{DB: db})
-	if err != nil {
-		return err
-	}
-	return s.Migrate(context.Background())
+	return must(sqlstore.New(sqlstore.Config{DB: db})).Budgets()
 }
 
 // lines are the budgets of a call: that of its key, and the hot one of the tenant,
@@ -117,17 +83,10 @@ func lines(second int64, key int, limit, chunk int64) []budget.Line {
 }
 
 // work makes metered calls until standard input ends.
-func work(c workerConfig) error {
-	store, err := openStore(c.Engine, c.Store, 16)
-	if err != nil {
-		return err
-	}
-	ledger, err := budget.New(budget.Config{Store: store, Hold: holdTime, Nodes: 8})
-	if err != nil {
-		return err
-	}
+func work(c workerConfig) {
+	ledger := must(budget.New(budget.Config{Store: openStore(c.Engine, c.Store, 16), Hold: holdTime, Nodes: 8}))
 	type lineKey struct{}
-	meter, err := budget.NewMeter(budget.MeterConfig{Ledger: ledger, Call: func(r *http.Request) (budget.Call, error) {
+	meter := must(budget.NewMeter(budget.MeterConfig{Ledger: ledger, Call: func(r *http.Request) (budget.Call, error) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return budget.Call{}, err
@@ -139,10 +98,7 @@ func work(c workerConfig) error {
 		described := budget.ForModel(call, model.Model{Name: "small", MaxOutput: maxOutput}, r.Context().Value(lineKey{}).([]budget.Line), nil)
 		described.ID = r.Header.Get("X-Id")
 		return described, nil
-	}})
-	if err != nil {
-		return err
-	}
+	}}))
 	client := meter.Transport(&http.Transport{MaxIdleConnsPerHost: c.Goroutines})
 	stop, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
@@ -179,7 +135,6 @@ func work(c workerConfig) error {
 	if err := <-ran; err != nil { // what it could not settle expires, and is charged in full
 		fmt.Fprintln(os.Stderr, err)
 	}
-	return nil
 }
 
 var errRefused = errors.New("refused")

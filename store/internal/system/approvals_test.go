@@ -33,13 +33,7 @@ type claimerConfig struct {
 	Between bool   // wait for ever after the first claim, before its dispatch
 }
 
-var approvalRule = func() approval.Rule {
-	roles, err := gatehouse.NewRoles("admin")
-	if err != nil {
-		panic(err)
-	}
-	return approval.Rule{Roles: roles}
-}()
+var approvalRule = approval.Rule{Roles: must(gatehouse.NewRoles("admin"))}
 
 // raced is the number of the call that many goroutines claim.
 const raced = 1 << 20
@@ -50,39 +44,23 @@ func approvalCall(n int) approval.Call {
 	return approval.Call{Tenant: "acme", Subject: agent, Actor: agent, Tool: "run_code", Arguments: `{"n":` + strconv.Itoa(n) + `}`}
 }
 
-// claimerMain is the main function of a process that claims approvals.
-func claimerMain() {
-	if err := claimer(os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-func claimer(stdin io.Reader, stdout io.Writer) error {
+// claimer is the main function of a process that claims approvals.
+func claimer(stdin io.Reader, stdout io.Writer) {
 	var config claimerConfig
 	input := json.NewDecoder(stdin)
-	if err := input.Decode(&config); err != nil {
-		return err
-	}
-	stores, err := openStores(config.nodeConfig, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	approvals, err := approval.New(approval.Config{Store: stores.approvals, URL: "https://tools.example.com/approvals"})
-	if err != nil {
-		return err
-	}
+	check(input.Decode(&config))
+	stores := must(openStores(config.nodeConfig, slog.New(slog.DiscardHandler)))
+	approvals := must(approval.New(approval.Config{Store: stores.approvals, URL: "https://tools.example.com/approvals"}))
 	if config.Claims == 0 {
-		return dispatch(config, approvals, stdout)
+		dispatch(config, approvals, stdout)
+		return
 	}
 	if _, err := approvals.Claim(context.Background(), approvalCall(-1), approvalRule); !errors.Is(err, approval.ErrNotFound) {
-		return fmt.Errorf("claim of a call without approval: %w", err)
+		panic(fmt.Errorf("claim of a call without approval: %w", err))
 	}
 	fmt.Fprintln(stdout, "ready")
 	var start struct{}
-	if err := input.Decode(&start); err != nil {
-		return err
-	}
+	check(input.Decode(&start))
 	var won, failed atomic.Int64
 	var all sync.WaitGroup
 	begin := make(chan struct{})
@@ -101,15 +79,11 @@ func claimer(stdin io.Reader, stdout io.Writer) error {
 	close(begin)
 	all.Wait()
 	fmt.Fprintf(stdout, "%d %d %v\n", won.Load(), failed.Load(), time.Since(begun).Round(time.Millisecond))
-	return nil
 }
 
 // dispatch claims calls, and dispatches each after its claim.
-func dispatch(config claimerConfig, approvals *approval.Approvals, stdout io.Writer) error {
-	file, err := os.OpenFile(config.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
+func dispatch(config claimerConfig, approvals *approval.Approvals, stdout io.Writer) {
+	file := must(os.OpenFile(config.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600))
 	var next, failed atomic.Int64
 	var all sync.WaitGroup
 	for range 8 {
@@ -132,7 +106,6 @@ func dispatch(config claimerConfig, approvals *approval.Approvals, stdout io.Wri
 	}
 	all.Wait()
 	fmt.Fprintln(stdout, "done", failed.Load())
-	return nil
 }
 
 // claimerProcess is a running claimer.
@@ -145,19 +118,9 @@ type claimerProcess struct {
 func startClaimer(t *testing.T, e *engine, config claimerConfig) *claimerProcess {
 	t.Helper()
 	config.Engine, config.Store, config.Timeout = e.name, e.store, time.Minute
-	self := must(os.Executable())
-	p := &claimerProcess{Cmd: exec.Command(self)}
-	p.Env, p.Stderr = append(os.Environ(), "GATEHOUSE_TEST_CLAIMER=1"), t.Output()
-	stdin := must(p.StdinPipe())
-	stdout := must(p.StdoutPipe())
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
+	p := &claimerProcess{}
+	p.Cmd, p.stdin, p.lines = process(t, "GATEHOUSE_TEST_CLAIMER", config, t.Output())
 	t.Cleanup(func() { _ = p.Process.Kill(); _ = p.Wait() })
-	p.stdin, p.lines = stdin, bufio.NewReader(stdout)
-	if err := json.NewEncoder(stdin).Encode(config); err != nil {
-		t.Fatal(err)
-	}
 	return p
 }
 
@@ -179,13 +142,8 @@ func approve(t *testing.T, e *engine, first, last int) *approval.Approvals {
 		Kind: gatehouse.KindUser, Issuer: "https://id.example.com", Subject: "ada", Tenant: "acme", Method: "session", Roles: approvalRule.Roles,
 	}
 	for n := first; n < last; n++ {
-		asked, err := approvals.Request(t.Context(), approvalCall(n), approvalRule)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := approvals.Decide(t.Context(), admin, asked.ID, true, ""); err != nil {
-			t.Fatal(err)
-		}
+		asked := must(approvals.Request(t.Context(), approvalCall(n), approvalRule))
+		must(approvals.Decide(t.Context(), admin, asked.ID, true, ""))
 	}
 	return approvals
 }
@@ -259,31 +217,33 @@ func killedBetweenClaimAndDispatch(t *testing.T, e *engine) {
 	}
 
 	claimed := 1
+	// next returns the next line, and counts claims.
+	next := func(p *claimerProcess) string {
+		line := p.line()
+		if strings.HasPrefix(line, "claimed") {
+			claimed++
+		}
+		return line
+	}
+	rest := func(p *claimerProcess) (last string) {
+		for line := next(p); line != ""; line = next(p) {
+			last = line
+		}
+		return last
+	}
 	for n := range kills {
 		p := startClaimer(t, e, claimerConfig{Calls: calls, File: file})
 		for range 10 + 7*n {
-			if strings.HasPrefix(p.line(), "claimed") {
-				claimed++
-			}
+			next(p)
 		}
 		if err := p.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		for line := p.line(); line != ""; line = p.line() {
-			if strings.HasPrefix(line, "claimed") {
-				claimed++
-			}
-		}
+		rest(p)
 		_ = p.Wait()
 	}
 	p = startClaimer(t, e, claimerConfig{Calls: calls, File: file})
-	last := ""
-	for line := p.line(); line != ""; line = p.line() {
-		if last = line; strings.HasPrefix(line, "claimed") {
-			claimed++
-		}
-	}
-	if last != "done 0" {
+	if last := rest(p); last != "done 0" {
 		t.Errorf("the last process says %q, want done 0", last)
 	}
 	text := must(os.ReadFile(file))

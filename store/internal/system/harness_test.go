@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -26,15 +27,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv("GATEHOUSE_TEST_NODE") != "" {
+	switch {
+	case os.Getenv("GATEHOUSE_TEST_NODE") != "":
 		nodeMain()
-		return
+	case os.Getenv("GATEHOUSE_TEST_CLAIMER") != "":
+		claimer(os.Stdin, os.Stdout)
+	default:
+		os.Exit(m.Run())
 	}
-	if os.Getenv("GATEHOUSE_TEST_CLAIMER") != "" {
-		claimerMain()
-		return
-	}
-	os.Exit(m.Run())
 }
 
 var (
@@ -93,8 +93,7 @@ func newEngine(t *testing.T, name string, settings ...string) *engine {
 			t.Fatalf("the database has no files: %v", err)
 		}
 		for _, file := range files {
-			data := must(os.ReadFile(file))
-			all.Write(data)
+			all.Write(must(os.ReadFile(file)))
 		}
 		return all.String()
 	}}
@@ -164,6 +163,19 @@ type node struct {
 	log    *enginetest.Log
 }
 
+// process starts this program with a variable of the environment, and writes the
+// configuration to its standard input.
+func process(t *testing.T, variable string, config any, log io.Writer) (cmd *exec.Cmd, stdin io.Writer, stdout *bufio.Reader) {
+	t.Helper()
+	cmd = exec.Command(must(os.Executable()))
+	cmd.Env, cmd.Stderr = append(os.Environ(), variable+"=1"), log
+	in, out := must(cmd.StdinPipe()), must(cmd.StdoutPipe())
+	if err := errors.Join(cmd.Start(), json.NewEncoder(in).Encode(config)); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, in, bufio.NewReader(out)
+}
+
 // node starts a process on the engine, which ends with the test.
 func (e *engine) node(t *testing.T, config nodeConfig) *node {
 	t.Helper()
@@ -171,23 +183,14 @@ func (e *engine) node(t *testing.T, config nodeConfig) *node {
 	if config.Store == "" {
 		config.Store = e.store
 	}
-	self := must(os.Executable())
-	n := &node{cmd: exec.Command(self), ended: make(chan struct{}), log: new(enginetest.Log), client: &http.Client{
+	n := &node{ended: make(chan struct{}), log: new(enginetest.Log), client: &http.Client{
 		Timeout:   time.Minute,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 100},
 	}}
-	n.cmd.Env = append(os.Environ(), "GATEHOUSE_TEST_NODE=1")
-	n.cmd.Stderr = n.log
-	stdin := must(n.cmd.StdinPipe())
-	stdout := must(n.cmd.StdoutPipe())
-	if err := n.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd, _, stdout := process(t, "GATEHOUSE_TEST_NODE", config, n.log)
+	n.cmd = cmd
 	t.Cleanup(n.kill)
-	if err := json.NewEncoder(stdin).Encode(config); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+	line, err := stdout.ReadString('\n')
 	go func() {
 		_ = n.cmd.Wait()
 		close(n.ended)
@@ -285,4 +288,10 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
 }

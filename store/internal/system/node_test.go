@@ -54,29 +54,11 @@ type view struct {
 func nodeMain() {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	slog.SetDefault(log)
-	if err := serve(os.Stdin, os.Stdout, log); err != nil {
-		log.Error("node ends", "error", err)
-		os.Exit(1)
-	}
-}
-
-func serve(stdin io.Reader, stdout io.Writer, log *slog.Logger) error {
 	var config nodeConfig
-	if err := json.NewDecoder(stdin).Decode(&config); err != nil {
-		return err
-	}
-	stores, err := openStores(config, log)
-	if err != nil {
-		return err
-	}
-	handler, keys, err := nodeHandler(config, stores, log)
-	if err != nil {
-		return err
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
+	check(json.NewDecoder(os.Stdin).Decode(&config))
+	stores := must(openStores(config, log))
+	handler, keys := nodeHandler(config, stores, log)
+	listener := must(net.Listen("tcp", "127.0.0.1:0"))
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -84,20 +66,19 @@ func serve(stdin io.Reader, stdout io.Writer, log *slog.Logger) error {
 		go func() { _ = keys.Watch(ctx) }()
 	}
 	go func() {
-		_, _ = io.Copy(io.Discard, stdin) // until the test process has ended
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the test process has ended
 		_ = server.Close()
 	}()
-	fmt.Fprintf(stdout, "http://%s\n", listener.Addr())
+	fmt.Printf("http://%s\n", listener.Addr())
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
+		panic(err)
 	}
-	return nil
 }
 
 // nodeHandler serves changes of API keys, refresh tokens and sessions, and GET
 // /use/ behind a gate.
-func nodeHandler(config nodeConfig, stores stores, log *slog.Logger) (http.Handler, *apikey.Keys, error) {
-	keys, err := apikey.New(apikey.Config{
+func nodeHandler(config nodeConfig, stores stores, log *slog.Logger) (http.Handler, *apikey.Keys) {
+	keys := must(apikey.New(apikey.Config{
 		Store:      stores.keys,
 		Prefix:     "acme",
 		Scopes:     []string{"reports:read"},
@@ -105,27 +86,15 @@ func nodeHandler(config nodeConfig, stores stores, log *slog.Logger) (http.Handl
 		Watcher:    stores.watcher,
 		Observer:   gatehouse.Log(log),
 		Thresholds: apikey.Thresholds{NewNetworks: true, UsesAfterRevocation: true, Failures: 20},
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	gate, err := gatehouse.New(gatehouse.Config{
+	}))
+	gate := must(gatehouse.New(gatehouse.Config{
 		Authenticators: []gatehouse.Authenticator{keys}, Realm: "system", Observer: gatehouse.Log(log),
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	list, err := revocation.New(revocation.Config{Store: stores.revocations, Issuers: []string{"https://auth.example.com"}})
-	if err != nil {
-		return nil, nil, err
-	}
-	tokens, err := refresh.New(refresh.Config{
+	}))
+	list := must(revocation.New(revocation.Config{Store: stores.revocations, Issuers: []string{"https://auth.example.com"}}))
+	tokens := must(refresh.New(refresh.Config{
 		Store: stores.families, Revocations: list, Issuer: "https://auth.example.com", Observer: gatehouse.Log(log),
 		Grace: time.Minute, // longer than a round of requests takes on a slow machine
-	})
-	if err != nil {
-		return nil, nil, err
-	}
+	}))
 
 	mux := http.NewServeMux()
 	handle := func(path string, change func(r *http.Request) (view, error)) {
@@ -202,7 +171,7 @@ func nodeHandler(config nodeConfig, stores stores, log *slog.Logger) (http.Handl
 	mux.Handle("/use/", gate.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	})))
-	return mux, keys, nil
+	return mux, keys
 }
 
 // stores are those of one database or server.

@@ -81,11 +81,7 @@ func TestTenantsSeeTheirRowsOnly(t *testing.T) {
 					for going() {
 						queries.Add(1)
 						mine := fmt.Sprintf("tenant-%d", rand.N(5))
-						ctx, err := tenant.Job(t.Context(), mine)
-						if err != nil {
-							t.Error(err)
-							return
-						}
+						ctx := must(tenant.Job(t.Context(), mine))
 						switch rand.N(8) {
 						case 0: // without a transaction nothing is there
 							var n int
@@ -165,11 +161,8 @@ func randomQuery(ctx context.Context, tx *sql.Tx, mine string, seen *atomic.Int6
 // The owner sees no foreign row either; a caller without a tenant gets no transaction.
 func TestTenantIsRequired(t *testing.T) {
 	t.Parallel()
-	owner, app := tenants(t)
-	ctx, err := tenant.Job(t.Context(), "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, app := tenants(t)
+	ctx := must(tenant.Job(t.Context(), "acme"))
 	add := func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO notes (body) VALUES ('ours')")
 		return err
@@ -194,7 +187,6 @@ func TestTenantIsRequired(t *testing.T) {
 	if err := tenant.Tx(ctx, db, nil, func(tx *sql.Tx) error { return tx.Commit() }); err == nil {
 		t.Error("Tx whose f ends the transaction: no error")
 	}
-	_ = owner
 }
 
 // CheckRows finds each hole that is planted.

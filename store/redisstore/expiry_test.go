@@ -5,50 +5,22 @@ package redisstore_test
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
+	"github.com/gatehouse-go/gatehouse/refresh"
+	"github.com/gatehouse-go/gatehouse/revocation"
 	"github.com/gatehouse-go/gatehouse/session"
 	"github.com/gatehouse-go/gatehouse/store/enginetest"
-	"github.com/gatehouse-go/gatehouse/store/redisstore"
 )
-
-// browser returns a record.
-func browser(id string, idle time.Duration) session.Record {
-	return session.Record{
-		Session:   session.Session{ID: id, Issuer: "i", Subject: "s", SID: "d", Idle: idle},
-		Principal: "{}", Tokens: "sealed",
-	}
-}
-
-// newSessions returns a store with a known prefix.
-func newSessions(t *testing.T, client *redis.Client, prefix string) *redisstore.Sessions {
-	t.Helper()
-	return newStoreAt(t, client, prefix).Sessions()
-}
-
-func createSession(t *testing.T, sessions session.Store, r session.Record, lifetime time.Duration) session.Record {
-	t.Helper()
-	created, err := sessions.Create(t.Context(), r, lifetime)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return created
-}
 
 // TestExpiredSessionsLeaveNoKeys: Redis removes the record and the indexes.
 func TestExpiredSessionsLeaveNoKeys(t *testing.T) {
 	t.Parallel()
 	client := startServer(t)
-	sessions := newSessions(t, client, "vanish")
+	sessions := newStoreAt(t, client, "vanish").Sessions()
 	keys := func() []string {
-		found, err := client.Keys(t.Context(), "*").Result()
-		if err != nil {
-			t.Fatal(err)
-		}
+		found := must(client.Keys(t.Context(), "*").Result())(t)
 		return found
 	}
 	// If the calls end after the lifetime, there are no keys: try again with a longer one.
@@ -61,9 +33,7 @@ func TestExpiredSessionsLeaveNoKeys(t *testing.T) {
 			createSession(t, sessions, browser(fmt.Sprint("idle", i), 2*time.Millisecond), lifetime)
 		}
 		for _, prefix := range []string{"deadline", "idle"} {
-			if _, err := sessions.Touch(t.Context(), prefix+"0", 0); err != nil {
-				t.Fatal(err)
-			}
+			must(sessions.Touch(t.Context(), prefix+"0", 0))(t)
 			if _, err := sessions.Swap(t.Context(), prefix+"1", 1, session.Change{ID: prefix + "9"}); err != nil && !errors.Is(err, session.ErrNotFound) {
 				t.Fatal(err)
 			}
@@ -77,7 +47,7 @@ func TestExpiredSessionsLeaveNoKeys(t *testing.T) {
 func TestSessionIndexesStaySmall(t *testing.T) {
 	t.Parallel()
 	client := startServer(t)
-	sessions := newSessions(t, client, "small")
+	sessions := newStoreAt(t, client, "small").Sessions()
 	names := []string{"{small}:sessions:1:subject:1:is", "{small}:sessions:1:sid:1:id"}
 	sizes := func(want int64, when string) {
 		t.Helper()
@@ -134,7 +104,7 @@ func TestSessionIndexesStaySmall(t *testing.T) {
 func TestExpiredSessionsAreReplaced(t *testing.T) {
 	t.Parallel()
 	client := startServer(t)
-	sessions := newSessions(t, client, "linger")
+	sessions := newStoreAt(t, client, "linger").Sessions()
 	linger := func(id string) {
 		t.Helper()
 		r := browser(id, time.Hour)
@@ -144,9 +114,7 @@ func TestExpiredSessionsAreReplaced(t *testing.T) {
 		for field, value := range map[string]any{
 			"claimed": time.Now().Add(time.Hour).UnixMicro(), "version": 7, "last_seen": time.Now().Add(-2 * time.Hour).UnixMicro(),
 		} {
-			if err := client.HSet(t.Context(), name, field, value).Err(); err != nil {
-				t.Fatal(err)
-			}
+			must(client.HSet(t.Context(), name, field, value).Result())(t)
 		}
 		if kept, err := client.Persist(t.Context(), name).Result(); err != nil || !kept {
 			t.Fatalf("Persist = %v, want a key with an expiry", err)
@@ -187,58 +155,60 @@ func TestExpiredSessionsAreReplaced(t *testing.T) {
 	members("old", 0)
 }
 
-// TestListOrdersTiesByID: sessions with the same LastSeen are ordered by the bytes of
-// their IDs.
-func TestListOrdersTiesByID(t *testing.T) {
+func TestFamiliesAndRevocationsExpire(t *testing.T) {
 	t.Parallel()
 	client := startServer(t)
-	sessions := newSessions(t, client, "ties")
-	now := time.Now().UnixMicro()
-	for _, id := range []string{"b", "é", "A", "Z", "a", "B", "aa"} {
-		createSession(t, sessions, browser(id, time.Hour), time.Hour)
-		if err := client.HSet(t.Context(), "{ties}:sessions:1:session:"+id, "last_seen", now).Err(); err != nil {
+	s := newStoreAt(t, client, "vanish")
+	families, revocations := s.Families(), s.Revocations()
+	revoke := func(value string, lifetime time.Duration) {
+		t.Helper()
+		if err := revocations.Revoke(t.Context(), revocation.Target{Kind: revocation.Token, Issuer: "i", Value: value}, lifetime); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, limit := range []int{-1, 3, 10} {
-		found, err := sessions.List(t.Context(), session.Selector{Issuer: "i", Subject: "s"}, limit)
-		var ids []string
-		for _, r := range found {
-			ids = append(ids, r.ID)
+	for i := range 20 {
+		r := family(fmt.Sprint(i))
+		if i > 10 {
+			r.Client = "other"
 		}
-		want := []string{"A", "B", "Z", "a", "aa", "b", "é"}
-		if got, want := strings.Join(ids, " "), strings.Join(want[:min(max(limit, 0), len(want))], " "); got != want || err != nil {
-			t.Errorf("List(limit %d) = %s, %v, want %s", limit, got, err, want)
+		must(families.Create(t.Context(), r, time.Duration(i%2)*time.Hour+200*time.Millisecond))(t)
+		revoke(fmt.Sprint(i), time.Duration(i%2)*time.Hour+200*time.Millisecond)
+	}
+	if _, err := families.Find(t.Context(), "1"); err != nil { // one of an hour
+		t.Fatal(err)
+	}
+	keys := func() []string {
+		t.Helper()
+		all := must(client.Keys(t.Context(), "*").Result())(t)
+		for _, key := range all {
+			if ends := client.PTTL(t.Context(), key).Val(); ends == -1 {
+				t.Errorf("key %s does not expire", key)
+			}
+		}
+		return all
+	}
+	keys()
+	// 10 families, 10 revocations, and the indexes of a subject and two clients.
+	enginetest.Eventually(t, time.Minute, "half of the keys expire", func() bool { return len(keys()) == 10+10+3 })
+	must(families.Create(t.Context(), family("new"), time.Hour))(t)
+	for name, want := range map[string]int64{"subject:s": 11, "client:c": 6, "client:other": 9} {
+		if got := client.ZCard(t.Context(), "{vanish}:families:1:"+name).Val(); got != want {
+			t.Errorf("index %s has %d members, want %d", name, got, want)
 		}
 	}
-}
-
-// TestDamagedSessions: malformed fields, empty IDs and times that Lua cannot represent
-// are errors.
-func TestDamagedSessions(t *testing.T) {
-	t.Parallel()
-	client := startServer(t)
-	sessions := newSessions(t, client, "damaged")
-	createSession(t, sessions, browser("a", time.Hour), time.Hour)
-	damage(t, client, "{damaged}:sessions:1:session:a", map[string][]string{
-		"created": {"", "x", "1.5"}, "last_seen": {"", "x"}, "expires": {"", "never"}, "idle": {"", "x", "1e300"},
-		"version": {"", "x"}, "claimed": {"", "x"},
-	}, func() error { _, err := sessions.Get(t.Context(), "a"); return err }, session.ErrNotFound, session.ErrConflict)
-	const years = 365 * 24 * time.Hour
-	for id, lifetime := range map[string]time.Duration{"": time.Hour, "b": 201 * years} {
-		if _, err := sessions.Create(t.Context(), browser(id, time.Hour), lifetime); err == nil || errors.Is(err, session.ErrConflict) {
-			t.Errorf("Create(%q, %v) error = %v, want one that is not ErrConflict", id, lifetime, err)
-		}
+	// A revoked family leaves the indexes, and so does a lost one.
+	if _, err := families.Revoke(t.Context(), "1"); err != nil {
+		t.Error(err)
 	}
-	if _, err := sessions.Swap(t.Context(), "a", 1, session.Change{}); err == nil || errors.Is(err, session.ErrConflict) {
-		t.Errorf("Swap to an empty ID: error = %v, want one that is not ErrConflict", err)
+	client.Del(t.Context(), "{vanish}:families:1:family:3")
+	revoked, err := families.RevokeAll(t.Context(), refresh.Filter{Subject: "s"}, 100)
+	if err != nil || len(revoked) != 9 {
+		t.Errorf("RevokeAll = %d families, %v, want 9", len(revoked), err)
 	}
-	const long = 1<<63 - 1
-	r := createSession(t, sessions, browser("b", long), 200*years)
-	if !r.Expires.Equal(r.Created.Add(200*years)) || r.Idle != time.Duration(long).Truncate(time.Microsecond) {
-		t.Errorf("Create: Created %v, Expires %v, Idle %v; want 200 years and the longest Idle", r.Created, r.Expires, r.Idle)
+	if revoked, err = families.RevokeAll(t.Context(), refresh.Filter{Client: "c"}, 100); err != nil || len(revoked) != 0 {
+		t.Errorf("RevokeAll again = %d families, %v, want 0", len(revoked), err)
 	}
-	if touched, err := sessions.Touch(t.Context(), "b", long); err != nil || touched {
-		t.Error(touched, err)
+	if n := client.Exists(t.Context(), "{vanish}:families:1:subject:s", "{vanish}:families:1:client:c").Val(); n != 0 {
+		t.Errorf("%d empty indexes remain", n)
 	}
 }
