@@ -113,8 +113,9 @@ func TestOnlyPersonsOfTheRuleDecide(t *testing.T) {
 				t.Fatalf("Decide = %+v, %v, want %q", got, err, test.want)
 			}
 			e, id := seen.last("approval")
-			if e.Type != approval.EventDecided || e.Code != test.want || id != asked.ID || e.Principal != test.decider {
-				t.Errorf("event = %+v with the approval %q, want %q with the decider", e, id, approval.EventDecided)
+			reason := map[string]gatehouse.Reason{"access_denied": approval.ReasonNotEntitled, "not_found": approval.ReasonNotFound}[test.want]
+			if e.Type != approval.EventDecided || e.Code != test.want || e.Reason != reason || id != asked.ID || e.Principal != test.decider {
+				t.Errorf("event = %+v with the approval %q, want %q with the decider and the reason %q", e, id, approval.EventDecided, reason)
 			}
 			if _, err := a.Claim(t.Context(), test.call, test.rule); (err == nil) != (test.want == "") {
 				t.Errorf("Claim error = %v, want one: %v", err, test.want != "")
@@ -152,8 +153,8 @@ func TestSeveralAdmins(t *testing.T) {
 		if cause := fmt.Sprint(errors.Unwrap(err)); got.Status() != step.want || codeOf(err) != step.code || cause != step.cause {
 			t.Errorf("Decide(%s, %v) = %s, %v with the cause %s, want %s, %q with %q", step.name, step.approve, got.Status(), err, cause, step.want, step.code, step.cause)
 		}
-		if _, approve := seen.last("approve"); approve != strconv.FormatBool(step.approve) {
-			t.Errorf("the event of Decide(%s, %v) has approve %s", step.name, step.approve, approve)
+		if e, approve := seen.last("approve"); approve != strconv.FormatBool(step.approve) || string(e.Reason) != step.code {
+			t.Errorf("the event of Decide(%s, %v) has approve %s and the reason %q, want %q", step.name, step.approve, approve, e.Reason, step.code)
 		}
 	}
 	if _, err := a.Claim(t.Context(), denied.Call, rule); !errors.Is(err, approval.ErrNotFound) {

@@ -83,11 +83,11 @@ func change(t *testing.T, store, command, id, want string, args ...string) key {
 func TestLifeOfKey(t *testing.T) {
 	const store = "env:KEYS"
 	t.Setenv("KEYS", "sqlite:"+filepath.Join(t.TempDir(), "keys.db"))
-	got := output[map[string]any](t, "", "-store", store, "create", "-tenant", "acme", "-owner", "ci", "-scope", "reports:read", "reports:write", "-network", "192.0.2.0/24")
+	got := output[map[string]any](t, "", "-store", store, "create", "-tenant", "acme", "-owner", "ci", "-scope", "reports:read", "reports:write", "-network", "192.0.2.0/24", "-network", "2001:db8::/32")
 	secret, _ := got["secret"].(string)
 	id := must(apikey.Parse(secret)).ID
 	if diff := cmp.Diff(map[string]any{
-		"id": id, "owner": "ci", "tenant": "acme", "environment": "live", "scopes": []any{"reports:read", "reports:write"}, "networks": []any{"192.0.2.0/24"},
+		"id": id, "owner": "ci", "tenant": "acme", "environment": "live", "scopes": []any{"reports:read", "reports:write"}, "networks": []any{"192.0.2.0/24", "2001:db8::/32"},
 		"status": "active", "created": got["created"], "rotated": got["created"], "expires": got["expires"], "uses": 0.0, "secret": secret,
 	}, got); diff != "" {
 		t.Errorf("create (-want +got):\n%s", diff)

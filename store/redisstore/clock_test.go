@@ -170,6 +170,9 @@ func TestTimeLimitsToTheMicrosecond(t *testing.T) {
 		}, func(s *store) any {
 			return outcome(s.Budgets().Extend(ctx, holdAt(0, 30*time.Second-time.Hour)))
 		}, "held <nil>", "expired <nil>"},
+		{"reserve beside many holds", time.Minute, holds, func(s *store) any {
+			return outcome(s.Budgets().Reserve(ctx, holdAt(40, -time.Minute)))
+		}, "exceeded <nil>", "held <nil>"},
 		{"reserve what many holds have", time.Minute, holds, func(s *store) any {
 			all := holdAt(40, -time.Minute)
 			all.Entries[0].Amount = 40

@@ -50,7 +50,7 @@ func (s *Store) Plans() map[string]Plan {
 		"apikeys_due": {Filter: all, ExpiresWithin: time.Hour}, "apikeys_tenant_due": {Filter: tenant, ExpiresWithin: time.Hour},
 	} {
 		q.After, q.Limit = after, 50
-		add("list keys by "+index, index, 1, keys.listStatement(q))
+		add("list keys by "+index, index+" ", 1, keys.listStatement(q))
 	}
 	add("revoke all keys", "apikeys_", 1, keys.revokeAllStatement(tenant, 500))
 	add("revoke all families of a subject", "families_subject", 1, families.revokeAllStatement(refresh.Filter{Subject: "subject-7"}, 10))

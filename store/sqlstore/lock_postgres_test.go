@@ -78,7 +78,7 @@ func TestPostgresStatementsAfterLock(t *testing.T) {
 	}
 	revokeFamily := func() (string, []time.Time, error) {
 		r, err := families.Revoke(ctx, "a")
-		return r.Tenant, []time.Time{r.AsOf, r.Revoked}, err
+		return fmt.Sprint(r.Tenant, " ", r.Revoked.Sub(r.AsOf)), []time.Time{r.AsOf}, err
 	}
 	swap := func() (string, []time.Time, error) {
 		r, err := sessions.Swap(ctx, "a", 1, session.Change{ID: "c", Claim: time.Minute})
@@ -130,7 +130,7 @@ func TestPostgresStatementsAfterLock(t *testing.T) {
 		{"revoke all keys", "apikeys SET revoked = clock_timestamp() WHERE id NOT IN ('e', 'f')", 0, revokeKeys, "e f", nil},
 
 		{"rotate a family", "families SET tenant = 'new'", 0, rotate, "rotated new 0s 1m0s", nil},
-		{"revoke a family", "families SET tenant = 'new'", 0, revokeFamily, "new", nil},
+		{"revoke a family", "families SET tenant = 'new'", 0, revokeFamily, "new 0s", nil},
 		{"rotate after the grace period", rotated + soon, later, rotate, "reused ", nil},
 		{"rotate a rotated family", rotated + "clock_timestamp() + interval '1 minute'", 0, rotate, "replayed first", nil},
 		{"rotate a rotated family, no grace", rotated + "clock_timestamp()", 0, rotate, "reused ", nil},
