@@ -15,6 +15,7 @@ import (
 
 func TestNewClaims(t *testing.T) {
 	equal(t, "String of the zero Claims", gatehouse.Claims{}.String(), "{}")
+	equal(t, "Marshal of the zero Claims", string(must(json.Marshal(gatehouse.Claims{}))), "{}")
 	for object, good := range map[string]bool{
 		`{}`: true, `{"b":1,"a":[1.50,9007199254740993]}`: true, ` {"a":{"b":[1,"c",null]}} `: true,
 		``: false, ` `: false, `null`: false, `[]`: false, `"a"`: false, `1`: false, `true`: false,

@@ -315,6 +315,10 @@ func TestNonces(t *testing.T) {
 		if err := register(r, early); err == nil {
 			t.Error("Register with a nonce of 5:00: error = nil")
 		}
+		time.Sleep(5 * time.Second)
+		if err := register(r, ahead[10*time.Second]); err == nil {
+			t.Error("Register with a nonce of in 10 s that was used 5:05 ago: error = nil")
+		}
 		again := r.Nonce("boxed")
 		if err := register(r, again); err != nil {
 			t.Errorf("Register error = %v", err)

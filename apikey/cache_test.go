@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -360,10 +361,16 @@ func TestCacheAsksAgainForUnknownSecret(t *testing.T) {
 func TestCacheAfterFailedChange(t *testing.T) {
 	f := newKeys(t, withCache(5*time.Second))
 	key, text := f.create(t, request())
-	for _, name := range []string{"Revoke", "RevokeAll", "Suspend", "Rotate"} {
+	for _, name := range []string{"Revoke", "RevokeAll", "RevokeAll of an owner", "Suspend", "Rotate"} {
 		f.wantReason(t, text, "")
-		f.store.fail(errors.New("connection reset"), name)
-		if err := f.change(t, name, key.ID, text); err == nil {
+		f.store.fail(errors.New("connection reset"), strings.Fields(name)[0])
+		var err error
+		if name == "RevokeAll of an owner" {
+			_, err = f.RevokeAll(t.Context(), apikey.Filter{AnyTenant: true, Owner: key.Owner})
+		} else {
+			err = f.change(t, name, key.ID, text)
+		}
+		if err == nil {
 			t.Fatalf("%s: error = nil, want the one of the store", name)
 		}
 		finds := f.store.count("Find")

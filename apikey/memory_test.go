@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,29 @@ func TestMemoryContract(t *testing.T) {
 	apikeytest.TestWatcher(t, func(*testing.T) (apikey.Store, apikey.Watcher) {
 		m := apikey.NewMemory(0)
 		return m, m
+	})
+}
+
+// Each watcher learns of each change.
+func TestMemoryReportsToEachWatcher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newKeys(t, nil)
+		key, _ := f.create(t, request())
+		heard := make([]int, 4)
+		for i := range heard {
+			go func() {
+				_ = f.store.Watch(t.Context(), func(id string) { // it ends with the context
+					if id == key.ID {
+						heard[i]++
+					}
+				})
+			}()
+		}
+		synctest.Wait()
+		must(f.Suspend(t.Context(), key.ID))(t)
+		if want := []int{1, 1, 1, 1}; !slices.Equal(heard, want) {
+			t.Errorf("reports of one change to each watcher = %v, want %v", heard, want)
+		}
 	})
 }
 

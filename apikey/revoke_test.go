@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -93,6 +94,26 @@ func TestRevokeAllInvalidatesFirst(t *testing.T) {
 	}
 	if n, err := f.RevokeAll(t.Context(), apikey.Filter{Tenant: "t1"}); n != 2 || err != nil {
 		t.Errorf("RevokeAll = %d, %v, want 2, nil", n, err)
+	}
+}
+
+// A revocation that is not reported is made and returned, and the leak is reported.
+func TestRevokeLeakedReturnsError(t *testing.T) {
+	lost := errors.New("no observer")
+	var seen []gatehouse.EventType
+	f := newKeys(t, func(c *apikey.Config) {
+		c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+			if seen = append(seen, e.Type); e.Type == apikey.EventRevoked {
+				return lost
+			}
+			return nil
+		})
+	})
+	_, text := f.create(t, request())
+	seen = nil
+	key, err := f.RevokeLeaked(t.Context(), text)
+	if !errors.Is(err, lost) || key.Revoked.IsZero() || !slices.Equal(seen, []gatehouse.EventType{apikey.EventRevoked, apikey.EventLeaked}) {
+		t.Errorf("RevokeLeaked = %+v, %v and the events %q, want a revoked key, %v and both events", key, err, seen, lost)
 	}
 }
 

@@ -22,12 +22,16 @@ type appended struct {
 	mu      sync.Mutex
 	records []string
 	err     error
+	once    bool // err is that of one call
 }
 
 func (a *appended) Append(ctx context.Context, record []byte) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := errors.Join(a.err, ctx.Err()); err != nil {
+		if a.once {
+			a.err = nil
+		}
 		return err
 	}
 	a.records = append(a.records, string(record))
@@ -108,7 +112,10 @@ func TestRecorderCountsAnonymousRefusals(t *testing.T) {
 		if err := r.Observe(t.Context(), event(1)); !errors.Is(err, kept.err) {
 			t.Errorf("Observe() with the store down: error = %v, want %v", err, kept.err)
 		}
-		kept.err = nil
+		kept.once = true
+		if err := r.Observe(t.Context(), event(1)); err == nil || len(kept.records) != 3 {
+			t.Errorf("Observe() without the record before: error = %v and %d records, want an error and 3", err, len(kept.records))
+		}
 		if err := errors.Join(r.Observe(t.Context(), event(1)), r.Flush(t.Context())); err != nil {
 			t.Fatal(err)
 		}

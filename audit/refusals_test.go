@@ -27,6 +27,11 @@ func TestAnonymousRefusalsAreCounted(t *testing.T) {
 		}
 		shut(t, l)
 		verify(t, path, 1+3)
+		for _, line := range lines(t, path) {
+			if bytes.Contains(line, []byte("audit_refusals")) {
+				t.Errorf("a record of one refusal in each second is %s, want none that counts", line)
+			}
+		}
 
 		l, path = create(t, audit.Config{MaxAnonymous: 3})
 		known := gatehouse.Principal{Method: "key", Subject: "alice"}

@@ -280,6 +280,9 @@ func TestIssuerHeader(t *testing.T) {
 			if event.Reason != test.reason || !strings.Contains(fmt.Sprint(event.Cause), test.cause) || test.cause != "" && event.Credential != "token-1" {
 				t.Errorf("%s: event with reason %s, cause %v, credential %q, want %s, %q, token-1", name, event.Reason, event.Cause, event.Credential, test.reason, test.cause)
 			}
+			if want := map[string]string{"first in the header": issuerURL, "second in Authorization": otherURL}[name]; want != "" && event.Issuer != want {
+				t.Errorf("%s: event with issuer %q, want %q", name, event.Issuer, want)
+			}
 			_, err := a.Authenticate(r)
 			if none := test.reason == gatehouse.ReasonUnclaimed || test.reason == gatehouse.ReasonNoCredentials; errors.Is(err, gatehouse.ErrNoCredentials) != none || !none && reasonOf(err) != test.reason {
 				t.Errorf("%s: Authenticate error = %v, want reason %s", name, err, test.reason)

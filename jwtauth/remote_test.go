@@ -393,6 +393,20 @@ func TestStaleSet(t *testing.T) {
 	}
 }
 
+// A redirect of the key set is followed within the origin of its address only.
+func TestRedirects(t *testing.T) {
+	for to, want := range map[string]gatehouse.Reason{"/moved": "", "https://evil.example.com/moved": jwtauth.ReasonKeysUnavailable} {
+		s := &keyServer{serve: func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/moved" {
+				goodSet()(w, r)
+				return
+			}
+			http.Redirect(w, r, to, http.StatusFound)
+		}}
+		check(t, newAuthenticator(t, remoteConfig(s)), "redirect to "+to, token(nil, nil), want)
+	}
+}
+
 // A request that ends does not cancel the fetch for the others.
 func TestFetchSurvivesItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

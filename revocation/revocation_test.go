@@ -102,16 +102,16 @@ func TestEvents(t *testing.T) {
 	var events []string
 	var fails error
 	observer := gatehouse.ObserverFunc(func(ctx context.Context, e gatehouse.Event) error {
-		events = append(events, fmt.Sprint(e.Type, " ", e.Level, " ", e.Issuer, " ", e.Attrs))
+		events = append(events, fmt.Sprint(e.Type, " ", e.Level, " ", e.Issuer, " ", e.Attrs, " by ", e.Principal.Subject))
 		return errors.Join(fails, ctx.Err())
 	})
 	config := revocation.Config{Store: revocation.NewMemory(0), Issuers: []string{issuer}, Observer: observer}
 	must(revocation.New(config))
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(gatehouse.NewContext(t.Context(), gatehouse.Principal{Method: "session", Subject: "admin"}))
 	config.Store = &cancelingStore{config.Store, cancel}
 	list := must(revocation.New(config))
 	succeeds(t, list.RevokeSubject(ctx, gatehouse.Key{Issuer: issuer, Subject: "alice"}))
-	want := []string{"revocation_memory_store WARN  []", "revocation_revoked INFO " + issuer + " [claim=sub value=alice]"}
+	want := []string{"revocation_memory_store WARN  [] by ", "revocation_revoked INFO " + issuer + " [claim=sub value=alice] by admin"}
 	if diff := cmp.Diff(want, events); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}

@@ -530,6 +530,13 @@ func TestErrorResponses(t *testing.T) {
 	if own.Get("X-Own") != "1" {
 		t.Error("the response shares the header of the page")
 	}
+	// Without Config.Page, which the other sites of these tests have.
+	bare := newSite(t)
+	h := must(signin.New(configOf(bare)))
+	t.Cleanup(func() { _ = h.Close() })
+	if w := bare.through(h, http.MethodGet, "/auth/callback?state=x"); w.Code != 400 || w.Header().Get("Content-Type") != html || !strings.Contains(w.Body.String(), "Please start again") {
+		t.Errorf("callback without Config.Page: %d %v %s, want 400, %s with words", w.Code, w.Header(), w.Body, html)
+	}
 }
 
 // TestLoginOfAnotherUser: the session of the user of before ends as by a logout, with its

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"regexp"
@@ -175,9 +176,9 @@ func TestCheckRecordsForeignAccess(t *testing.T) {
 	}
 	for name, ctx := range map[string]context.Context{"caller": as(t, "acme"), "caller without": as(t, ""), "job": jobOf(t, "acme"), "nothing": t.Context()} {
 		events = nil
-		cause, credential := "another tenant", ""
+		cause, credential, own := "another tenant", "", "acme"
 		if name == "caller without" || name == "nothing" {
-			cause = "has no tenant"
+			cause, own = "has no tenant", ""
 		}
 		if strings.HasPrefix(name, "caller") {
 			credential = "key"
@@ -186,7 +187,7 @@ func TestCheckRecordsForeignAccess(t *testing.T) {
 		if !ok || e.Code != gatehouse.CodeAccessDenied || e.Reason != tenant.ReasonMismatch {
 			t.Errorf("%s: Check error = %v", name, e)
 		}
-		if len(events) != 1 || events[0].Type != tenant.EventCrossTenant || events[0].Attrs[0].Value.String() != "globex" ||
+		if len(events) != 1 || events[0].Type != tenant.EventCrossTenant || fmt.Sprint(events[0].Attrs) != "["+tenant.AttrOwner+"=globex tenant="+own+"]" ||
 			!strings.Contains(events[0].Cause.Error(), cause) || events[0].Credential != credential || events[0].Principal.Credential != credential {
 			t.Errorf("%s: events = %+v, want one with the cause %q and the credential %q", name, events, cause, credential)
 		}

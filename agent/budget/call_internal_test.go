@@ -157,6 +157,7 @@ func TestUsage(t *testing.T) {
 				"event: message_stop\ndata: {\"type\":\"message\\u005fstop\"}\n\n", Usage{Input: 7, Output: 5, Total: 12},
 		},
 		{responses, `{"service_tier":"priority","usage":{"input_tokens":6,"output_tokens":5}}`, Usage{Input: 6, Output: 5, Total: 11, Tier: "priority"}},
+		{responses, `{"service_tiers":"flex","usages":{},"service_tie":"flex","usage":{"input_tokens":6,"output_tokens":5}}`, Usage{Input: 6, Output: 5, Total: 11}},
 		{
 			messages, `{"usage":{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":5,"service_tier":"batch"}}`,
 			Usage{Input: 12, CacheRead: 3, CacheWrite: 2, Output: 5, Total: 17, Tier: "batch"},

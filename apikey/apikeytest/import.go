@@ -102,6 +102,7 @@ var importRules = []rule{
 			for what, alter := range map[string]func(*apikey.Record){
 				"another owner":               func(r *apikey.Record) { r.Owner = "other" },
 				"another tenant":              func(r *apikey.Record) { r.Tenant = "" },
+				"another owner and tenant":    func(r *apikey.Record) { r.Owner, r.Tenant = r.Owner+r.Tenant[:1], r.Tenant[1:] },
 				"another environment":         func(r *apikey.Record) { r.Environment = "test" },
 				"another owner, revoked":      func(r *apikey.Record) { r.Owner, r.Revoked = "other", r.Rotated },
 				"another owner, newer":        func(r *apikey.Record) { r.Owner, r.Generation = "other", 9 },

@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -273,4 +274,26 @@ func TestStoreDown(t *testing.T) {
 			return n.callTool(t, w.client, own, "run_code", code).outcome() == "done"
 		})
 	})
+}
+
+// No tool runs from the moment at which the store is down, although the registry has
+// just read the agent.
+func TestClosedStore(t *testing.T) {
+	w := newWorld(t)
+	server := httptest.NewUnstartedServer(nil)
+	w.origin = "http://" + server.Listener.Addr().String()
+	config := value(readConfig(w.write(t, object{"tls": nil, "store": object{"driver": "sqlite", "dsn": filepath.Join(t.TempDir(), "agents.db")}})))
+	a := value(newApp(config, slog.New(slog.DiscardHandler)))
+	defer func() { _ = a.close() }()
+	value(a.start(t.Context()))
+	server.Config.Handler = a.handler
+	server.Start()
+	defer server.Close()
+	n := &node{world: w}
+	own := n.own(t, w.browser, "helper-1")
+	n.want(t, "before", own, "read_public", reading, "done")
+	must(t, a.store.Close())
+	if r := n.callTool(t, w.browser, own, "read_public", reading); r.status != 503 {
+		t.Errorf("read_public without the store: %d %s, want 503", r.status, r.text)
+	}
 }
