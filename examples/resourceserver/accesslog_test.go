@@ -18,8 +18,12 @@ func TestAccessLogStatus(t *testing.T) {
 		status  float64
 		aborted bool
 	}{
-		"nothing written":    {func(http.ResponseWriter, *http.Request) {}, 200, false},
-		"written":            {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, 404, false},
+		"nothing written": {func(http.ResponseWriter, *http.Request) {}, 200, false},
+		"written":         {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, 404, false},
+		"informational, and written": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(204)
+		}, 204, false},
 		"panic":              {func(http.ResponseWriter, *http.Request) { panic("defect") }, 500, true},
 		"panic after a part": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(206); panic(http.ErrAbortHandler) }, 206, true},
 	} {

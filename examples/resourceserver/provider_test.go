@@ -146,6 +146,7 @@ func TestCognito(t *testing.T) {
 		issuer.check(t, p, user, []tokenTest{
 			{"user", "GET", "/reports", nil, "200", ""},
 			{"scope", "POST", "/reports", nil, "403 insufficient_scope", "scopes_missing"},
+			{"the prefix of the scopes alone", "GET", "/reports", object{"scope": "https://api.example.com/ https://api.example.com/reports:read"}, "200", ""},
 			{"scope of another API", "GET", "/reports", object{"scope": "reports:read https://other.example.com/reports:read"}, "403 insufficient_scope", "scopes_missing"},
 			{"other client", "GET", "/reports", object{"client_id": "9other"}, "401 invalid_token", "jwtauth_audience"},
 			{"ID token", "GET", "/reports", object{"token_use": "id", "aud": "4p26exampleclient", "client_id": nil}, "401 invalid_token", "jwtauth_type"},
