@@ -79,7 +79,7 @@ func TestClaims(t *testing.T) {
 			return act
 		}
 		var foreign []object
-		for _, name := range strings.Fields("iss sub client_id jti sid aud exp iat nbf auth_time scope tenant roles act cnf " +
+		for name := range strings.FieldsSeq("iss sub client_id jti sid aud exp iat nbf auth_time scope tenant roles act cnf " +
 			"nonce at_hash c_hash s_hash events typ token_use azp cid appid") {
 			foreign = append(foreign, object{strings.ToUpper(name): "x"})
 		}
@@ -363,6 +363,15 @@ func TestPrincipal(t *testing.T) {
 		"AllowedScopes and AllowedRoles": {func(i *issuer) {
 			i.AllowedScopes, i.AllowedRoles = []string{"reports:read", "x"}, []string{"reader"}
 		}, object{"scope": "admin reports:read", "roles": []any{"admin", "reader"}}, func(p *principal) { p.Roles = roles("reader") }},
+		"a role that is mapped from a scope that is not allowed": {func(i *issuer) {
+			i.AllowedScopes, i.AllowedRoles = []string{"reports:read"}, []string{"reader"}
+			i.Principal = func(_ gatehouse.Claims, p principal) (principal, error) {
+				if p.Scopes.Has("admin") && p.Roles.Has("root") {
+					p.Roles = roles("reader")
+				}
+				return p, nil
+			}
+		}, object{"scope": "admin reports:read", "roles": []any{"root"}}, func(p *principal) { p.Roles = roles("reader") }},
 		"none allowed": {func(i *issuer) {
 			i.AllowedScopes, i.AllowedRoles = []string{}, []string{}
 			i.Principal = func(_ gatehouse.Claims, p principal) (principal, error) { p.Roles = roles("admin"); return p, nil }

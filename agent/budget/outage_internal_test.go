@@ -148,6 +148,11 @@ func TestRateLimit(t *testing.T) {
 	if got, want := header.Get("RateLimit")+" "+header.Get("RateLimit-Policy"), `"key-minute";r=10;t=60, "key-week";r=6;t=60 "key-minute";q=10;w=60, "key-week";q=10;w=60`; got != want {
 		t.Errorf("header of two budgets = %s, want %s", got, want)
 	}
+	before := header.Get("RateLimit")
+	header.Add("RateLimit-Policy", "another")
+	if got := header.Get("RateLimit"); got != before {
+		t.Errorf("RateLimit beside another policy = %s, want %s", got, before)
+	}
 	life := b
 	life.Window, life.Unit = Life(time.Time{}), Requests
 	header = http.Header{}
