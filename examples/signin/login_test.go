@@ -197,7 +197,8 @@ func TestLogout(t *testing.T) {
 			t.Errorf("logout fetch of another site = %v, want 403 access_denied", a)
 		}
 		s.want(b, "GET", "/api/me", 200, nil)
-		status, location := 303, ""
+		var location string
+		status := 303
 		if script {
 			status, page = 200, s.fetch(b, "POST", "/logout")
 			location, _ = page.JSON(t)["logout_url"].(string)
