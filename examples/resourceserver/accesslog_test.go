@@ -4,11 +4,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/gatehouse-go/gatehouse"
 )
 
 // A request whose handler panics has no status 200 in the log, unless it was sent.
@@ -36,5 +39,19 @@ func TestAccessLogStatus(t *testing.T) {
 		if err := json.Unmarshal(log.Bytes(), &line); err != nil || line["status"] != test.status || line["aborted"] != test.aborted {
 			t.Errorf("%s: log %s, %v; want the status %v, aborted %t", name, log.Bytes(), err, test.status, test.aborted)
 		}
+	}
+}
+
+// A later decision without a caller keeps the caller of the one before.
+func TestAccessLogKeepsCaller(t *testing.T) {
+	d := new(decision)
+	ctx := context.WithValue(t.Context(), decisionKey{}, d)
+	for _, p := range []gatehouse.Principal{{Kind: gatehouse.KindUser, Issuer: "i", Subject: "alice", Method: "jwt"}, {}} {
+		if err := noteDecision(ctx, gatehouse.Event{Type: gatehouse.EventDecision, Principal: p}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d.Principal.Subject != "alice" {
+		t.Errorf("the caller is %+v, want alice", d.Principal)
 	}
 }
