@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,7 +85,10 @@ func (f *flow) watch() {
 func (f *flow) open(status int, header http.Header) error {
 	f.status = status
 	f.progress.Add(1)
-	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") || status == http.StatusSwitchingProtocols {
+	encoded := slices.ContainsFunc(header["Content-Encoding"], func(coding string) bool {
+		return coding != "" && !strings.EqualFold(coding, "identity")
+	})
+	if encoded || status == http.StatusSwitchingProtocols {
 		return ErrUnmetered
 	}
 	rateLimit(header, f.hold.Balances, f.hold.at, time.Time{})

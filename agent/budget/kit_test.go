@@ -244,7 +244,7 @@ func answer(status int, body string) http.HandlerFunc {
 func withHeader(status int, name, value, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set(name, value)
+		w.Header()[name] = strings.Split(value, ";")
 		w.WriteHeader(status)
 		fmt.Fprint(w, body)
 	}

@@ -80,6 +80,7 @@ func TestMeter(t *testing.T) {
 		"no output":           {messages, messageBody, answer(200, `{"usage":{"input_tokens":7}}`), -1, 200, "}"},
 		"messages":            {messages, messageBody, answer(200, `{"usage":{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":5}}`), 17, 200, "}"},
 		"compressed":          {chat, chatBody, withHeader(200, "Content-Encoding", "gzip", "x"), -1, 502, ""},
+		"compressed twice":    {chat, chatBody, withHeader(200, "Content-Encoding", "identity;gzip", "x"), -1, 502, ""},
 		"chat stream":         {chat, chatStream, streamOf(chunk, finish, usageOnly, done), 12, 200, finish + done},
 		"usage on finish":     {chat, chatStream, streamOf(chunk, strings.Replace(finish, `"usage":null`, `"usage":{"total_tokens":9}`, 1), done), 9, 200, done},
 		"CRLF":                {chat, chatStream, streamOf(strings.ReplaceAll(chunk+usageOnly+done, "\n", "\r\n")), 12, 200, "[DONE]\r\n\r\n"},

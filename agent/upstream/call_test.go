@@ -65,7 +65,7 @@ func (c *content) Close() error { c.closed = true; return nil }
 func TestCallReleasesWhatItTook(t *testing.T) {
 	const origin = "https://api.example.com"
 	answer := func(status int, coding, body string) *http.Response {
-		return &http.Response{StatusCode: status, Header: http.Header{"Content-Encoding": {coding}, "Content-Length": {strconv.Itoa(len(body))}}, ContentLength: int64(len(body)), Body: &content{Reader: strings.NewReader(body)}}
+		return &http.Response{StatusCode: status, Header: http.Header{"Content-Encoding": strings.Split(coding, ";"), "Content-Length": {strconv.Itoa(len(body))}}, ContentLength: int64(len(body)), Body: &content{Reader: strings.NewReader(body)}}
 	}
 	for _, test := range []struct {
 		name    string
@@ -80,6 +80,7 @@ func TestCallReleasesWhatItTook(t *testing.T) {
 		{"rejected", origin, []string{"sk-one"}, []*http.Response{answer(401, "", "no sk-one")}, "no ******", nil},
 		{"rejected twice", origin, []string{"sk-one", "sk-second"}, []*http.Response{answer(401, "", ""), answer(401, "", "no sk-second")}, "no *********", nil},
 		{"compressed", origin, []string{"sk-one"}, []*http.Response{answer(299, "gzip", "x")}, "", upstream.ErrEncoded},
+		{"compressed once more", origin, []string{"sk-one"}, []*http.Response{answer(200, "identity;gzip", "x")}, "", upstream.ErrEncoded},
 		{"compressed choice", origin, []string{"sk-one"}, []*http.Response{answer(300, "gzip", "x")}, "", nil},
 		{"no credential", origin, nil, nil, "", upstream.ErrNoCredential},
 		{"longest", origin, []string{strings.Repeat("x", 4096)}, []*http.Response{answer(200, "identity", "")}, "", nil},
