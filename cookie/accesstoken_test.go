@@ -228,6 +228,9 @@ func TestAccessTokenSealed(t *testing.T) {
 	if _, err := a.Authenticate(b.send(newRequest(http.MethodGet))); err != nil || v.tokens[0] != token {
 		t.Errorf("Authenticate error = %v, want nil for the token", err)
 	}
+	if err := a.Set(newResponse(), newRequest(http.MethodGet), strings.Repeat("a", 1<<16)); !errors.Is(err, cookie.ErrTooLarge) {
+		t.Errorf("Set(65536 characters) error = %v, want %v", err, cookie.ErrTooLarge)
+	}
 	w = newResponse()
 	a.Clear(w, b.send(newRequest(http.MethodGet)))
 	if b.receive(w); len(b.has()) != 0 {

@@ -150,19 +150,20 @@ func TestSealedLastSetOrClearCounts(t *testing.T) {
 	s := newBox(t, 1)
 	r := newRequest(http.MethodGet)
 	w := newResponse()
+	w.Header().Add("Set-Cookie", ".1=of another")
 	for _, size := range []int{maxValue, 5000, 10} {
 		succeeds(t, s.Set(w, r, random(size)))
 	}
 	if err := s.Set(w, r, random(maxValue+1)); !errors.Is(err, cookie.ErrTooLarge) {
 		t.Errorf("Set error = %v, want %v", err, cookie.ErrTooLarge)
 	}
-	if got := names(w); !slices.Equal(got, []string{sealedName}) {
-		t.Errorf("Set-Cookie names = %v, want %s", got, sealedName)
+	if got := names(w); !slices.Equal(got, []string{".1", sealedName}) {
+		t.Errorf("Set-Cookie names = %v, want .1 and %s", got, sealedName)
 	}
 	succeeds(t, s.Set(w, r, random(maxValue)))
 	s.Clear(w, r)
-	if got := names(w); !slices.Equal(got, []string{sealedName}) {
-		t.Errorf("Set-Cookie names = %v, want %s", got, sealedName)
+	if got := names(w); !slices.Equal(got, []string{".1", sealedName}) {
+		t.Errorf("Set-Cookie names = %v, want .1 and %s", got, sealedName)
 	}
 }
 
@@ -285,6 +286,10 @@ func TestSealedBindsNameAndPurpose(t *testing.T) {
 		if wantError(t, err, 401, cookie.ReasonSealInvalid); !errors.Is(err, cookie.ErrSeal) {
 			t.Errorf("%s: cause = %v, want %v", what, errors.Unwrap(err), cookie.ErrSeal)
 		}
+	}
+	value = "1" + keys.Seal("__Host-Http-a", "test", []byte("v"), time.Now().Add(time.Hour))
+	if got, err := s.Open(newRequest(http.MethodGet, "Cookie", "__Host-Http-a="+value)); err != nil || string(got) != "v" {
+		t.Errorf("Open of a value of Seal = %q, %v, want v", got, err)
 	}
 	// Attributes and lifetime are not part of the seal.
 	same := config
