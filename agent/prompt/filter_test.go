@@ -180,18 +180,30 @@ func TestDecisionIsRecorded(t *testing.T) {
 			return failure
 		}),
 	})
-	if got := authorize(t, f, caller("acme", "")); got != "allowed" || len(events) != 1 {
-		t.Fatalf("Authorize = %s with %d events, want allowed with 1", got, len(events))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://api.example.com/v1/chat", nil)
+	r.Pattern = "POST /v1/{call}"
+	ada := gatehouse.Principal{Method: "jwt", Issuer: "https://issuer.example", Subject: "ada", Credential: "token-1", Tenant: "acme"}
+	if err := f.Authorize(r, ada); err != nil || len(events) != 1 {
+		t.Fatalf("Authorize error = %v with %d events, want nil with 1", err, len(events))
 	}
 	classified[0] = "code" // of the classifier
 	e := events[0]
-	if e.Type != prompt.EventDecision || e.Decision != gatehouse.Allowed || e.Principal.Tenant != "acme" || len(e.Attrs) != 1 || e.Attrs[0].String() != "categories=[general code]" {
-		t.Errorf("event = %+v, want the decision with the categories", e)
+	got := fmt.Sprintln(e.Type, e.Decision, e.Principal.Tenant, e.Credential, e.Issuer, e.Method, e.Host, e.Path, e.Route, e.Attrs, e.Duration < time.Minute)
+	if want := "prompt_decision allowed acme token-1 https://issuer.example POST api.example.com /v1/chat POST /v1/{call} [categories=[general code]] true\n"; got != want {
+		t.Errorf("event = %s, want %s", got, want)
 	}
 	failure = errors.New("disk full")
 	err := f.Authorize(httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil), caller("acme", ""))
 	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Reason != gatehouse.ReasonObserverFailed {
 		t.Errorf("Authorize with a failing observer error = %v, want %s", err, gatehouse.ReasonObserverFailed)
+	}
+	strict := newFilter(t, prompt.Config{
+		Classify: func(*http.Request) ([]string, error) { return []string{"code"}, nil },
+		Rules:    map[string]prompt.Rule{"code": {Scopes: []string{"code:write"}, Roles: []string{"developer"}}},
+	})
+	want := `prompt: category "code": needs the scopes ["code:write"] and one of the roles ["developer"]`
+	if e, ok := errors.AsType[*gatehouse.Error](strict.Authorize(r, ada)); !ok || e.Cause.Error() != want {
+		t.Errorf("Authorize without scopes and roles error = %v, want the cause %s", e, want)
 	}
 }
 
