@@ -253,6 +253,11 @@ func TestTransportGivesUp(t *testing.T) {
 			t.Errorf("status %d, want %d", got, want)
 		}
 	}
+	client = newTransport(t, must(dpop.GenerateKey()), &scripted{answers: []answer{{401, asks, "", "n1"}, {status: 200}}}, "https://a.example")
+	response := must(client.Get("https://a.example/x")) // a request whose Body is nil
+	if _ = response.Body.Close(); response.StatusCode != 200 {
+		t.Errorf("status of a request without a body = %d, want 200 after the nonce", response.StatusCode)
+	}
 	closed := 0
 	client = newTransport(t, must(dpop.NewKey(dpop.ES256, broken{Signer: newClient("ES256").private, err: errors.New("down")})), base, "https://a.example")
 	if _, err := client.Post("https://a.example/x", "text/plain", counted{strings.NewReader("body"), &closed}); err == nil || closed == 0 {
