@@ -42,7 +42,7 @@ func (t *target) testAll(ctx context.Context, o options, temp string, number int
 			if err != nil {
 				return "", nil, err
 			}
-			started, failures := names(startedTest, output), names(failedTest, output)
+			started, failures := matches(startedTest, output), matches(failedTest, output)
 			if got != survived {
 				outcome = got
 			}
@@ -67,11 +67,12 @@ func (t *target) testAll(ctx context.Context, o options, temp string, number int
 	return outcome, by, nil
 }
 
-func names(pattern *regexp.Regexp, output string) (names []string) {
+// matches returns the first group of each match.
+func matches(pattern *regexp.Regexp, output string) (groups []string) {
 	for _, match := range pattern.FindAllStringSubmatch(output, -1) {
-		names = append(names, match[1])
+		groups = append(groups, match[1])
 	}
-	return names
+	return groups
 }
 
 // printNeedless prints tests without which the others still find each mutant, the longest
@@ -99,7 +100,9 @@ func (t *target) printNeedless(units []*unit, stdout io.Writer) error {
 		}
 	}
 	fmt.Fprintln(stdout, "Tests without which no more mutants would survive:")
-	for _, u := range slices.SortedFunc(maps.Keys(lines), func(a, b *unit) int { return cmp.Compare(lines[b], lines[a]) }) {
+	for _, u := range slices.SortedFunc(maps.Keys(lines), func(a, b *unit) int {
+		return cmp.Or(cmp.Compare(lines[b], lines[a]), cmp.Compare(a.name, b.name), cmp.Compare(a.program, b.program))
+	}) {
 		if slices.ContainsFunc(t.results, func(r result) bool { return len(r.By) == 1 && r.By[0] == u }) {
 			continue
 		}

@@ -105,8 +105,8 @@ func covered(profile string) map[string][]block {
 	return blocks
 }
 
-// reaching returns the tests in the order in which a mutant is tested: first those that run
-// its function, the fastest first, and then the others, whose processes may run it.
+// reaching returns the tests that run the function of a mutant, and the others, whose
+// processes may run it: each the fastest first.
 func (t *target) reaching(units []*unit, decl *ast.FuncDecl) (list, others []*unit) {
 	begin, end := t.fset.Position(decl.Body.Pos()), t.fset.Position(decl.Body.End())
 	from, to := position{begin.Line, begin.Column}, position{end.Line, end.Column}
