@@ -29,7 +29,7 @@ func (t *target) handMutants(name string) error {
 	for line := range strings.Lines(string(data)) {
 		number++
 		parts := strings.Split(strings.TrimSpace(line)+" ", " ## ")
-		if strings.HasPrefix(line, "#") {
+		if strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "" {
 			continue
 		}
 		source, ok := t.sources[parts[0]]

@@ -20,6 +20,8 @@ const (
 	kindError     = "error"
 	kindBoundary  = "boundary"
 	kindSlice     = "slice"
+	kindLoop      = "loop"
+	kindNear      = "near"
 )
 
 // boundaries are the comparisons with the other choice for equal values.
@@ -29,6 +31,7 @@ var boundaries = map[token.Token]token.Token{
 
 // kinds adds the mutants of one function that remove no check.
 func (f *finder) kinds(fn *ast.FuncType, body *ast.BlockStmt) {
+	assigned := make(map[*ast.Ident]bool)
 	ast.Inspect(body, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.FuncLit:
@@ -48,6 +51,17 @@ func (f *finder) kinds(fn *ast.FuncType, body *ast.BlockStmt) {
 			if op, ok := boundaries[n.Op]; ok {
 				f.change(n, kindBoundary, op.String(), f.raw(n.X)+" "+op.String()+" "+f.raw(n.Y))
 			}
+			f.equal(n)
+		case *ast.RangeStmt:
+			f.loop(n.Body)
+		case *ast.ForStmt:
+			f.loop(n.Body)
+		case *ast.AssignStmt:
+			for _, x := range n.Lhs {
+				if id, ok := x.(*ast.Ident); ok {
+					assigned[id] = true
+				}
+			}
 		case *ast.CallExpr:
 			f.call(n)
 		case *ast.ReturnStmt:
@@ -56,6 +70,9 @@ func (f *finder) kinds(fn *ast.FuncType, body *ast.BlockStmt) {
 			// A time that the caller hands in, such as that of the store.
 			if v, ok := f.info.Uses[n].(*types.Var); ok && !v.IsField() && v.Pkg() != nil && v.Parent() != v.Pkg().Scope() && n.Name == "now" && isTime(v.Type()) {
 				f.change(n, kindClock, "a day behind", n.Name+".Add(-86400e9)")
+			}
+			if !assigned[n] {
+				f.local(n)
 			}
 		}
 		return true
@@ -67,7 +84,7 @@ func (f *finder) kinds(fn *ast.FuncType, body *ast.BlockStmt) {
 func (f *finder) order(list []ast.Stmt) {
 	for i := 1; i < len(list); i++ {
 		a, b := list[i-1], list[i]
-		if f.movable(a) && f.movable(b) && f.raw(a) != f.raw(b) && !f.reports(a, b) {
+		if f.movable(a) && f.movable(b) && f.raw(a) != f.raw(b) && !f.reports(a, b) && !(f.setter(a) != "" && f.setter(a) == f.setter(b)) {
 			f.add(a.Pos(), b.End(), head(f.text(a)), "after "+head(f.text(b)), f.raw(b)+f.between(a.End(), b.Pos())+f.raw(a))
 			f.mutants[len(f.mutants)-1].kind = kindOrder
 		}
@@ -126,6 +143,99 @@ func (f *finder) field(n *ast.SelectorExpr) {
 	}
 }
 
+// local reads another variable of the function in place of one of its type: the one that was
+// declared last before it, or the next one. Errors and contexts stay.
+func (f *finder) local(n *ast.Ident) {
+	v, ok := f.info.Uses[n].(*types.Var)
+	if !ok || v.IsField() || v.Parent() == nil || v.Parent() == f.pkg.Scope() || v.Parent() == types.Universe {
+		return
+	}
+	if t := v.Type().String(); t == "error" || t == "context.Context" {
+		return
+	}
+	var before, after *types.Var
+	inner := f.pkg.Scope().Innermost(n.Pos())
+	for scope := inner; scope != nil && scope != f.pkg.Scope(); scope = scope.Parent() {
+		for _, name := range scope.Names() {
+			other, ok := scope.Lookup(name).(*types.Var)
+			if _, visible := inner.LookupParent(name, n.Pos()); !ok || other == v || visible != other || !types.Identical(other.Type(), v.Type()) {
+				continue
+			}
+			switch {
+			case other.Pos() > v.Pos() && (after == nil || other.Pos() < after.Pos()):
+				after = other
+			case other.Pos() < v.Pos() && (before == nil || other.Pos() > before.Pos()):
+				before = other
+			}
+		}
+	}
+	if before == nil {
+		before = after
+	}
+	if before != nil {
+		f.change(n, kindVariable, before.Name(), before.Name())
+	}
+}
+
+// loop ends a loop after its first turn, and where it would go on with the next.
+func (f *finder) loop(body *ast.BlockStmt) {
+	if len(body.List) == 0 {
+		return
+	}
+	last := body.List[len(body.List)-1]
+	switch last.(type) {
+	case *ast.ReturnStmt, *ast.BranchStmt:
+	default:
+		f.add(last.Pos(), last.End(), head(f.text(last)), "the only turn", f.raw(last)+"; break")
+		f.mutants[len(f.mutants)-1].kind = kindLoop
+	}
+	ast.Inspect(body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.ForStmt, *ast.RangeStmt, *ast.FuncLit, *ast.SwitchStmt, *ast.TypeSwitchStmt, *ast.SelectStmt:
+			return false
+		case *ast.BranchStmt:
+			if n.Tok == token.CONTINUE && n.Label == nil {
+				f.add(n.Pos(), n.End(), "continue", "break", "break")
+				f.mutants[len(f.mutants)-1].kind = kindLoop
+			}
+		}
+		return true
+	})
+}
+
+// equal compares only the beginnings of two texts that are no constants.
+func (f *finder) equal(n *ast.BinaryExpr) {
+	if n.Op != token.EQL && n.Op != token.NEQ || !f.isString(n.X) || f.info.Types[n.X].Value != nil || f.info.Types[n.Y].Value != nil {
+		return
+	}
+	prefix := "func(a, b string) bool { return len(a) >= len(b) && a[:len(b)] == b }(string(" + f.raw(n.X) + "), string(" + f.raw(n.Y) + "))"
+	if n.Op == token.NEQ {
+		prefix = "!" + prefix
+	}
+	f.change(n, kindNear, "prefix", prefix)
+}
+
+func (f *finder) isString(x ast.Expr) bool {
+	basic, ok := f.info.TypeOf(x).Underlying().(*types.Basic)
+	return ok && basic.Info()&types.IsString != 0
+}
+
+// near takes a function for one that does nearly the same.
+func (f *finder) near(n *ast.CallExpr, fun *ast.SelectorExpr) {
+	switch {
+	case f.isFunc(fun, "strings", "HasPrefix") || f.isFunc(fun, "strings", "HasSuffix"):
+		f.change(n, kindNear, "contains", "strings.Contains("+f.between(n.Args[0].Pos(), n.End()))
+	case f.isFunc(fun, "strings", "EqualFold"):
+		f.change(n, kindNear, "==", "("+f.raw(n.Args[0])+" == "+f.raw(n.Args[1])+")")
+	case f.isFunc(fun, "context", "WithoutCancel"):
+		f.change(n, kindNear, "canceled", f.raw(n.Args[0]))
+	case f.isFunc(fun, "errors", "Is"):
+		f.change(n, kindNear, "any error", "("+f.raw(n)+" || "+f.raw(n.Args[0])+" != nil)")
+	case fun.Sel.Name == "Values" && f.info.TypeOf(fun.X).String() == "net/http.Header":
+		f.change(n, kindNear, "the first", "func(v []string) []string { return v[:min(1, len(v))] }("+f.raw(n)+")")
+	}
+}
+
 // reports says whether the order of two statements is only that of a text: both call one
 // function of a variable, such as one that collects errors, or one of them does and the
 // other assigns what it does not read.
@@ -152,6 +262,19 @@ func (f *finder) reporter(stmt ast.Stmt) types.Object {
 		}
 	}
 	return nil
+}
+
+// setter returns what a statement sets a name of, such as the header of a response: the
+// order of two names does not count.
+func (f *finder) setter(stmt ast.Stmt) string {
+	if stmt, ok := stmt.(*ast.ExprStmt); ok {
+		if call, ok := stmt.X.(*ast.CallExpr); ok && len(call.Args) == 2 {
+			if fun, ok := call.Fun.(*ast.SelectorExpr); ok && fun.Sel.Name == "Set" {
+				return f.raw(fun.X)
+			}
+		}
+	}
+	return ""
 }
 
 // assigns reports whether a is no assignment, or assigns what b reads.
@@ -204,10 +327,15 @@ func (f *finder) call(n *ast.CallExpr) {
 	case (fun.Sel.Name == "Clone" || fun.Sel.Name == "clone") && len(n.Args) == 0 && f.same(fun.X, n):
 		f.change(n, kindSlice, "shared", f.raw(fun.X))
 	}
-	if f.info.Types[n.Fun].IsBuiltin() && (isName(n.Fun, "min") || isName(n.Fun, "max")) {
-		return // the order of their arguments has no effect
+	if fun != nil {
+		f.near(n, fun)
 	}
-	for i := 1; i < len(n.Args) && !f.isFunc(fun, "fmt", "Errorf"); i++ {
+	switch { // where the order of the arguments has no effect, or only on a text
+	case f.info.Types[n.Fun].IsBuiltin() && (isName(n.Fun, "min") || isName(n.Fun, "max")),
+		f.isFunc(fun, "fmt", "Errorf"), f.isFunc(fun, "errors", "Is"), f.isFunc(fun, "strings", "EqualFold"), f.isFunc(fun, "slices", "Equal"):
+		return
+	}
+	for i := 1; i < len(n.Args); i++ {
 		a, b := n.Args[i-1], n.Args[i]
 		if plain(a) && plain(b) && f.same(a, b) && f.raw(a) != f.raw(b) {
 			f.add(n.Pos(), n.End(), f.text(n), f.text(a)+" and "+f.text(b)+" swapped",

@@ -20,13 +20,18 @@
 //   - statement: a call or an assignment is removed;
 //   - clock: time.Now, and a time that is called now, are a day behind;
 //   - variable: two neighboring arguments of one type change places, and a field is read
-//     in place of the one before it if both have one type;
+//     in place of the one before it if both have one type, and so is a variable;
 //   - error: the error of the call whose results a function returns is nil;
 //   - boundary: a comparison decides the other way for equal values;
-//   - slice: a slice, map or value is shared with the caller, not cloned.
+//   - slice: a slice, map or value is shared with the caller, not cloned;
+//   - loop: a loop ends after its first turn, or where it would go on with the next;
+//   - near: a function or comparison does nearly the same: beginnings are compared, not
+//     texts, the first of several header fields is read, any error is the one that counts.
 //
 // With -hand it tests a list of mutants that a person has written instead:
 // a wrong constant, an effect before the check that permits it, a loop that ends early.
+//
+// With -again it tests only the mutants that survived an earlier run, after more tests.
 //
 // With -needless it runs all tests that reach a mutant, not only until one fails, and lists
 // those without which the others would find as many mutants.
@@ -72,6 +77,7 @@ type options struct {
 	short      bool
 	kinds      []string
 	hand       string
+	again      string
 	needless   bool
 }
 
@@ -86,9 +92,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.DurationVar(&o.timeout, "timeout", 0, "the time limit of one mutant (default 10 s plus five times that of the unchanged tests)")
 	flags.IntVar(&o.parallel, "j", min(2, runtime.NumCPU()), "the number of mutants under test at a time")
 	flags.BoolVar(&o.short, "short", true, "run the tests with -short")
-	all := []string{kindCheck, kindOrder, kindStatement, kindClock, kindVariable, kindError, kindBoundary, kindSlice}
+	all := []string{kindCheck, kindOrder, kindStatement, kindClock, kindVariable, kindError, kindBoundary, kindSlice, kindLoop, kindNear}
 	kinds := flags.String("kinds", strings.Join(all, ","), "the kinds of changes")
 	flags.StringVar(&o.hand, "hand", "", "a list of mutants that are tested instead, a line each: FILE ## CODE ## REPLACEMENT")
+	flags.StringVar(&o.again, "again", "", "the standard error of an earlier run: only the mutants that survived it are tested")
 	flags.BoolVar(&o.needless, "needless", false, "do not stop at the first test that fails, and list the tests without which no more mutants would survive")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -154,6 +161,11 @@ func mutate(ctx context.Context, o options, dirs []string, stdout io.Writer) err
 			p.reasons = reasons
 		} else if err := p.handMutants(o.hand); err != nil {
 			return err
+		}
+		if o.again != "" {
+			if err := p.onlySurvivors(o.again); err != nil {
+				return err
+			}
 		}
 		temp, err := os.MkdirTemp("", "mutate")
 		if err != nil {

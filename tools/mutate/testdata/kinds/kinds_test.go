@@ -3,7 +3,9 @@
 package kinds
 
 import (
+	"context"
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 )
@@ -43,5 +45,16 @@ func TestKinds(t *testing.T) {
 	}
 	if !Field(Span{From: 1}) || !OtherField(Span{1, 1}) {
 		t.Error("Field")
+	}
+	if Sum([]int{1, 2, -1}) != 3 {
+		t.Error("Sum")
+	}
+	if !Near("a", "a", http.Header{"X": {"1"}}) || Near("ab", "a", http.Header{}) || Near("a", "a", http.Header{"X": {"1", "2"}}) {
+		t.Error("Near")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Wait(ctx, func(ctx context.Context) error { return errors.Join(ctx.Err(), errors.New("down")) }); err == nil {
+		t.Error("Wait")
 	}
 }
