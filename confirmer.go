@@ -153,7 +153,7 @@ func (c Confirmation) Binding() Binding { return c.binding }
 func (c *Confirmers) Parse(cnf string) (Confirmation, error) {
 	var confirmation Confirmation
 	var bindings []string
-	unknown := ""
+	var unknown []string
 	limits := strictjson.Limits{Depth: 8, Members: 64}
 	err := strictjson.Object(cnf, limits, func(name, value string) error {
 		text, _ := strictjson.String(value)
@@ -162,7 +162,7 @@ func (c *Confirmers) Parse(cnf string) (Confirmation, error) {
 		}
 		i := c.index(name)
 		if i < 0 || text == "" {
-			unknown = name
+			unknown = append(unknown, name)
 			return nil
 		}
 		if confirmation.members == nil {
@@ -173,8 +173,8 @@ func (c *Confirmers) Parse(cnf string) (Confirmation, error) {
 		return nil
 	})
 	switch {
-	case unknown != "":
-		return Confirmation{}, fmt.Errorf("claim cnf: member %.64q: no confirmer is configured for it, or it is not a string or an object", unknown)
+	case len(unknown) > 0:
+		return Confirmation{}, fmt.Errorf("claim cnf: member %.64q: no confirmer is configured for it, or it is not a string or an object", unknown[0])
 	case err != nil || len(bindings) == 0:
 		return Confirmation{}, errors.New("claim cnf: not a JSON object with at least one member")
 	}

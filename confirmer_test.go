@@ -20,12 +20,13 @@ import (
 func TestHeaderOfConfirmerIsNotChanged(t *testing.T) {
 	seen := http.Header{"X-Seen": {"jkt"}}
 	first, second := byProof, byCertificate
-	first.header, second.header = seen, http.Header{"x-seen": {"x5t"}}
+	first.header, second.header = seen, http.Header{"x-seen": {"x5t"}, "X-More": {"1"}}
 	c := newConfirmers(first, second)
 	for range 2 {
 		header, err := c.Confirm(request("jkt", "aT", "x5t", "bT"), "DPoP", "T", must(c.Parse(`{"jkt":"a","x5t":"b"}`)), validated)
 		noError(t, err)
 		equal(t, "header", strings.Join(header["X-Seen"], " "), "jkt x5t")
+		equal(t, "second header", header.Get("X-More"), "1")
 		equal(t, "header of the confirmer", strings.Join(seen["X-Seen"], " "), "jkt")
 	}
 }
@@ -112,6 +113,7 @@ func TestConfirmersParse(t *testing.T) {
 		{"a member of many members", both, `{"jkt":{"a":[0` + strings.Repeat(",0", 70) + `]}}`, ""},
 		{"a member twice", both, `{"jkt":"a","jkt":"a"}`, ""},
 		{"an array", both, `{"jkt":["a"]}`, ""},
+		{"an array of an object", both, `{"jkt":[{"kty":"EC"}]}`, ""},
 		{"something behind the object", both, `{"jkt":"a"}{}`, ""},
 		{"empty object", both, `{}`, ""},
 		{"null", both, `null`, ""},
@@ -122,6 +124,7 @@ func TestConfirmersParse(t *testing.T) {
 		{"member of another type", both, `{"jkt":1}`, ""},
 		{"null member beside a good one", both, `{"jkt":"a","x5t":null}`, ""},
 		{"a member in other case", both, `{"JKT":"a"}`, ""},
+		{"a member without a name beside a good one", both, `{"":"a","jkt":"a"}`, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := test.confirmers.Parse(test.cnf)
@@ -141,6 +144,8 @@ func TestConfirmersConfirm(t *testing.T) {
 	broken.err = errors.New("OCSP responder is down")
 	list := []gatehouse.Confirmer{byProof, byCertificate}
 	const none, jkt, x5t, all = "", `{"jkt":"a"}`, `{"x5t":"b"}`, `{"jkt":"a","x5t":"b"}`
+	const noMember = "gatehouse: scheme DPoP: the cnf claim of the token has no member jkt"
+	const boundBy, scheme, noRequest = "gatehouse: the token is bound by ", ": the scheme must be DPoP", ": the proof of possession cannot be checked without a request"
 	proof, certificate := []string{"jkt", "aT"}, []string{"x5t", "bT"}
 	for _, test := range []struct {
 		name, scheme, cnf string
@@ -149,20 +154,21 @@ func TestConfirmersConfirm(t *testing.T) {
 		noRequest         bool
 		status            int
 		reason            gatehouse.Reason
-		seen              string
+		want              string // the headers, or the cause of ReasonUnconfirmed
 	}{
 		{"unbound Bearer", "Bearer", none, list, nil, false, 200, "", ""},
 		{"unbound in a cookie", "", none, list, nil, false, 200, "", ""},
 		{"unbound without a request", "", none, list, nil, true, 200, "", ""},
-		{"unbound under DPoP", "dpop", none, list, proof, false, 401, gatehouse.ReasonUnconfirmed, ""},
-		{"bound to a certificate under DPoP", "DPoP", x5t, list, append(proof, certificate...), false, 401, gatehouse.ReasonUnconfirmed, ""},
+		{"unbound under DPoP", "dpop", none, list, proof, false, 401, gatehouse.ReasonUnconfirmed, noMember},
+		{"bound to a certificate under DPoP", "DPoP", x5t, list, append(proof, certificate...), false, 401, gatehouse.ReasonUnconfirmed, noMember},
 		{"proof", "dpop", jkt, list, proof, false, 200, "", "jkt"},
+		{"proof of an object", "DPoP", `{"jkt":{"kty":"EC"}}`, list, []string{"jkt", `{"kty":"EC"}T`}, false, 200, "", "jkt"},
 		{"no proof", "DPoP", jkt, list, nil, false, 401, "test_proof", ""},
 		{"proof of another key", "DPoP", jkt, list, []string{"jkt", "xT"}, false, 401, "test_proof", ""},
-		{"bound to a proof as Bearer", "Bearer", jkt, list, proof, false, 401, gatehouse.ReasonUnconfirmed, ""},
-		{"bound to a proof in a cookie", "", jkt, list, proof, false, 401, gatehouse.ReasonUnconfirmed, ""},
-		{"bound without a request", "DPoP", jkt, list, nil, true, 401, gatehouse.ReasonUnconfirmed, ""},
-		{"bound to a certificate without a request", "", x5t, list, nil, true, 401, gatehouse.ReasonUnconfirmed, ""},
+		{"bound to a proof as Bearer", "Bearer", jkt, list, proof, false, 401, gatehouse.ReasonUnconfirmed, boundBy + "jkt" + scheme},
+		{"bound to a proof in a cookie", "", jkt, list, proof, false, 401, gatehouse.ReasonUnconfirmed, boundBy + "jkt" + scheme},
+		{"bound without a request", "DPoP", jkt, list, nil, true, 401, gatehouse.ReasonUnconfirmed, boundBy + "jkt" + noRequest},
+		{"bound to a certificate without a request", "", x5t, list, nil, true, 401, gatehouse.ReasonUnconfirmed, boundBy + "x5t" + noRequest},
 		{"certificate with Bearer", "Bearer", x5t, list, certificate, false, 200, "", "x5t"},
 		{"certificate with a cookie", "", x5t, list, certificate, false, 200, "", "x5t"},
 		{"another certificate", "Bearer", x5t, list, proof, false, 401, "test_proof", ""},
@@ -184,8 +190,12 @@ func TestConfirmersConfirm(t *testing.T) {
 				r = nil
 			}
 			header, err := c.Confirm(r, test.scheme, "T", confirmation, validated)
-			equal(t, "header", strings.Join(header["X-Seen"], " "), test.seen)
 			e, _ := errors.AsType[*gatehouse.Error](err)
+			got := strings.Join(header["X-Seen"], " ")
+			if e != nil && e.Reason == gatehouse.ReasonUnconfirmed {
+				got += e.Cause.Error()
+			}
+			equal(t, "header or cause", got, test.want)
 			if test.status == 200 {
 				noError(t, err)
 			} else if e == nil || e.Code.Status() != test.status || e.Reason != test.reason {
@@ -202,7 +212,9 @@ func TestConfirmersConfirm(t *testing.T) {
 }
 
 func TestConfirmersToken(t *testing.T) {
-	c := newConfirmers(byCertificate, byProof)
+	other := byProof
+	other.confirms.Member, other.confirms.Scheme.Name = "jk", "Other" // a prefix of jkt
+	c := newConfirmers(byCertificate, byProof, other)
 	for _, test := range []struct {
 		confirmers    *gatehouse.Confirmers
 		authorization []string
@@ -211,11 +223,13 @@ func TestConfirmersToken(t *testing.T) {
 	}{
 		{c, []string{"Bearer a"}, "Bearer", "a", true, false},
 		{c, []string{"dpop a"}, "DPoP", "a", true, false},
+		{c, []string{"other a"}, "Other", "a", true, false},
 		{nil, []string{"bearer a"}, "Bearer", "a", true, false},
 		{nil, []string{"DPoP a"}, "", "", false, true},
 		{c, []string{"Basic a"}, "", "", false, true},
 		{c, nil, "", "", false, true},
 		{c, []string{"DPoP"}, "", "", false, false},
+		{c, []string{"Bearer"}, "", "", false, false},
 		{c, []string{"DPoP a", "DPoP a"}, "", "", false, false},
 		{c, []string{" a"}, "", "", false, true},
 	} {
