@@ -97,6 +97,7 @@ func TestSeveralCredentials(t *testing.T) {
 		{"a token, and one behind a semicolon", "a=1;access_token=good", []string{"Authorization", "Bearer good"}, 400, several},
 		{"a Bearer token and a proof", "", []string{"Authorization", "Bearer good", "DPoP", "x"}, 400, several},
 		{"a Bearer token and an empty proof", "", []string{"Authorization", "Bearer good", "DPoP", ""}, 400, several},
+		{"a Bearer token and another companion of DPoP", "", []string{"Authorization", "Bearer good", "DPoP-Extra", "x"}, 400, several},
 		{"a proof and a key", "", []string{"X-API-Key", "k1", "DPoP", "x"}, 200, ""},
 		{"a proof and its token", "", []string{"Authorization", "DPoP good", "DPoP", "x"}, 200, ""},
 		{"another scheme and a proof", "", []string{"Authorization", "Basic YTpi", "DPoP", "x"}, 200, ""}, // the authenticators decide
@@ -108,7 +109,7 @@ func TestSeveralCredentials(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gate, seen := observed(t, apiKey("k1"), goodToken(), authenticator{
-				gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "DPoP", Companions: []string{"dpop"}}}}, accepts(user()).Authenticate,
+				gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "DPoP", Companions: []string{"dpop", "dpop-extra"}}}}, accepts(user()).Authenticate,
 			})
 			r := request(test.headers...)
 			r.URL.RawQuery = test.query
@@ -185,7 +186,7 @@ func FuzzAuthorization(f *testing.F) {
 func TestCredentialsAreRemoved(t *testing.T) {
 	type h = http.Header
 	header := func(name string) gatehouse.Authenticator {
-		return authenticator{gatehouse.Reads{Headers: []gatehouse.Header{{Name: name}}}, accepts(user()).Authenticate}
+		return authenticator{gatehouse.Reads{Headers: []gatehouse.Header{{Name: "x-first"}, {Name: name}}}, accepts(user()).Authenticate}
 	}
 	session := func(names ...string) gatehouse.Authenticator {
 		return authenticator{gatehouse.Reads{Cookies: names}, accepts(user()).Authenticate}
@@ -206,10 +207,11 @@ func TestCredentialsAreRemoved(t *testing.T) {
 		{
 			"companions of a scheme and of an authenticator",
 			list{
-				authenticator{gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "DPoP", Companions: []string{"dpop"}}}}, accepts(user()).Authenticate},
-				authenticator{gatehouse.Reads{Connection: true, Companions: []string{"client-cert"}}, accepts(user()).Authenticate},
+				authenticator{gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "DPoP", Companions: []string{"dpop", "dpop-extra"}}}}, accepts(user()).Authenticate},
+				authenticator{gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "dpop", Companions: []string{"dpop-own"}}}}, accepts(user()).Authenticate},
+				authenticator{gatehouse.Reads{Connection: true, Companions: []string{"client-cert", "client-cert-chain"}}, accepts(user()).Authenticate},
 			},
-			h{"Authorization": {"DPoP good"}, "Dpop": {"a.b.c", "d.e.f"}, "Client-Cert": {"x"}, "Client": {"y"}},
+			h{"Authorization": {"DPoP good"}, "Dpop": {"a.b.c", "d.e.f"}, "Dpop-Extra": {"1"}, "Dpop-Own": {"2"}, "Client-Cert": {"x"}, "Client-Cert-Chain": {"z"}, "Client": {"y"}},
 			h{"Client": {"y"}},
 		},
 		{"key", list{apiKey("k1")}, h{"X-Api-Key": {"k1"}, "Accept": {"*/*"}}, h{"Accept": {"*/*"}}},
@@ -220,6 +222,7 @@ func TestCredentialsAreRemoved(t *testing.T) {
 		{"session cookie", list{session("sid")}, h{"Cookie": {"theme=dark; sid=s1; lang=en"}}, h{"Cookie": {"theme=dark; lang=en"}}},
 		{"the only cookie", list{session("sid")}, h{"Cookie": {"sid=s1"}}, h{}},
 		{"session cookie beside a token", list{session("sid"), goodToken()}, h{"Authorization": {"Bearer good"}, "Cookie": {"sid=s1; theme=dark"}}, h{"Cookie": {"theme=dark"}}},
+		{"a companion named Cookie", list{authenticator{gatehouse.Reads{Connection: true, Companions: []string{"cookie"}}, accepts(user()).Authenticate}, session("sid")}, h{"Cookie": {"sid=s1; a=1"}}, h{}},
 		{"all sessions", list{session("sid", "jwt"), session("__Host-other")}, h{"Cookie": {"__Host-other=o2; sid=s1; jwt.2=x; __host-other=3"}}, h{"Cookie": {"__host-other=3"}}},
 		{"every one of several", list{session("sid")}, h{"Cookie": {"sid=s1; sid=s2", "a=1", "sid=s3; sid=s4; b=2", "sid"}}, h{"Cookie": {"a=1", "b=2"}}},
 		{

@@ -256,9 +256,9 @@ func TestLog(t *testing.T) {
 		},
 		{
 			decision(gatehouse.Event{
-				Level: slog.LevelWarn, Decision: gatehouse.Rejected, Reason: reasonToken, Code: "invalid_token", Status: 401, Cause: errors.New("expired"),
+				Level: slog.LevelWarn, Decision: gatehouse.Rejected, Reason: reasonToken, Code: "invalid_token", Status: 401, Issuer: "auth", Cause: errors.New("expired"),
 			}),
-			`level=WARN msg="gatehouse: rejected" reason=test_token error=invalid_token status=401 ` + at + " cause=expired duration=1ms\n",
+			`level=WARN msg="gatehouse: rejected" reason=test_token error=invalid_token status=401 ` + at + " issuer=auth cause=expired duration=1ms\n",
 		},
 		{
 			gatehouse.Event{Type: "test", Cause: (*gatehouse.Error)(nil)},

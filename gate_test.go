@@ -46,10 +46,10 @@ func TestNewReportsEveryMistake(t *testing.T) {
 				authenticator{},
 				authenticator{reads: gatehouse.Reads{Schemes: readsBearer.Schemes, Connection: true}},
 				authenticator{reads: gatehouse.Reads{Headers: readsKey.Headers, Cookies: []string{"a"}}},
-				authenticator{reads: gatehouse.Reads{Headers: []gatehouse.Header{{Name: "X Key"}}}},
+				authenticator{reads: gatehouse.Reads{Headers: []gatehouse.Header{{Name: "X-A"}, {Name: "X Key"}}}},
 				authenticator{reads: gatehouse.Reads{Cookies: []string{""}}},
 				authenticator{reads: gatehouse.Reads{Cookies: []string{"\u0141"}}},
-				authenticator{reads: gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "A", Companions: []string{"b:"}}}}},
+				authenticator{reads: gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "B"}, {Name: "A", Companions: []string{"b", "b:"}}}}},
 				authenticator{reads: gatehouse.Reads{Connection: true, Companions: []string{"\u00e9"}}},
 				authenticator{reads: gatehouse.Reads{Cookies: []string{"a b"}, Companions: []string{"c:"}}},
 			}},
@@ -191,7 +191,8 @@ func TestUnclaimedCredentials(t *testing.T) {
 		return authenticator{reads, rejects(gatehouse.ErrNoCredentials).Authenticate}
 	}
 	dpop := gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "DPoP", Params: []gatehouse.Param{{Name: "algs", Value: "ES256"}}}}}
-	gate, seen := observed(t, none(readsBearer), none(readsKey), none(dpop))
+	assertion := gatehouse.Reads{Headers: []gatehouse.Header{{Name: "X-Assertion"}}}
+	gate, seen := observed(t, none(readsBearer), none(readsKey), none(dpop), none(assertion))
 	bare, bareSeen := observed(t, none(readsConnection))
 	for _, test := range []struct {
 		gate      *gatehouse.Gate
@@ -208,12 +209,14 @@ func TestUnclaimedCredentials(t *testing.T) {
 		{gate, seen, [2]string{"Authorization", "dpop abc"}, 401, "invalid_token", "DPoP", gatehouse.ReasonUnclaimed, "the format of the DPoP"},
 		{gate, seen, [2]string{"Authorization", "ApiKey abc"}, 401, "invalid_api_key", "ApiKey", gatehouse.ReasonUnclaimed, "the format of the ApiKey"},
 		{gate, seen, [2]string{"X-API-Key", "abc"}, 403, "invalid_api_key", "", gatehouse.ReasonUnclaimed, "the format of the X-Api-Key"},
+		{gate, seen, [2]string{"X-Assertion", "abc"}, 401, "invalid_token", "Bearer", gatehouse.ReasonUnclaimed, "the format of the X-Assertion"},
 		{gate, seen, [2]string{"X-API-Key", ""}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials, ""},
 		{gate, seen, [2]string{"Authorization", "Basic YTpi"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed, "none of Bearer, ApiKey, DPoP"},
 		{gate, seen, [2]string{"Authorization", `Digest username="a", realm="b"`}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed, "none of Bearer, ApiKey, DPoP"},
 		{gate, seen, [2]string{"Authorization", "Bearerish abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed, "none of Bearer, ApiKey, DPoP"},
 		{gate, seen, [2]string{"Authorization", "a.b.c"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed, "none of Bearer, ApiKey, DPoP"},
 		{bare, bareSeen, [2]string{"Authorization", "Bearer abc"}, 401, "invalid_token", "Bearer", gatehouse.ReasonUnclaimed, "the format of the Bearer"},
+		{bare, bareSeen, [2]string{"Authorization", "Bearer"}, 400, "invalid_request", "", gatehouse.ReasonMalformedCredentials, ""},
 		{bare, bareSeen, [2]string{"Authorization", "ApiKey abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed, "none of Bearer"},
 		{bare, bareSeen, [2]string{"Authorization", "DPoP abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonUnclaimed, "none of Bearer"},
 		{bare, bareSeen, [2]string{"X-API-Key", "abc"}, 401, "missing_credentials", "Bearer", gatehouse.ReasonNoCredentials, ""},
@@ -239,7 +242,7 @@ func TestUnclaimedCredentials(t *testing.T) {
 //
 // Covers RFC 6750 §2.3; ASVS 5.0 §14.2.1.
 func TestCredentialInURL(t *testing.T) {
-	find := gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "ApiKey"}}, InURL: func(u *url.URL) (string, string) {
+	find := gatehouse.Reads{Schemes: readsKey.Schemes, Headers: readsKey.Headers, InURL: func(u *url.URL) (string, string) {
 		if strings.Contains(u.Path, "secret") {
 			return "keys", "key-1"
 		}
@@ -254,6 +257,7 @@ func TestCredentialInURL(t *testing.T) {
 	}{
 		{"alone", "/secret", nil, 401, "missing_credentials"},
 		{"beside a token", "/secret", []string{"Authorization", "Bearer good"}, 400, "invalid_request"},
+		{"beside a key", "/secret", []string{"X-API-Key", "k1"}, 400, "invalid_request"},
 		{"beside two credentials", "/secret", []string{"Authorization", "Bearer good", "Authorization", "x"}, 400, "invalid_request"},
 		{"beside a malformed header", "/secret", []string{"Authorization", "Bearer"}, 400, "invalid_request"},
 		{"in no URL", "/public", []string{"Authorization", "Bearer good"}, 200, ""},
@@ -262,8 +266,10 @@ func TestCredentialInURL(t *testing.T) {
 			var seen events
 			hooked := ""
 			gate := newGate(t, gatehouse.Config{
-				Authenticators: list{goodToken(), authenticator{find, rejects(gatehouse.ErrNoCredentials).Authenticate}, authenticator{findNone, goodToken().Authenticate}},
-				Observer:       &seen,
+				Authenticators: list{
+					authenticator{findNone, goodToken().Authenticate}, authenticator{find, rejects(gatehouse.ErrNoCredentials).Authenticate}, authenticator{findNone, goodToken().Authenticate},
+				},
+				Observer: &seen,
 				ErrorBody: func(r *http.Request, _ gatehouse.Refusal) gatehouse.Body {
 					hooked = r.URL.String()
 					return gatehouse.Body{}
@@ -345,7 +351,7 @@ func TestRequireBehindOptional(t *testing.T) {
 func TestEnrich(t *testing.T) {
 	claims := gatehouse.VerifiedClaims
 	proved := *user()
-	proved.Tenant, proved.Scopes, proved.Claims = "", scopeSet("a", "b"), claims(`{"x":1,"y":[2]}`)
+	proved.Tenant, proved.Environment, proved.Scopes, proved.Claims = "", "acme", scopeSet("a", "b"), claims(`{"x":1,"y":[2]}`)
 	withTenant := proved
 	withTenant.Tenant, withTenant.Claims = "acme", gatehouse.Claims{}
 	for _, test := range []struct {
@@ -364,11 +370,14 @@ func TestEnrich(t *testing.T) {
 		{"fewer scopes", proved, nil, func(p *gatehouse.Principal) { p.Scopes = scopeSet("a") }, ""},
 		{"more claims", proved, nil, func(p *gatehouse.Principal) { p.Claims = claims(`{"z":0,"y":[2],"x":1}`) }, ""},
 		{"a scope", proved, nil, func(p *gatehouse.Principal) { p.Scopes = scopeSet("a", "b", "c") }, "added a scope"},
+		{"another scope", proved, nil, func(p *gatehouse.Principal) { p.Scopes = scopeSet("a", "c") }, "added a scope"},
 		{"a changed claim", proved, nil, func(p *gatehouse.Principal) { p.Claims = claims(`{"x":2,"y":[2]}`) }, "changed or removed a claim"},
+		{"a longer claim", proved, nil, func(p *gatehouse.Principal) { p.Claims = claims(`{"x":12,"y":[2]}`) }, "changed or removed a claim"},
 		{"a removed claim", proved, nil, func(p *gatehouse.Principal) { p.Claims = claims(`{"x":1}`) }, "changed or removed a claim"},
 		{"claims that are no object", withTenant, nil, func(p *gatehouse.Principal) { p.Claims = claims(`{`) }, "changed or removed a claim"},
 		{"no claims", proved, nil, func(p *gatehouse.Principal) { p.Claims = gatehouse.Claims{} }, "changed or removed a claim"},
 		{"another tenant", withTenant, nil, func(p *gatehouse.Principal) { p.Tenant = "globex" }, "changed more than Roles, Claims, Scopes and an empty Tenant"},
+		{"another tenant of the issuer", withTenant, []string{"acme", "globex"}, func(p *gatehouse.Principal) { p.Tenant = "globex" }, "changed more than Roles, Claims, Scopes and an empty Tenant"},
 		{"no tenant", withTenant, nil, func(p *gatehouse.Principal) { p.Tenant = "" }, "changed more than Roles, Claims, Scopes and an empty Tenant"},
 		{"a tenant of another issuer", proved, []string{"globex"}, func(p *gatehouse.Principal) { p.Tenant = "acme" }, "set a tenant that is not in Proof.Tenants"},
 		{"a tenant for an issuer of none", proved, []string{}, func(p *gatehouse.Principal) { p.Tenant = "acme" }, "set a tenant that is not in Proof.Tenants"},
@@ -448,7 +457,8 @@ func TestDeclaredHeaders(t *testing.T) {
 	header := func(name string) gatehouse.Authenticator {
 		return authenticator{gatehouse.Reads{Headers: []gatehouse.Header{{Name: name}}}, accepts(user()).Authenticate}
 	}
-	gate := gateOf(t, header("X-A"), header("x-a"), header("X-B"))
+	gate := gateOf(t, header("X-Abc"), header("X-A"), header("x-a"), header("X-B"))
+	send(gate, request("X-Abc", "1")).check(t, 200, "")
 	send(gate, request("X-A", "1")).check(t, 200, "")
 	send(gate, request("X-B", "1")).check(t, 200, "")
 	send(gate, request("X-A", "1", "X-B", "1")).check(t, 400, "invalid_request")

@@ -16,14 +16,14 @@ import (
 //
 // Covers RFC 9110 §15.5.6; RFC 9728 §2 (authorization servers, methods), §3.2 (status, zero values), §3.3.
 func TestMetadataDocument(t *testing.T) {
-	servers, scopes, extra := []string{"https://b.example", "http://127.0.0.1:9000"}, []string{"reports:write", "reports:read"}, map[string]any{"more": true}
+	servers, scopes, extra := []string{"https://b.example", "http://127.0.0.1:9000"}, []string{"reports:write", "reports:read"}, map[string]any{"also": 1, "more": true}
 	for want, resource := range map[string]gatehouse.ProtectedResource{
 		`{"resource":"https://a.example","authorization_servers":["https://b.example","http://127.0.0.1:9000"],` +
 			`"scopes_supported":["reports:write","reports:read"],"bearer_methods_supported":["header"],"resource_name":"Reports",` +
 			`"resource_documentation":"https://a.example/docs"}`: {
 			Resource: "https://a.example", AuthorizationServers: servers, Scopes: scopes, BearerMethods: []string{"query"}, Name: "Reports", Documentation: "https://a.example/docs",
 		},
-		`{"authorization_servers":["https://b.example"],"bearer_methods_supported":["header"],"more":true,"resource":"https://a.example"}`: {
+		`{"also":1,"authorization_servers":["https://b.example"],"bearer_methods_supported":["header"],"more":true,"resource":"https://a.example"}`: {
 			Resource: "https://a.example", AuthorizationServers: servers[:1], Extra: extra,
 		},
 		`{"resource":"https://a.example","authorization_servers":["https://b.example"],"bearer_methods_supported":["header"]}`: {
@@ -112,6 +112,10 @@ func TestNewMetadataRefuses(t *testing.T) {
 		{
 			gatehouse.ProtectedResource{Resource: "https://api.example.com", AuthorizationServers: []string{"https://a.example"}, Extra: map[string]any{"resource": 1}},
 			"gatehouse: ProtectedResource.Extra: \"resource\": is a field of ProtectedResource: set the field",
+		},
+		{
+			gatehouse.ProtectedResource{Resource: "https://api.example.com", Extra: map[string]any{"resource_documentation": "x"}},
+			"gatehouse: ProtectedResource.Extra: \"resource_documentation\": is a field of ProtectedResource: set the field",
 		},
 		{
 			gatehouse.ProtectedResource{Resource: "https://api.example.com", AuthorizationServers: []string{"https://a.example"}, Extra: map[string]any{"x": make(chan int)}},

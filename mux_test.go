@@ -149,7 +149,8 @@ func TestMuxRoutes(t *testing.T) {
 }
 
 // RFC 9728 §2: scopes_supported has the configured scopes, then those of the routes. The
-// muxes of one gate serve one document, each with its own scopes.
+// muxes of one gate serve one document, each with its own scopes, which do not change the
+// document without them.
 func TestMuxServesMetadata(t *testing.T) {
 	metadata := must(gatehouse.NewMetadata(gatehouse.ProtectedResource{
 		Resource: "https://api.example.com/v1", Scopes: []string{"z", "a:read"}, Extra: map[string]any{"x": 1},
@@ -160,13 +161,22 @@ func TestMuxServesMetadata(t *testing.T) {
 	first, second := gate.Mux(), gate.Mux()
 	first.Handle("GET /x", say("x"), needs{"a:read"})
 	second.Handle("GET /x", say("x"), needs{"c:read"}, needs{"b:read"})
+	bare := must(gatehouse.NewMetadata(gatehouse.ProtectedResource{Resource: "https://api.example.com/v1", Extra: map[string]any{"x": 1}}))
+	third := newGate(t, gatehouse.Config{Authenticators: list{goodToken()}, Metadata: bare}).Mux()
+	third.Handle("GET /x", say("x"), needs{"a:read"})
 	for _, test := range []struct {
 		handler http.Handler
 		scopes  string
-	}{{first, `["z","a:read"]`}, {second, `["z","a:read","b:read","c:read"]`}, {metadata, `["z","a:read"]`}} {
+	}{
+		{first, `,"scopes_supported":["z","a:read"]`},
+		{second, `,"scopes_supported":["z","a:read","b:read","c:read"]`},
+		{metadata, `,"scopes_supported":["z","a:read"]`},
+		{third, `,"scopes_supported":["a:read"]`},
+		{bare, ""},
+	} {
 		w := httptest.NewRecorder()
 		test.handler.ServeHTTP(w, httptest.NewRequest("GET", metadata.URL, nil))
-		equal(t, "document", w.Body.String(), `{"bearer_methods_supported":["header"],"resource":"https://api.example.com/v1","scopes_supported":`+test.scopes+`,"x":1}`)
+		equal(t, "document", w.Body.String(), `{"bearer_methods_supported":["header"],"resource":"https://api.example.com/v1"`+test.scopes+`,"x":1}`)
 	}
 }
 

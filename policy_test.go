@@ -69,11 +69,13 @@ func TestRequire(t *testing.T) {
 			equal(t, "event", seen.only(t), want)
 
 			// Admit and Mux ask the policies themselves, and report one event.
-			gate, seen = observed(t, accepts(user()))
-			_, _, err := gate.Admit(request(), test.policies...)
+			header := http.Header{"Dpop-Nonce": {"n-1"}}
+			gate, seen = observed(t, acceptsWith(user(), header))
+			_, got, err := gate.Admit(request(), test.policies...)
 			if e, _ := errors.AsType[*gatehouse.Error](err); e == nil || e.Code.String() != test.code {
 				t.Errorf("Admit error = %v, want %s", err, test.code)
 			}
+			equal(t, "header of Admit", got, header)
 			equal(t, "event of Admit", seen.only(t), want)
 		})
 	}

@@ -80,7 +80,7 @@ func TestKey(t *testing.T) {
 			t.Errorf("UnmarshalText(%s) = %+v, %v; want %+v", text, back, err, key)
 		}
 	}
-	for _, text := range []string{"", "a", "a/b/c", "a%/b", "a/%zz", "a%41/b"} {
+	for _, text := range []string{"", "a", "a/b/c", "a%/b", "a/%zz", "a%41/b", "a%2fb/c"} {
 		if err := new(gatehouse.Key).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("UnmarshalText(%q) succeeded", text)
 		}

@@ -102,6 +102,7 @@ func TestRefusalTable(t *testing.T) {
 		{"no code", &gatehouse.Error{Scheme: "Tea", Params: params("pot", "short")}, 503, unavailable, retry("5")},
 		{"nil *Error", (*gatehouse.Error)(nil), 503, unavailable, retry("5")},
 		{"wrapped refusal", fmt.Errorf("more: %w", &gatehouse.Error{Code: codeInvalidKey}), 403, apiKey, http.Header{}},
+		{"refusal wrapped twice", fmt.Errorf("even more: %w", fmt.Errorf("more: %w", &gatehouse.Error{Code: codeInvalidKey})), 403, apiKey, http.Header{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gate, seen := observed(t, rejects(test.err))
@@ -177,13 +178,13 @@ func TestChallenges(t *testing.T) {
 		},
 		{
 			"always",
-			gatehouse.Config{Authenticators: list{reads(gatehouse.Scheme{Name: "Bearer"}, gatehouse.Scheme{Name: "DPoP", Params: algs, Always: true})}},
-			[]string{`Bearer realm="acme"`, `DPoP realm="acme", algs="ES256"`},
-			[]string{`Bearer realm="acme"` + invalid, `DPoP realm="acme", algs="ES256"`},
+			gatehouse.Config{Authenticators: list{reads(gatehouse.Scheme{Name: "Bearer"}, gatehouse.Scheme{Name: "DPoP", Params: algs, Always: true}, gatehouse.Scheme{Name: "ApiKey", Always: true})}},
+			[]string{`Bearer realm="acme"`, `DPoP realm="acme", algs="ES256"`, `ApiKey realm="acme"`},
+			[]string{`Bearer realm="acme"` + invalid, `DPoP realm="acme", algs="ES256"`, `ApiKey realm="acme"`},
 		},
 		{
 			"silent",
-			gatehouse.Config{Authenticators: list{reads(gatehouse.Scheme{Name: "ApiKey"}, gatehouse.Scheme{Name: "Bearer", Silent: true, Always: true})}},
+			gatehouse.Config{Authenticators: list{reads(gatehouse.Scheme{Name: "Bearer", Silent: true, Always: true}, gatehouse.Scheme{Name: "ApiKey"})}},
 			[]string{`ApiKey realm="acme"`},
 			[]string{`Bearer realm="acme"` + invalid},
 		},
@@ -321,6 +322,7 @@ func TestLoginRedirect(t *testing.T) {
 		{"the longest path", "/login", gatehouse.ErrNoCredentials, uri("/" + strings.Repeat("a", 2047)), 303, "/login?return_to=%2F" + strings.Repeat("a", 2047)},
 		{"another host", "/login", gatehouse.ErrNoCredentials, uri("//evil.example/a"), 303, "/login"},
 		{"another host for browsers", "/login", gatehouse.ErrNoCredentials, uri(`/\evil.example/a`), 303, "/login"},
+		{"two slashes in the path", "/login", gatehouse.ErrNoCredentials, uri("/a//b"), 303, "/login?return_to=%2Fa%2F%2Fb"},
 		{"a backslash in the path", "/login", gatehouse.ErrNoCredentials, uri(`/a\evil.example`), 303, "/login"},
 		{"a longer path", "/login", gatehouse.ErrNoCredentials, uri("/" + strings.Repeat("a", 2048)), 303, "/login"},
 		{"a token in the URL", "/login", gatehouse.ErrNoCredentials, uri("/a?access_token=x"), 303, "/login"},
@@ -329,6 +331,7 @@ func TestLoginRedirect(t *testing.T) {
 		{"the login page itself", "/reports?a=b", gatehouse.ErrNoCredentials, navigation(), 401, ""},
 		{"the login page itself, absolute", "https://api.example.com/reports", gatehouse.ErrNoCredentials, navigation(), 401, ""},
 		{"the login page itself, in capitals", "https://API.example.com/reports", gatehouse.ErrNoCredentials, navigation(), 401, ""},
+		{"a page with a longer path", "/rep", gatehouse.ErrNoCredentials, navigation(), 303, "/rep?" + back},
 		{"a page of that path elsewhere", "https://id.example.com/reports", gatehouse.ErrNoCredentials, navigation(), 303, "https://id.example.com/reports"},
 		{"no login", "", gatehouse.ErrNoCredentials, navigation(), 401, ""},
 		{"explicit credential", "/login", invalid, navigation("Authorization", "Bearer x"), 401, ""},
