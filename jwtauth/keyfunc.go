@@ -101,7 +101,7 @@ func (s *keyfuncSource) lookup(kid string) (*flight.Call[struct{}], error) {
 	}
 	call, _, err := s.lookups.Start(struct{}{}, func(ctx context.Context) (struct{}, error) {
 		_, _ = s.storage().KeyRead(ctx, kid) // read reports failures
-		return struct{}{}, nil
+		return struct{}{}, ctx.Err()
 	})
 	if err != nil {
 		return nil, errClosed

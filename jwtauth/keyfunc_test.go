@@ -5,6 +5,8 @@ package jwtauth_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -64,7 +66,14 @@ func newKeyfunc(t *testing.T, change ...func(*jwtauth.Config)) (*jwtauth.Authent
 
 func TestKeyfunc(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, storage := newKeyfunc(t)
+		dropped := make(map[string]bool)
+		a, storage := newKeyfunc(t, func(c *jwtauth.Config) {
+			c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+				_, what, _ := strings.Cut(fmt.Sprint(e.Cause), "key ")
+				dropped[what] = e.Type == jwtauth.EventKeyDropped
+				return nil
+			})
+		})
 		storage.panics = true
 		unavailable(t, a, "storage panics", token(nil, nil), "the call ended without a result: storage")
 		unavailable(t, a, "no fetch was completed", token(nil, nil), "the fetch ended without a result")
@@ -95,6 +104,12 @@ func TestKeyfunc(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		check(t, a, "deleted key", token(nil, nil), jwtauth.ReasonKey)
+		noError(t, a.Close()) // waits for the events
+		for n := range 2 {
+			if want := fmt.Sprint(n, " is not for verifying signatures"); !dropped[want] {
+				t.Errorf("events of dropped keys: %v, want one of key %s", dropped, want)
+			}
+		}
 	})
 }
 
@@ -132,7 +147,12 @@ func TestKeyfuncLooksForUnknownKid(t *testing.T) {
 		waiting.Wait()
 		equal(t, "time of the slow lookup", time.Since(start), 5*time.Second)
 
-		storage.err = errors.New("broken")
+		time.Sleep(10 * time.Second)
+		storage.found = func(context.Context) {
+			time.Sleep(time.Second)
+			storage.err = errors.New("broken")
+		}
+		unavailable(t, a, "unknown kid, broken after the lookup", junk(2), "read the keyfunc's storage: broken")
 		time.Sleep(25 * time.Hour)
 		unavailable(t, a, "broken storage", token(nil, nil), "read the keyfunc's storage: broken")
 	})
@@ -153,5 +173,37 @@ func TestKeyfuncReadsAfterTheLookup(t *testing.T) {
 			storage.write(t, jwtauth.ES384, jwkset.JWKMetadataOptions{KID: "k1"})
 		}
 		check(t, a, "k1, which the lookup finds during the read", keyFor(jwtauth.ES384).token(object{"kid": "k1"}, nil), "")
+	})
+}
+
+// A lookup that takes too long is an error, and no request waits for that of another. Close
+// ends it.
+func TestKeyfuncSlowLookup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, storage := newKeyfunc(t, func(c *jwtauth.Config) {
+			c.KeySets.MinInterval, c.KeySets.FetchTimeout = time.Second, 10*time.Second
+		})
+		storage.write(t, jwtauth.ES256, jwkset.JWKMetadataOptions{KID: "k0"})
+		check(t, a, "k0", token(object{"kid": "k0"}, nil), "")
+		storage.found = func(ctx context.Context) { <-ctx.Done() }
+		for _, end := range []time.Duration{10 * time.Second, 5 * time.Second} {
+			start := time.Now()
+			var waiting sync.WaitGroup
+			waiting.Go(func() { check(t, a, "k1", token(object{"kid": "k1"}, nil), jwtauth.ReasonKeysUnavailable) })
+			time.Sleep(2 * time.Second)
+			check(t, a, "k2 during the lookup of k1", token(object{"kid": "k2"}, nil), jwtauth.ReasonKeyPending)
+			equal(t, "time until the answer for k2", time.Since(start), 2*time.Second)
+			if end < 10*time.Second {
+				time.AfterFunc(end-2*time.Second, func() { noError(t, a.Close()) })
+			}
+			waiting.Wait()
+			equal(t, "time of the lookup", time.Since(start), end)
+		}
+		check(t, a, "k3 after Close", token(object{"kid": "k3"}, nil), jwtauth.ReasonKeysUnavailable)
+		a, storage = newKeyfunc(t)
+		storage.write(t, jwtauth.ES256, jwkset.JWKMetadataOptions{KID: "k0"})
+		check(t, a, "k0", token(object{"kid": "k0"}, nil), "")
+		noError(t, a.Close())
+		check(t, a, "k1 after Close, keys just read", token(object{"kid": "k1"}, nil), jwtauth.ReasonKeysUnavailable)
 	})
 }
