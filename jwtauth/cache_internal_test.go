@@ -59,13 +59,13 @@ func TestCacheEvicts(t *testing.T) {
 func TestCacheComparesTokens(t *testing.T) {
 	c := newCache(1)
 	const hash = 7
-	a, b := &verified{text: "a", issuer: &issuer{}}, &verified{text: "b", issuer: &issuer{}}
+	a, b := &verified{text: "ab", issuer: &issuer{}}, &verified{text: "a", issuer: &issuer{}}
 	c.put(hash, a)
-	if got := c.get(hash, "b", time.Now()); got != nil {
-		t.Errorf("get(b) = %v, want nil: only a has been put", got)
+	if got := c.get(hash, "a", time.Now()); got != nil {
+		t.Errorf("get(a) = %v, want nil: only ab has been put", got)
 	}
 	c.put(hash, b)
-	if c.get(hash, "a", time.Now()) != a || c.get(hash, "b", time.Now()) != b {
+	if c.get(hash, "ab", time.Now()) != a || c.get(hash, "a", time.Now()) != b {
 		t.Error("two tokens with one hash are not both in the cache")
 	}
 	if got := c.get(hash+1, "a", time.Now()); got != nil {
@@ -101,6 +101,14 @@ func TestHeaderCache(t *testing.T) {
 	cache.put(same, &header{kid: "2"})
 	if kid(same) != "2" || kid("abc") != "none" {
 		t.Errorf("after put(%q): kids %s and %s, want 2 and none", same, kid(same), kid("abc"))
+	}
+	longer := same + "x"
+	for cache.slot(longer) != cache.slot(same) {
+		longer += "x"
+	}
+	cache.put(longer, &header{kid: "3"})
+	if got := kid(same); got != "none" {
+		t.Errorf("get(%q) = kid %s, want none: %q has replaced it", same, got, longer)
 	}
 	if h := (*headerCache)(nil).get("abc"); h != nil {
 		t.Errorf("get of a nil cache = %v, want nil", h)

@@ -26,6 +26,11 @@ import (
 
 type nilObserver struct{ gatehouse.Observer }
 
+// forgetful keeps revocations for no time.
+type forgetful struct{ jwtauth.Revocations }
+
+func (forgetful) MaxLifetime() time.Duration { return 0 }
+
 // Each mistake is an error that names the field.
 //
 // Covers RFC 7518 §3.2 (size); RFC 8414 §2 (issuer); RFC 8725 §3.2, §3.5; RFC
@@ -72,7 +77,7 @@ func TestNewRejects(t *testing.T) {
 		"Observer: is a nil *":                                      {func(c *jwtauth.Config) { c.Observer = (*nilObserver)(nil) }},
 		"Transport: is a nil *":                                     {func(c *jwtauth.Config) { c.Transport = (*keyServer)(nil) }},
 		"Revocations: is a nil *":                                   {func(c *jwtauth.Config) { c.Revocations = (*revocations)(nil) }},
-		"Revocations: got MaxLif":                                   {func(c *jwtauth.Config) { c.Revocations = &revocations{maxLifetime: -1} }},
+		"Revocations: got MaxLif":                                   {func(c *jwtauth.Config) { c.Revocations = &revocations{maxLifetime: -1} }, func(c *jwtauth.Config) { c.Revocations = forgetful{} }},
 		"Skew: got -1ns, want 0 to 5m0s":                            {func(c *jwtauth.Config) { c.Skew = -1 }},
 		"Skew: got 5m0.000000001s, want 0 to 5m0s":                  {func(c *jwtauth.Config) { c.Skew = 5*time.Minute + 1 }},
 		"CacheEntries: got -2, want -1 to 1000000":                  {func(c *jwtauth.Config) { c.CacheEntries = -2 }},
@@ -116,6 +121,7 @@ func TestNewRejects(t *testing.T) {
 		"AllowedScopes[0]: must be":                 {issuer(func(i *jwtauth.Issuer) { i.AllowedScopes = []string{""} })},
 		"AllowedRoles[0]: must be":                  {issuer(func(i *jwtauth.Issuer) { i.AllowedRoles = []string{""} })},
 		"Header: must be":                           {header("authorization"), header("Cookie"), header("a b")},
+		"PlainHTTPHosts[1]: must be":                {issuer(func(i *jwtauth.Issuer) { i.PlainHTTPHosts = []string{"keycloak:80", "keycloak"} })},
 		"PlainHTTPHosts[0]: must be": {
 			plain("keycloak"), plain(":80"), plain("keycloak:"), plain("keycloak:0"), plain("keycloak:65536"), plain("Keycloak:80"), plain("*.example:80"),
 			plain("http://keycloak:80"), plain("keycloak:80/realms"), plain("u@keycloak:80"), plain("::1:80"),
@@ -143,7 +149,7 @@ func TestNewRejects(t *testing.T) {
 		`Algorithms: "none" is not supported`:                                {algorithms("none")},
 		`Algorithms: "" is not supported`:                                    {algorithms("")},
 		`Algorithms: "es256" is not supported`:                               {algorithms("es256")},
-		`Algorithms: "ES256K" is not supported`:                              {algorithms("ES256K", jwtauth.ES256)},
+		`Algorithms: "ES256K" is not supported`:                              {algorithms(jwtauth.ES256, "ES256K"), static(es256, "ES256K")},
 		"Keys: required":                                                     {keys(nil), keys((*jwtauth.KeyRing)(nil)), keys(jwtauth.RemoteKeys(""))},
 		"Keys: at least one key":                                             {keys(jwtauth.StaticKeys())},
 		"Keys: plain http is for loopback addresses and PlainHTTPHosts only": {keys(jwtauth.RemoteKeys("http://auth.example.com/jwks"))},
@@ -151,6 +157,8 @@ func TestNewRejects(t *testing.T) {
 		"Keys: open":                                                         {keys(jwtauth.KeyFile(missing))},
 		"Keys: keyfunc: required":                                            {keys(jwtauth.Keyfunc(nil))},
 		"Keys[0].Algorithm: required":                                        {keys(jwtauth.StaticKeys(jwtauth.Key{Public: es256}))},
+		"Keys[1].Algorithm: required":                                        {keys(jwtauth.StaticKeys(jwtauth.Key{Public: es256}, jwtauth.Key{Public: es256}))},
+		"Keys[1]: is a <nil>":                                                {keys(jwtauth.StaticKeys(jwtauth.Key{Algorithm: jwtauth.ES256}, jwtauth.Key{ID: "k1", Algorithm: jwtauth.ES384}))},
 		"Keys[0]: is a <nil>":                                                {static(nil, jwtauth.ES256)},
 		"Keys[0]: is a *rsa.PrivateKey":                                      {static(rsaKey(), jwtauth.RS256)},
 		"Keys[0]: is a []uint8":                                              {static(secret, jwtauth.ES256)},
@@ -198,6 +206,7 @@ func TestNewRejects(t *testing.T) {
 		c.Skew, c.CacheEntries, c.Issuers[0].MaxLifetime, c.Issuers[0].MaxTokenBytes = 5*time.Minute, 1_000_000, 7*24*time.Hour, 16<<10
 		c.KeySets = jwtauth.KeySets{FetchTimeout: 30 * time.Second, MinInterval: time.Hour, Refresh: 24 * time.Hour, MaxStale: 7 * 24 * time.Hour}
 	}))
+	newAuthenticator(t, config(shared([]byte(strings.Repeat("mine-256-bit-secret", 2)), jwtauth.HS256))) // of the length of a published one
 	_, err := jwtauth.New(config(func(c *jwtauth.Config) {
 		c.Issuers[0].AnyTenant = true
 		c.Issuers = append(c.Issuers, jwtauth.Issuer{Err: errors.New("no such server")})

@@ -5,14 +5,18 @@ package jwtauth_test
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
 )
 
-// toyConfirmer confirms the member "toy" if the header Toy has its value.
+// toyConfirmer confirms the member "toy" of a compact token if the header Toy has its
+// value.
 type toyConfirmer struct {
 	scheme string // "" if the scheme does not matter
 	member string
@@ -25,8 +29,13 @@ func (c toyConfirmer) Confirms() gatehouse.Confirms {
 
 var errToy = &gatehouse.Error{Code: gatehouse.CodeInvalidToken, Reason: "toy_proof", Header: http.Header{"Toy-Nonce": {"2"}}, Cause: errors.New("toy: wrong proof")}
 
-func (c toyConfirmer) Confirm(r *http.Request, _, member string, now time.Time) (http.Header, error) {
-	if *c.calls++; r.Header.Get("Toy") != member || time.Since(now) > time.Hour {
+var errNonce = &gatehouse.Error{Code: gatehouse.NewCode(http.StatusUnauthorized, "use_toy_nonce", "The proof requires a nonce.")}
+
+func (c toyConfirmer) Confirm(r *http.Request, token, member string, now time.Time) (http.Header, error) {
+	if member == "nonce" {
+		return nil, errNonce
+	}
+	if *c.calls++; r.Header.Get("Toy") != member || strings.Count(token, ".") != 2 || time.Since(now) > time.Hour {
 		return nil, errToy
 	}
 	return http.Header{"Toy-Nonce": {"1"}}, nil
@@ -110,7 +119,8 @@ func TestConfirmation(t *testing.T) {
 func TestConfirmerIsNotCalled(t *testing.T) {
 	calls := 0
 	with := func(scheme string) *jwtauth.Authenticator {
-		return newAuthenticator(t, config(func(c *jwtauth.Config) {
+		return newAuthenticator(t, config(twoIssuers, func(c *jwtauth.Config) {
+			c.Issuers[1].Header = "X-Jwt"
 			c.Confirmers = []gatehouse.Confirmer{toyConfirmer{scheme, "toy", &calls}}
 			c.Revocations = &revocations{answers: map[string]error{"revoked": nil}}
 		}))
@@ -124,6 +134,7 @@ func TestConfirmerIsNotCalled(t *testing.T) {
 			jwtauth.ReasonExpired:  token(nil, object{"cnf": cnf, "iat": 1, "exp": 2}),
 			jwtauth.ReasonRevoked:  token(nil, object{"cnf": cnf, "jti": "revoked"}),
 			jwtauth.ReasonAudience: token(nil, object{"cnf": cnf, "aud": "x"}),
+			jwtauth.ReasonCarrier:  token(nil, object{"cnf": cnf, "iss": otherURL}),
 		} {
 			_, err := a.VerifyRequest(get(""), "Toy", token)
 			if e := rejected(t, err); e.Reason != want {
@@ -132,4 +143,25 @@ func TestConfirmerIsNotCalled(t *testing.T) {
 		}
 	}
 	equal(t, "calls of the confirmer", calls, 0)
+}
+
+// The confirmer gets the time at which the token was validated, before the request waited
+// for the revocations. An error with a code of its own keeps it, in any header.
+func TestConfirmerTimeAndCode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		a := newAuthenticator(t, config(func(c *jwtauth.Config) {
+			c.Issuers[0].Header = "X-Assertion"
+			c.Confirmers = []gatehouse.Confirmer{toyConfirmer{"", "toy", &calls}}
+			c.Revocations = &revocations{before: func() { time.Sleep(2 * time.Hour) }} // a proof is too old after an hour
+		}))
+		for member, want := range map[string]*gatehouse.Error{"k": {Code: jwtauth.CodeInvalidTokenHeader, Reason: errToy.Reason}, "nonce": errNonce} {
+			r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+			r.Header = http.Header{"Toy": {"k"}, "X-Assertion": {token(nil, object{"cnf": object{"toy": member}})}}
+			_, err := a.Authenticate(r)
+			if e := rejected(t, err); e.Reason != want.Reason || e.Code != want.Code {
+				t.Errorf("Authenticate with cnf %s: %s with reason %q, want %s with reason %q", member, e.Code, e.Reason, want.Code, want.Reason)
+			}
+		}
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ func TestIssuerSettings(t *testing.T) {
 			"": list(object{"aud": nil}, object{"aud": nil, "azp": "web"}, object{"aud": nil, "client_id": nil, "azp": "cli"}, object{"azp": "web"}, object{"client_id": "x"}),
 			jwtauth.ReasonAudience: list(
 				object{"aud": nil, "client_id": "x"}, object{"aud": nil, "client_id": nil}, object{"aud": nil, "client_id": nil, "azp": "x"},
-				object{"aud": nil, "azp": "cli"}, object{"azp": "cli"}, object{"aud": nil, "client_id": nil, "cid": "web"}, object{"aud": "web"},
+				object{"aud": nil, "azp": "cli"}, object{"azp": "cli"}, object{"client_id": "web2", "azp": "web"}, object{"aud": nil, "client_id": nil, "cid": "web"}, object{"aud": "web"},
 			),
 			jwtauth.ReasonClaims: list(object{"aud": ""}, object{"aud": []string{}}, object{"aud": []string{""}}, object{"aud": null}, object{"aud": nil, "client_id": 1}, object{"aud": nil, "azp": 1}),
 		}},
@@ -66,7 +67,7 @@ func TestIssuerSettings(t *testing.T) {
 			jwtauth.ReasonAudience: each("aud", "x"),
 		}},
 		"AcceptNonce": {func(i *jwtauth.Issuer) { i.AcceptNonce = true }, changes{
-			"":                 each("nonce", "x"),
+			"":                 list(object{"nonce": "x"}, object{"header": object{"typ": "JWT"}, "nonce": "x"}),
 			jwtauth.ReasonType: list(object{"nonce": "x", "at_hash": "x"}, object{"typ": "ID"}),
 		}},
 		"Require a value": {require(jwtauth.Mark{Claim: "token_use", Values: []string{"access", "m2m"}}), changes{
@@ -91,7 +92,7 @@ func TestIssuerSettings(t *testing.T) {
 		"scopes as an array": {func(*jwtauth.Issuer) {}, changes{"": each("scope", []any{"a", "b"})}},
 		"Require an equal claim": {require(jwtauth.Mark{Claim: "azp", Equals: "sub"}), changes{
 			"":                 list(object{"azp": "alice"}, object{"azp": "7", "sub": "7"}),
-			jwtauth.ReasonType: list(object{"azp": "bob"}, object{"azp": null}, object{}, object{"azp": 7, "sub": "7"}),
+			jwtauth.ReasonType: list(object{"azp": "bob"}, object{"azp": "alice2"}, object{"azp": null}, object{}, object{"azp": 7, "sub": "7"}),
 		}},
 		"Require equal claims that are no strings, or missing": {require(jwtauth.Mark{Claim: "azp2", Equals: "other"}), changes{
 			"":                 list(object{"azp2": 7, "other": 7}, object{"azp2": true, "other": true}),
@@ -115,6 +116,12 @@ func TestIssuerSettings(t *testing.T) {
 			"": list(object{}, object{"roles": "a"}, object{"realm": 1}, object{"roles": null, "realm": object{"roles": []string{"b"}}}),
 			jwtauth.ReasonClaims: list(object{"roles": 1}, object{"roles": []any{""}}, object{"roles": []any{1}}, object{"roles": []any{"a\nb"}}, object{"roles": []any{strings.Repeat("x", 256)}},
 				object{"roles": object{"a": 1}}, object{"realm": object{"roles": 1}}),
+		}},
+		"tenant in an object": {func(i *jwtauth.Issuer) { i.TenantClaim = "/o/id" }, changes{
+			"": each("o", object{"id": "acme"}, object{"id": null}), jwtauth.ReasonClaims: each("o", object{"id": 1}),
+		}},
+		"names of an object as roles": {func(i *jwtauth.Issuer) { i.RolesClaims, i.RolesAreNames = []string{"roles"}, true }, changes{
+			"": each("roles", object{"a": 1, "b": 2}), jwtauth.ReasonClaims: each("roles", object{strings.Repeat("a", 256): 1, "b": 2}),
 		}},
 		"strict scopes": {func(i *jwtauth.Issuer) { i.ScopeClaims = []string{"scp"} }, changes{
 			"": list(object{"scope": 1}), jwtauth.ReasonClaims: each("scp", 1, []any{"a b"}, "a  b"),
@@ -142,7 +149,7 @@ func TestIssuerSettings(t *testing.T) {
 		}, changes{"": each("tenant", "globex"), jwtauth.ReasonTenant: each("tenant", "acme")}},
 		"AnyTenant": {func(i *jwtauth.Issuer) { i.AnyTenant = true }, changes{"": each("tenant", "x", nil)}},
 		"under RFC 9068, where nonce is no mark": {func(i *jwtauth.Issuer) {
-			i.Profile, i.ScopeClaims, i.RolesClaims = jwtauth.RFC9068, []string{"scope", "perms"}, []string{"groups"}
+			i.Profile, i.ScopeClaims, i.RolesClaims = jwtauth.RFC9068, []string{"scope", "perms"}, []string{"groups", "group"} // which begin alike
 			i.Require, i.Refuse = []jwtauth.Mark{{Claim: "kind", Values: []string{"api"}}}, []jwtauth.Mark{{Claim: "nonce"}}
 		}, changes{
 			"":                 list(object{"kind": "api"}, object{"kind": "api", "perms": []any{"a"}}),
@@ -167,11 +174,11 @@ func collect(events *[]gatehouse.Event) gatehouse.Observer {
 func TestMissingClaimIsReported(t *testing.T) {
 	var events []gatehouse.Event
 	c := issuerConfig(func(i *jwtauth.Issuer) {
-		i.RolesClaims, i.ScopeClaims, i.TenantClaim = []string{"/realm_access/role", "roles"}, []string{"scope", "/sub/scope"}, "org"
+		i.RolesClaims, i.ScopeClaims, i.TenantClaim = []string{"/realm_access/role", "roles"}, []string{"scope", "/sub/scope"}, "/list/org"
 	})
 	c.Observer = collect(&events)
 	a := newAuthenticator(t, c)
-	claims := object{"roles": []any{"r"}, "realm_access": object{"roles": []any{"secret-value"}, "a\nb": 1}}
+	claims := object{"list": []any{object{"org": "x"}}, "roles": []any{"r"}, "realm_access": object{"roles": []any{"secret-value"}, "a\nb": 1}}
 	check(t, a, "another signature", unsigned(token(nil, claims))+strings.Repeat("A", 86), jwtauth.ReasonSignature)
 	equal(t, "events before a verified token", len(events), 0)
 	for n := range 3 {
@@ -184,8 +191,8 @@ func TestMissingClaimIsReported(t *testing.T) {
 			slog.String(jwtauth.AttrClaim, claim), slog.String(jwtauth.AttrPresent, present),
 		}}
 	}
-	const present = "aud client_id exp iat iss jti realm_access roles scope sub tenant"
-	want := []gatehouse.Event{missing("/sub/scope", present), missing("/realm_access/role", "roles"), missing("org", present)}
+	const present = "aud client_id exp iat iss jti list realm_access roles scope sub tenant"
+	want := []gatehouse.Event{missing("/sub/scope", present), missing("/realm_access/role", "roles"), missing("/list/org", present)}
 	equal(t, "events", fmt.Sprint(events), fmt.Sprint(want))
 
 	many := object{}
@@ -205,14 +212,21 @@ func TestPlainHTTPIsReported(t *testing.T) {
 		i.URL, i.Keys, i.PlainHTTPHosts = "http://keycloak:8080/realms/acme", jwtauth.Discover(), []string{"keycloak:8080", "[::2]:80"}
 	})
 	c.Observer = collect(&events)
+	twoIssuers(&c)
 	newAuthenticator(t, c)
 	v, err := jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: c.Issuers[0], Observer: c.Observer})
 	noError(t, err)
 	noError(t, v.Close())
+	if _, err := jwtauth.NewVerifier(jwtauth.VerifierConfig{Issuer: c.Issuers[0], Observer: c.Observer, Skew: -1}); err == nil { // and reports nothing
+		t.Error("NewVerifier with a negative Skew = nil, want an error")
+	}
+	slices.SortFunc(events, func(a, b gatehouse.Event) int { return strings.Compare(a.Issuer, b.Issuer) })
 	want := gatehouse.Event{Type: jwtauth.EventPlainHTTP, Level: slog.LevelWarn, Issuer: c.Issuers[0].URL, Attrs: []slog.Attr{
 		slog.String(jwtauth.AttrHosts, "keycloak:8080 [::2]:80"),
 	}}
-	equal(t, "events", fmt.Sprint(events), fmt.Sprint([]gatehouse.Event{want, want}))
+	other := want
+	other.Issuer = otherURL
+	equal(t, "events", fmt.Sprint(events), fmt.Sprint([]gatehouse.Event{want, want, other}))
 }
 
 // Issuer names that are accepted with keys from elsewhere.
@@ -258,6 +272,7 @@ func TestIssuerHeader(t *testing.T) {
 			"second":                  {in(assertion, second), 200, "", "", ""},
 			"third":                   {in("X-Third-Jwt", token(nil, object{"iss": "https://third.example.com"})), 200, "", "", ""},
 			"first in the header":     {in(assertion, first), 403, "invalid_token", jwtauth.ReasonCarrier, "accepted in the Authorization header only"},
+			"third in the header":     {in(assertion, token(nil, object{"iss": "https://third.example.com"})), 403, "invalid_token", jwtauth.ReasonCarrier, "accepted in the header X-Third-Jwt only"},
 			"second in Authorization": {in("Authorization", "Bearer "+second), 401, "invalid_token", jwtauth.ReasonCarrier, "accepted in the header " + assertion + " only"},
 			"both":                    {http.Header{"Authorization": {"Bearer " + first}, assertion: {second}}, 400, "invalid_request", gatehouse.ReasonSeveralCredentials, ""},
 			"twice":                   {in(assertion, second, second), 400, "invalid_request", gatehouse.ReasonSeveralCredentials, ""},

@@ -44,7 +44,7 @@ func TestInvalidKeysAreDropped(t *testing.T) {
 	public := &rsaKey().PublicKey
 	exponent := func(e string) string { return strings.Replace(rsaJWK("odd", public), `"e":"AQAB"`, `"e":"`+e+`"`, 1) }
 	low := ed25519.PublicKey(append([]byte{1}, make([]byte, 31)...))
-	for name, key := range map[string]string{
+	keys := map[string]string{
 		"symmetric":             `{"kty":"oct","kid":"odd","k":"` + b64(secret) + `"}`,
 		"symmetric without k":   `{"kty":"oct","kid":"odd"}`,
 		"private RSA":           rsaJWK("odd", public, `,"d":"AQAB"`),
@@ -74,6 +74,7 @@ func TestInvalidKeysAreDropped(t *testing.T) {
 		"foreign alg":           rsaJWK("odd", public, `,"alg":"RSA-OAEP"`),
 		"alg of another kind":   rsaJWK("odd", public, `,"alg":"ES256"`),
 		"alg of another curve":  ecJWK("odd", keyFor(jwtauth.ES256), `,"alg":"ES384"`), // Covers RFC 7518 §3.4.
+		"alg that begins alike": ecJWK("odd", keyFor(jwtauth.ES256), `,"alg":"ES256K"`),
 		"alg is a number":       rsaJWK("odd", public, `,"alg":1`),
 		"kid is a number":       `{"kty":"EC","kid":1}`,
 		"a member twice":        rsaJWK("odd", public, `,"kid":"other"`), // Covers RFC 7517 §4.
@@ -82,7 +83,11 @@ func TestInvalidKeysAreDropped(t *testing.T) {
 		"not an object":         `[]`,
 		"null":                  `null`,
 		"not base64":            `{"kty":"OKP","kid":"odd","crv":"Ed25519","x":"***"}`,
-	} {
+	}
+	for member := range strings.FieldsSeq("d k p q dp dq qi oth") {
+		keys["private "+member] = rsaJWK("odd", public, `,"`+member+`":"AQAB"`)
+	}
+	for name, key := range keys {
 		t.Run(name, func(t *testing.T) {
 			observer, causes := observe(t, jwtauth.EventKeyDropped)
 			a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(key, valid)}, observer))
@@ -93,6 +98,8 @@ func TestInvalidKeysAreDropped(t *testing.T) {
 			_ = a.Close() // waits for the events
 			if got := causes(); len(got) != 1 || !strings.HasPrefix(got[0], "key 0 ") {
 				t.Errorf("causes of the events = %q, want one that names key 0", got)
+			} else if strings.HasPrefix(name, "private") && got[0] != "key 0 is a private or symmetric key in a public key set" {
+				t.Errorf("cause of the event = %q, want that the key is private", got[0])
 			}
 		})
 	}
@@ -123,8 +130,12 @@ func TestInvalidKeySets(t *testing.T) {
 		a := newAuthenticator(t, remoteConfig(&keyServer{serve: document(test.text)}))
 		unavailable(t, a, name, token(nil, nil), test.want)
 	}
-	most := document(`{"keys":[` + key + strings.Repeat(`,{"kty":"oct"}`, 99) + `]}`)
-	check(t, newAuthenticator(t, remoteConfig(&keyServer{serve: most})), "100 keys", token(nil, nil), "")
+	for name, text := range map[string]string{
+		"100 keys":     `{"keys":[` + key + strings.Repeat(`,{"kty":"oct"}`, 99) + `]}`,
+		"524288 bytes": `{"keys":[` + strings.Repeat(" ", 512<<10-len(`{"keys":[`+key+`]}`)) + key + `]}`,
+	} {
+		check(t, newAuthenticator(t, remoteConfig(&keyServer{serve: document(text)})), name, token(nil, nil), "")
+	}
 	observer, causes := observe(t, jwtauth.EventKeysWithdrawn)
 	a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet()}, observer))
 	unavailable(t, a, "the first set has no key", token(nil, nil), noKey)

@@ -39,7 +39,9 @@ func TestKeyRingRejects(t *testing.T) {
 		"SigningKey[0].ID: must be":             with(func(k *jwtauth.SigningKey) { k.ID = "a\n" }),
 		"ID: must be printable":                 with(func(k *jwtauth.SigningKey) { k.ID = strings.Repeat("k", 257) }),
 		"SigningKey[1].ID: duplicate":           {valid, valid},
-		"SigningKey[0].Private: required":       with(func(k *jwtauth.SigningKey) { k.Private = nil }),
+		"SigningKey[0].Private: required":       with(func(k *jwtauth.SigningKey) { k.ID, k.Private = "", nil }),
+		"SigningKey[1].Private: required":       {valid, with(func(k *jwtauth.SigningKey) { k.Private = nil })[0]},
+		"SigningKey[2].Private: required":       {{}, valid, with(func(k *jwtauth.SigningKey) { k.Private = nil })[0]},
 		`Algorithm: "HS256"`:                    with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.HS256 }),
 		`Algorithm: ""`:                         with(func(k *jwtauth.SigningKey) { k.Algorithm = "" }),
 		"not match any of the configured":       with(func(k *jwtauth.SigningKey) { k.Algorithm = jwtauth.ES384 }),
@@ -152,12 +154,23 @@ func TestKeyRingAsKeys(t *testing.T) {
 	}
 }
 
+// A key is active from the moment of From on, and an ID has at most 256 characters.
+func TestKeyRingLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := signingKey(strings.Repeat("k", 256), jwtauth.ES256)
+		k.From = time.Now()
+		if _, err := jwtauth.NewKeyRing(k); err != nil {
+			t.Errorf("NewKeyRing of a key that becomes active now, with an ID of 256 characters = %v, want nil", err)
+		}
+	})
+}
+
 // Of the keys whose From is not in the future, the one with the latest From signs.
 func TestLatestKeySigns(t *testing.T) {
 	var keys []jwtauth.SigningKey
-	for id, from := range map[string]time.Duration{"a": -3 * time.Hour, "b": -time.Hour, "c": -2 * time.Hour, "d": time.Hour} {
-		key := signingKey(id, jwtauth.ES256)
-		key.From = time.Now().Add(from)
+	for n, hours := range []time.Duration{-3, -1, -2, 1} {
+		key := signingKey("abcd"[n:n+1], jwtauth.ES256)
+		key.From = time.Now().Add(hours * time.Hour)
 		keys = append(keys, key)
 	}
 	head, _, _ := strings.Cut(string(must(newRing(keys...).SignJWT("", nil)).Reveal()), ".")
@@ -165,7 +178,7 @@ func TestLatestKeySigns(t *testing.T) {
 }
 
 func TestKeyRingHandler(t *testing.T) {
-	ring := newRing(signingKey("k1", jwtauth.ES256), signingKey("k2", jwtauth.RS256), signingKey("k3", jwtauth.EdDSA))
+	ring := newRing(signingKey("k31", jwtauth.ES256), signingKey("k2", jwtauth.RS256), signingKey("k3", jwtauth.EdDSA))
 	serve := func(method string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		ring.ServeHTTP(w, httptest.NewRequest(method, "/jwks.json", http.NoBody))
@@ -192,8 +205,8 @@ func TestKeyRingHandler(t *testing.T) {
 	if w := serve(http.MethodHead); w.Code != http.StatusOK || w.Body.Len() != 0 {
 		t.Errorf("HEAD: status %d with %d bytes, want 200 with 0", w.Code, w.Body.Len())
 	}
-	if w := serve(http.MethodPost); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
-		t.Errorf("POST: status %d, Allow %q, want 405, GET, HEAD", w.Code, w.Header().Get("Allow"))
+	if w := serve(http.MethodPost).Result(); w.StatusCode != http.StatusMethodNotAllowed || w.Header.Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST: status %d, Allow %q, want 405, GET, HEAD", w.StatusCode, w.Header.Get("Allow"))
 	}
 }
 

@@ -92,6 +92,7 @@ func TestInvalidTokensCauseNoFetch(t *testing.T) {
 		check(t, a, "unknown kid, expired", token(object{"kid": "junk"}, past), jwtauth.ReasonKey)
 		time.Sleep(time.Hour)
 		check(t, a, "after an idle hour, expired", token(nil, past), jwtauth.ReasonExpired)
+		check(t, a, "after an idle hour, unknown kid, expired", token(object{"kid": "junk"}, past), jwtauth.ReasonExpired)
 		equal(t, "fetches after one valid token", s.count(), 1)
 	})
 }
@@ -143,6 +144,12 @@ func TestUnknownKids(t *testing.T) {
 		equal(t, "wait of the token with an unknown kid", time.Since(start), 5*time.Second)
 		// After a failed fetch it is unknown whether the issuer has the kid.
 		check(t, a, "unknown kid after a failed fetch", junk(1), jwtauth.ReasonKeysUnavailable)
+		// The failed fetch does not bring the next refresh forward.
+		fetches := s.count()
+		time.Sleep(time.Minute)
+		check(t, a, "valid a minute after a failed fetch", token(nil, nil), "")
+		synctest.Wait()
+		equal(t, "fetches before the refresh is due", s.count()-fetches, 0)
 	})
 }
 
@@ -154,11 +161,14 @@ func TestUnknownKidDuringFetch(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			goodSet()(w, r)
 		}}))
-		var requests sync.WaitGroup
-		requests.Go(func() { check(t, a, "starts the fetch", junk(0), jwtauth.ReasonKey) })
-		time.Sleep(time.Second)
-		requests.Go(func() { check(t, a, "joins the fetch", junk(1), jwtauth.ReasonKeyPending) })
-		requests.Wait()
+		for range 2 { // without a set, and with one
+			var requests sync.WaitGroup
+			requests.Go(func() { check(t, a, "starts the fetch", junk(0), jwtauth.ReasonKey) })
+			time.Sleep(time.Second)
+			requests.Go(func() { check(t, a, "joins the fetch", junk(1), jwtauth.ReasonKeyPending) })
+			requests.Wait()
+			time.Sleep(10 * time.Second) // MinInterval
+		}
 	})
 }
 
@@ -259,14 +269,15 @@ func TestOutageDelaysNoRequest(t *testing.T) {
 	})
 }
 
-// A slow observer delays neither a request nor a fetch, and Close for 5 s only.
+// A slow observer delays neither a request nor a fetch, and Close for 5 s only. It gets
+// the events in order.
 func TestSlowObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &keyServer{serve: keySet(ecJWK("k1", keyFor(jwtauth.ES256)), "{}")} // the second key is dropped, with an event
-		events := 0
+		s := &keyServer{serve: keySet(ecJWK("k1", keyFor(jwtauth.ES256)), "{}", "{}")} // two keys are dropped, with an event each
+		var causes []string
 		a := newAuthenticator(t, remoteConfig(s, func(c *jwtauth.Config) {
-			c.Observer = gatehouse.ObserverFunc(func(ctx context.Context, _ gatehouse.Event) error {
-				events++
+			c.Observer = gatehouse.ObserverFunc(func(ctx context.Context, e gatehouse.Event) error {
+				causes = append(causes, e.Cause.Error())
 				<-ctx.Done()
 				return ctx.Err()
 			})
@@ -282,7 +293,12 @@ func TestSlowObserver(t *testing.T) {
 		start = time.Now()
 		noError(t, a.Close())
 		equal(t, "time of Close", time.Since(start), 5*time.Second)
-		equal(t, "events that were kept", events, 257)
+		equal(t, "events that were kept", len(causes), 257)
+		for n, cause := range causes {
+			if want := fmt.Sprintf("key %d ", 1+n%2); !strings.HasPrefix(cause, want) {
+				t.Fatalf("event %d has the cause %s, want that of %s", n, cause, want)
+			}
+		}
 	})
 }
 
@@ -295,6 +311,25 @@ func TestNewKeyIsFetched(t *testing.T) {
 		s.set(keySet(ecJWK("k1", keyFor(jwtauth.ES256)), ecJWK("k2", keyFor(jwtauth.ES384))))
 		eventually(t, a, keyFor(jwtauth.ES384).token(object{"kid": "k2"}, nil))
 	})
+}
+
+// A new set can help a token only if this one has no key with its kid.
+func TestKeyOfAnotherAlgorithm(t *testing.T) {
+	unnamed := strings.Replace(ecJWK("", keyFor(jwtauth.ES256)), `"kid":"",`, "", 1)
+	for _, test := range []struct {
+		name string
+		kid  any
+		want gatehouse.Reason
+	}{
+		{"kid of another algorithm", "k1", jwtauth.ReasonKey},
+		{"unknown kid", "k3", jwtauth.ReasonKeyPending},
+		{"beginning of a kid", "k", jwtauth.ReasonKeyPending},
+		{"no kid", nil, jwtauth.ReasonKeyPending},
+	} {
+		a := newAuthenticator(t, remoteConfig(&keyServer{serve: keySet(ecJWK("k1", keyFor(jwtauth.ES256)), unnamed, ecJWK("k2", keyFor(jwtauth.ES512)))}))
+		check(t, a, "valid", token(nil, nil), "")
+		check(t, a, test.name, keyFor(jwtauth.ES384).token(object{"kid": test.kid}, nil), test.want)
+	}
 }
 
 // A key that the refreshed set lacks or replaces verifies no token, cached tokens
@@ -310,7 +345,9 @@ func TestWithdrawnKey(t *testing.T) {
 	}{
 		{"the same key", old, ""},
 		{"another key", rsaJWK("k1", &other.PublicKey), jwtauth.ReasonSignature},
+		{"another key for the algorithm", rsaJWK("k1", &other.PublicKey, `,"alg":"RS256"`), jwtauth.ReasonSignature},
 		{"another kid", rsaJWK("k2", &rsaKey().PublicKey), jwtauth.ReasonKey},
+		{"a beginning of the kid", rsaJWK("k", &rsaKey().PublicKey, `,"alg":"RS256"`), jwtauth.ReasonKey},
 		{"another algorithm", rsaJWK("k1", &rsaKey().PublicKey, `,"alg":"PS256"`), jwtauth.ReasonKey},
 		{"another kind", ecJWK("k1", keyFor(jwtauth.ES256)), jwtauth.ReasonKey},
 		{"no key", "", jwtauth.ReasonKey},
@@ -475,7 +512,8 @@ func TestClose(t *testing.T) {
 			}
 		}
 		s := &keyServer{serve: hanging}
-		a := newAuthenticator(t, remoteConfig(s))
+		observer, causes := observe(t, jwtauth.EventFetchFailed)
+		a := newAuthenticator(t, remoteConfig(s, observer))
 		var waiting sync.WaitGroup
 		waiting.Go(func() { check(t, a, "during Close", token(nil, nil), jwtauth.ReasonKeysUnavailable) })
 		synctest.Wait()
@@ -485,6 +523,7 @@ func TestClose(t *testing.T) {
 		if took := time.Since(start); err != nil || took != 0 {
 			t.Errorf("Close = %v after %v, want nil at once", err, took)
 		}
+		equal(t, "events of canceled fetches", len(causes()), 1)
 		time.Sleep(time.Minute)
 		check(t, a, "after Close", token(nil, nil), jwtauth.ReasonKeysUnavailable)
 		equal(t, "fetches after Close", s.count(), 1)
@@ -504,11 +543,14 @@ func TestFetchFailure(t *testing.T) {
 			a := newAuthenticator(t, remoteConfig(&keyServer{serve: fault}, observer))
 			_, err := a.Verify(t.Context(), token(nil, nil))
 			synctest.Wait()
+			time.Sleep(10 * time.Second) // MinInterval
+			reason(t, a, token(nil, nil))
+			synctest.Wait()
 			want := "GET " + issuerURL + "/jwks.json: " + cause
 			if e := rejected(t, err); e.Issuer != issuerURL || !strings.HasSuffix(e.Cause.Error(), ": "+want) || strings.Count(e.Cause.Error(), issuerURL) != 1 {
 				t.Errorf("Verify error has issuer %q, cause %v, want %q, %q at the end", e.Issuer, e.Cause, issuerURL, want)
 			}
-			equal(t, "causes of the events", causes(), []string{want})
+			equal(t, "causes of the events", causes(), []string{want, want})
 		}
 	})
 }

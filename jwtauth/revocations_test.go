@@ -24,11 +24,15 @@ type revocations struct {
 	answers map[string]error // by jti; nil means revoked
 
 	maxLifetime time.Duration // an hour if zero
+	before      func()        // called by Revoked
 }
 
 func (r *revocations) MaxLifetime() time.Duration { return cmp.Or(r.maxLifetime, time.Hour) }
 
 func (r *revocations) Revoked(_ context.Context, t jwtauth.Token) (bool, error) {
+	if r.before != nil {
+		r.before()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked = append(r.asked, t)
@@ -53,8 +57,12 @@ func TestRevocations(t *testing.T) {
 	if e := rejected(t, err); e.Credential != "revoked" || e.Issuer != issuerURL || e.Cause.Error() != cause {
 		t.Errorf("error with credential %q, issuer %q and cause %v, want revoked, %q and %s", e.Credential, e.Issuer, e.Cause, issuerURL, cause)
 	}
-	if _, err = a.Verify(t.Context(), token(nil, object{"jti": "unknown"})); !errors.Is(err, errDown) {
-		t.Errorf("Verify error = %v, want %v", err, errDown)
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, ctx := range []context.Context{t.Context(), canceled} {
+		if _, err = a.Verify(ctx, token(nil, object{"jti": "unknown"})); !errors.Is(err, errDown) {
+			t.Errorf("Verify with the error %v of its context = %v, want %v", ctx.Err(), err, errDown)
+		}
 	}
 
 	later := token(nil, object{"jti": "later"})
@@ -81,7 +89,7 @@ func TestRevocationsToken(t *testing.T) {
 		claims object
 		want   jwtauth.Token
 	}{
-		"all claims":           {object{"iat": now, "sid": "f1"}, jwtauth.Token{Issuer: issuerURL, ID: "token-1", Subject: "alice", Client: "web", Family: "f1", IssuedAt: time.Unix(now, 0)}},
+		"all claims":           {object{"iat": now, "nbf": now + 10, "sid": "f1"}, jwtauth.Token{Issuer: issuerURL, ID: "token-1", Subject: "alice", Client: "web", Family: "f1", IssuedAt: time.Unix(now, 0)}},
 		"fraction of a second": {object{"iat": float64(now) + 0.5}, jwtauth.Token{Issuer: issuerURL, ID: "token-1", Subject: "alice", Client: "web", IssuedAt: time.Unix(now, 0)}},
 		"azp instead of client_id, no iat, no jti": {object{"iat": nil, "jti": nil, "client_id": nil, "azp": "spa"}, jwtauth.Token{Issuer: issuerURL, Subject: "alice", Client: "spa"}},
 	} {

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +91,10 @@ func TestSignRejects(t *testing.T) {
 	claim := func(name string, value any) func(*jwtauth.AccessToken) {
 		return func(a *jwtauth.AccessToken) { a.Claims = map[string]any{name: value} }
 	}
+	members, confirmation := map[string]any{"bad": "Bearer x"}, map[string]string{"jkt": ""}
+	for n := range 50 { // one of them is not the first
+		members[strconv.Itoa(n)], confirmation[strconv.Itoa(n)] = "ok", "ok"
+	}
 	for name, change := range map[string]func(*jwtauth.AccessToken){
 		"no subject":              func(a *jwtauth.AccessToken) { a.Subject = "" },
 		"subject with line break": func(a *jwtauth.AccessToken) { a.Subject = "a\nb" },
@@ -104,6 +110,7 @@ func TestSignRejects(t *testing.T) {
 		"NotAfter in the past":    func(a *jwtauth.AccessToken) { a.NotAfter = time.Now().Add(-time.Minute) },
 		"cnf without a name":      func(a *jwtauth.AccessToken) { a.Confirmation = map[string]string{"": "a"} },
 		"cnf without a value":     func(a *jwtauth.AccessToken) { a.Confirmation = map[string]string{"jkt": ""} },
+		"cnf, one of many":        func(a *jwtauth.AccessToken) { a.Confirmation = confirmation },
 		"cnf with a line break":   func(a *jwtauth.AccessToken) { a.Confirmation = map[string]string{"jkt": "a\n"} },
 		"too many actors":         func(a *jwtauth.AccessToken) { a.Actors = gatehouse.NewActors(make([]gatehouse.Actor, 5)...) },
 		"too large":               claim("big", strings.Repeat("x", 8<<10)),
@@ -117,12 +124,15 @@ func TestSignRejects(t *testing.T) {
 		"userPassword":            claim("userPassword", "x"),
 		"client_secret":           claim("client_secret", "x"),
 		"refresh_token":           claim("refresh_token", "x"),
+		"password_hash":           claim("password_hash", "x"),
+		"number out of range":     claim("note", json.Number("1e999")),
 		"a JWT":                   claim("note", "eyJhbGciOiJub25lIn0.e30."),
 		"a private key":           claim("note", "-----BEGIN PRIVATE KEY-----"),
 		"an API key":              claim("note", "sk-live-0123456789"),
 		"a Secret":                claim("note", gatehouse.NewSecret(secret)),
 		"nested name":             claim("note", map[string]any{"deep": []any{map[string]any{"api_key": "x"}}}),
 		"nested value":            claim("note", []any{map[string]any{"deep": "Bearer x"}}),
+		"one of many members":     claim("note", members),
 		"second element":          claim("note", []any{"a", "Bearer x"}),
 		"nested known name":       claim("note", map[string]any{"sub": []any{"eyJx"}}),
 		"not JSON":                claim("note", make(chan int)),
@@ -134,10 +144,28 @@ func TestSignRejects(t *testing.T) {
 		}
 	}
 	token := goodToken()
-	token.Lifetime, token.Claims = time.Minute, map[string]any{"note": map[string]any{"sub": "ok"}}
+	token.Claims = map[string]any{"note": make(chan int)}
+	if _, err := s.Sign(token); err == nil || !strings.Contains(err.Error(), "unsupported type: chan int") {
+		t.Errorf("Sign with a channel = %v, want its type in the error", err)
+	}
+	token.Lifetime, token.Claims = time.Minute, map[string]any{"note": map[string]any{"sub": "ok"}, "help": "Send Bearer a token", "value": gatehouse.Secret{}.String() + "!"}
 	if signed, err := s.Sign(token); err != nil || time.Until(signed.Expires) > time.Minute {
 		t.Errorf("Sign with Lifetime 1m = expires in %v, %v, want at most 1m", time.Until(signed.Expires), err)
 	}
+}
+
+// A token at the limits is signed, and one with few claims has no empty ones.
+func TestSignAtTheLimits(t *testing.T) {
+	s := newSigner(jwtauth.SignerConfig{Issuer: issuerURL, Keys: newRing(signingKey("k", jwtauth.ES256)), Lifetime: time.Second})
+	token := goodToken()
+	token.Lifetime, token.Actors = time.Second, gatehouse.NewActors(slices.Repeat([]gatehouse.Actor{{Subject: "a"}}, 4)...)
+	token.Claims = map[string]any{"big": strings.Repeat("x", 5789)}
+	equal(t, "bytes of the largest token", must(s.Sign(token)).Token.Len(), 8<<10)
+	token = goodToken()
+	token.Tenant = "acme"
+	var claims map[string]any
+	noError(t, json.Unmarshal(must(base64.RawURLEncoding.DecodeString(strings.Split(string(must(s.Sign(token)).Token.Reveal()), ".")[1])), &claims))
+	equal(t, "claims", slices.Sorted(maps.Keys(claims)), strings.Fields("aud client_id exp iat iss jti sub tenant"))
 }
 
 func TestSignBindsAndLimits(t *testing.T) {

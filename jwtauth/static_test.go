@@ -32,7 +32,7 @@ func TestStaticKeyWithoutID(t *testing.T) {
 	open := func(keys ...jwtauth.Key) (*jwtauth.Authenticator, error) {
 		return jwtauth.New(issuerConfig(func(i *jwtauth.Issuer) { i.Keys, i.Algorithms = jwtauth.StaticKeys(keys...), asymmetric }))
 	}
-	a := must(open(key("", jwtauth.ES256), key("", jwtauth.RS256), key("named", jwtauth.EdDSA)))
+	a := must(open(key("", jwtauth.ES256), key("", jwtauth.RS256), key("named", jwtauth.EdDSA), key("other", jwtauth.EdDSA)))
 	for _, test := range []struct {
 		algorithm jwtauth.Algorithm
 		kid       any
@@ -42,6 +42,7 @@ func TestStaticKeyWithoutID(t *testing.T) {
 		{jwtauth.ES256, nil, ""},
 		{jwtauth.RS256, "any", ""},
 		{jwtauth.EdDSA, "named", ""},
+		{jwtauth.EdDSA, "other", ""},
 		{jwtauth.EdDSA, "any", jwtauth.ReasonKey},
 		{jwtauth.PS256, "any", jwtauth.ReasonKey},
 	} {
@@ -116,13 +117,13 @@ func TestKeyFile(t *testing.T) {
 		a := must(open(observer))
 		noError(t, os.Remove(name)) // New has read it
 		check(t, a, "first key", token(nil, nil), "")
-		write(ecJWK("k2", keyFor(jwtauth.ES256)), `{"kty":"oct"}`)
+		write(ecJWK("k2", keyFor(jwtauth.ES256)), `{"kty":"oct"}`, "{}")
 		time.Sleep(time.Second)
 		check(t, a, "new key", token(object{"kid": "k2"}, nil), "")
 		check(t, a, "withdrawn key", token(nil, nil), jwtauth.ReasonKey)
 		noError(t, a.Close())
-		if got := causes(); len(got) != 1 || !strings.Contains(got[0], name+": key 1 ") {
-			t.Errorf("causes of the events = %q, want one that names %s and key 1", got, name)
+		if got := causes(); len(got) != 2 || !strings.Contains(got[0], name+": key 1 ") || !strings.Contains(got[1], name+": key 2 ") {
+			t.Errorf("causes of the events = %q, want two that name %s and the key", got, name)
 		}
 	})
 }

@@ -4,8 +4,10 @@ package jwtauth_test
 
 import (
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -46,6 +48,7 @@ func TestVerifier(t *testing.T) {
 		"valid":                         {nil, nil, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
 		"no typ":                        {object{"typ": nil}, nil, jwtauth.VerifiedJWT{Subject: "alice"}},
 		"logout token":                  {object{"typ": "logout+jwt"}, object{"sub": nil, "sid": "s"}, jwtauth.VerifiedJWT{Type: "logout+jwt"}},
+		"typ with application/":         {object{"typ": "application/logout+jwt"}, nil, jwtauth.VerifiedJWT{Type: "application/logout+jwt", Subject: "alice"}},
 		"several audiences":             {nil, object{"aud": []string{"other", "web"}}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
 		"an azp that the caller checks": {nil, object{"azp": 1}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
 		"within the skew":               {nil, object{"exp": now - 2, "iat": now - 100}, jwtauth.VerifiedJWT{Type: "JWT", Subject: "alice"}},
@@ -90,34 +93,37 @@ func TestVerifierTimes(t *testing.T) {
 	plain, aged := newVerifier(t, keys), newVerifier(t, keys, func(c *jwtauth.VerifierConfig) { c.MaxAge = time.Minute })
 	const claims, expired, future = jwtauth.ReasonClaims, jwtauth.ReasonExpired, jwtauth.ReasonNotYetValid
 	for name, test := range map[string]struct {
-		claims                object
-		plain, aged, response gatehouse.Reason // "" if it is valid
+		claims                              object
+		plain, aged, response, agedResponse gatehouse.Reason // "" if it is valid
 	}{
-		"both":           {nil, "", "", ""},
-		"no exp":         {object{"exp": nil}, claims, "", ""},
-		"no exp, old":    {object{"exp": nil, "iat": now - 120}, claims, expired, ""},
-		"no iat":         {object{"iat": nil}, claims, claims, ""},
-		"no times":       {object{"exp": nil, "iat": nil}, claims, claims, ""},
-		"expired":        {object{"exp": now - 60, "iat": now - 70}, expired, expired, expired},
-		"clock ahead":    {object{"exp": nil, "iat": now + 5}, claims, "", ""},
-		"future iat":     {object{"exp": nil, "iat": now + 600}, claims, future, future},
-		"no aud":         {object{"exp": nil, "iat": nil, "aud": nil}, claims, claims, claims},
-		"another aud":    {object{"exp": nil, "iat": nil, "aud": "other"}, claims, claims, jwtauth.ReasonAudience},
-		"another issuer": {object{"iss": "https://evil.example"}, jwtauth.ReasonIssuer, jwtauth.ReasonIssuer, jwtauth.ReasonIssuer},
+		"both":           {nil, "", "", "", ""},
+		"no exp":         {object{"exp": nil}, claims, "", "", ""},
+		"no exp, 75 s":   {object{"exp": nil, "iat": now - 75}, claims, "", "", ""},
+		"no exp, old":    {object{"exp": nil, "iat": now - 120}, claims, expired, "", expired},
+		"no iat":         {object{"iat": nil}, claims, claims, "", ""},
+		"no times":       {object{"exp": nil, "iat": nil}, claims, claims, "", ""},
+		"expired":        {object{"exp": now - 60, "iat": now - 70}, expired, expired, expired, expired},
+		"clock ahead":    {object{"exp": nil, "iat": now + 5}, claims, "", "", ""},
+		"future iat":     {object{"exp": nil, "iat": now + 600}, claims, future, future, future},
+		"no aud":         {object{"exp": nil, "iat": nil, "aud": nil}, claims, claims, claims, claims},
+		"another aud":    {object{"exp": nil, "iat": nil, "aud": "other"}, claims, claims, jwtauth.ReasonAudience, jwtauth.ReasonAudience},
+		"another issuer": {object{"iss": "https://evil.example"}, jwtauth.ReasonIssuer, jwtauth.ReasonIssuer, jwtauth.ReasonIssuer, jwtauth.ReasonIssuer},
 	} {
 		text := idToken(nil, test.claims)
 		_, err1 := plain.Verify(t.Context(), text)
 		_, err2 := aged.Verify(t.Context(), text)
 		_, err3 := plain.VerifyResponse(t.Context(), text)
-		for n, want := range []gatehouse.Reason{test.plain, test.aged, test.response} {
-			if err := []error{err1, err2, err3}[n]; reasonOf(err) != want || (err == nil) != (want == "") {
-				t.Errorf("%s: %s error = %v, want %q", name, []string{"Verify", "Verify with MaxAge", "VerifyResponse"}[n], err, want)
+		_, err4 := aged.VerifyResponse(t.Context(), text)
+		for n, want := range []gatehouse.Reason{test.plain, test.aged, test.response, test.agedResponse} {
+			if err := []error{err1, err2, err3, err4}[n]; reasonOf(err) != want || (err == nil) != (want == "") {
+				t.Errorf("%s: %s error = %v, want %q", name, []string{"Verify", "Verify with MaxAge", "VerifyResponse", "VerifyResponse with MaxAge"}[n], err, want)
 			}
 		}
 	}
 }
 
-// A JWT with invalid claims causes no fetch, and an unavailable key set is 503.
+// A JWT with invalid claims causes no fetch, and a key set that is unavailable or too old
+// is 503.
 func TestVerifierFetches(t *testing.T) {
 	s := &keyServer{serve: serverError}
 	v := newVerifier(t, jwtauth.RemoteKeys(issuerURL+"/jwks.json"), func(c *jwtauth.VerifierConfig) { c.Transport = s })
@@ -127,21 +133,34 @@ func TestVerifierFetches(t *testing.T) {
 	_, err = v.Verify(t.Context(), idToken(nil, nil))
 	equal(t, "code without keys", rejected(t, err).Code, gatehouse.CodeTemporarilyUnavailable)
 	equal(t, "fetches", s.count(), 1)
+	synctest.Test(t, func(t *testing.T) {
+		s := &keyServer{serve: goodSet()}
+		v := newVerifier(t, jwtauth.RemoteKeys(issuerURL+"/jwks.json"), func(c *jwtauth.VerifierConfig) { c.Transport = s })
+		noError(t, v.Ready(t.Context()))
+		s.set(serverError)
+		time.Sleep(25 * time.Hour) // MaxStale is 24 h
+		if err := v.Ready(t.Context()); err == nil {
+			t.Error("Ready with keys that are too old = nil, want an error")
+		}
+		_, err := v.Verify(t.Context(), idToken(nil, nil))
+		equal(t, "reason with keys that are too old", rejected(t, err).Reason, jwtauth.ReasonKeysUnavailable)
+	})
 }
 
 func TestVerifierConfig(t *testing.T) {
 	for config, fields := range map[*jwtauth.VerifierConfig][]string{
-		{Skew: -1}:                   {"Skew", "Issuer.URL", "Issuer.Audiences", "Issuer.Algorithms", "Issuer.Keys"},
-		{MaxAge: -1}:                 {"MaxAge"},
-		{MaxAge: 8 * 24 * time.Hour}: {"MaxAge"},
+		{Skew: -1}:                   {"Skew: ", "Issuer.URL: ", "Issuer.Audiences: ", "Issuer.Algorithms: ", "Issuer.Keys: "},
+		{MaxAge: -1}:                 {"MaxAge: got -1ns, want 0 to 168h0m0s"},
+		{MaxAge: 8 * 24 * time.Hour}: {"MaxAge: got 192h0m0s, "},
 	} {
 		_, err := jwtauth.NewVerifier(*config)
 		for _, want := range fields {
-			if want = "jwtauth: VerifierConfig." + want + ":"; err == nil || !strings.Contains(err.Error(), want) {
+			if want = "jwtauth: VerifierConfig." + want; err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("NewVerifier = %v, want %s in it", err, want)
 			}
 		}
 	}
+	newVerifier(t, config().Issuers[0].Keys, func(c *jwtauth.VerifierConfig) { c.MaxAge = 7 * 24 * time.Hour }) // the limit
 }
 
 func TestSignJWT(t *testing.T) {
@@ -172,8 +191,11 @@ func TestSignDetached(t *testing.T) {
 		t.Error("SignDetached: the signature is invalid")
 	}
 	for _, typ := range []string{"", "JWT", "at+jwt"} {
-		if _, _, err := ring.SignDetached(typ, payload); err == nil {
-			t.Errorf("SignDetached(%q) = nil, want an error", typ)
+		if _, _, err := ring.SignDetached(typ, payload); err == nil || !strings.Contains(err.Error(), strconv.Quote(typ)) {
+			t.Errorf("SignDetached(%q) error = %v, want one that names the type", typ, err)
 		}
+	}
+	if _, _, err := ring.SignDetached("jwt-list", payload); err != nil {
+		t.Errorf("SignDetached(jwt-list) error = %v, want nil", err)
 	}
 }

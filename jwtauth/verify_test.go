@@ -4,6 +4,7 @@ package jwtauth_test
 
 import (
 	"crypto/rsa"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -48,6 +49,7 @@ func TestAlgorithms(t *testing.T) {
 		check(t, public, string(a)+" with public keys", valid, jwtauth.ReasonAlgorithm)
 		forged := pair{a, append([]byte("x"), secret...), nil}.token(nil, nil)
 		check(t, shared, string(a)+" with another secret", forged, jwtauth.ReasonSignature)
+		check(t, shared, string(a)+" with a part of the signature", valid[:len(unsigned(valid))+20], jwtauth.ReasonSignature)
 	}
 	// Covers RFC 7518 §3.5.
 	salted := &jwt.SigningMethodRSAPSS{SigningMethodRSA: jwt.SigningMethodPS256.SigningMethodRSA, Options: &rsa.PSSOptions{SaltLength: 20}}
@@ -110,7 +112,7 @@ func TestClaims(t *testing.T) {
 				each("exp", nil, -1, "9999999999", true, []any{now + 300}, 253402300800),
 				each("iat", nil, "1"), each("nbf", "1", 1e19), each("auth_time", "1"),
 				each("scope", "a  b", " a", "a\tb", `a"b`, []any{"a"}, 1),
-				each("act", "agent", object{"iss": "x"}, object{"sub": ""}, object{"sub": 1}, object{"sub": "agent", "iss": 1}, object{"sub": "agent", "ISS": "x"}, act(5)),
+				each("act", "agent", object{"iss": "x"}, object{"sub": ""}, object{"sub": 1}, object{"sub": "agent", "iss": 1}, object{"sub": "agent", "ISS": "x"}, json.RawMessage(`{"sub":"agent","ISS":"x"}`), act(5)),
 				// Names that only a reader that ignores case takes for a claim.
 				foreign, list(object{"Sid": "f1"}, object{"AppId": "x"}, object{"sub": nil, "SUB": "mallory"}, object{"TENANT": "acme", "tenant": nil}, object{"ſcope": "admin", "scope": nil}),
 			),
@@ -146,9 +148,9 @@ func TestHeader(t *testing.T) {
 	for want, changes := range map[gatehouse.Reason][]object{
 		"": slices.Concat(each("typ", "at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt"), each("kid", nil), each("custom", "ok"),
 			each("deep", []any{[]any{[]any{}}}, make([]int, 28))),
-		jwtauth.ReasonType:      each("typ", nil, "JWT", "jwt", "dpop+jwt", "logout+jwt", "secevent+jwt", "at+jwt ", "x-at+jwt"),
+		jwtauth.ReasonType:      each("typ", nil, "JWT", "jwt", "dpop+jwt", "logout+jwt", "secevent+jwt", "at+jwt ", "x-at+jwt", "application-at+jwt"),
 		jwtauth.ReasonAlgorithm: each("alg", "none", "NONE", "es256", "ES256 ", "ES384", "ES256K", "Ed25519", "ML-DSA-44", "RSA1_5"),
-		jwtauth.ReasonKey:       each("kid", "k2", "K1", "../../dev/null", "' OR 1=1 --", strings.Repeat("k", 256)),
+		jwtauth.ReasonKey:       each("kid", "k2", "K1", "k", "k11", "../../dev/null", "' OR 1=1 --", strings.Repeat("k", 256)),
 		jwtauth.ReasonMalformed: slices.Concat(
 			each("typ", "", 1), each("alg", nil, "", 1, []any{"ES256"}),
 			each("kid", "", 1, "k1\n", "k1\x00", "ключ", strings.Repeat("k", 257)), each("deep", []any{[]any{[]any{[]any{}}}}, make([]int, 30)),
@@ -173,10 +175,15 @@ func TestHeader(t *testing.T) {
 func TestCompatibleProfile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthenticator(t, issuerConfig(func(i *jwtauth.Issuer) { i.Profile, i.ScopeClaims = jwtauth.Compatible, []string{"scp"} }))
+		var forbidden []object
+		for name := range strings.FieldsSeq("crit b64 cty zip jwk jku x5u x5c enc epk apu apv iv tag p2s p2c") {
+			forbidden = append(forbidden, object{"header": object{"typ": "JWT", name: "x"}})
+		}
 		changes{
 			"":                      each("header", object{"typ": "at+jwt"}, object{"typ": "jwt"}, object{"typ": nil}, object{"typ": "JWT", "x5t": "x", "x5t#S256": "x"}),
-			jwtauth.ReasonType:      each("header", object{"typ": "logout+jwt"}, object{"typ": "dpop+jwt"}),
-			jwtauth.ReasonMalformed: each("header", object{"typ": "JWT", "x5t": 1}, object{"typ": "JWT", "x5t#S256": 1}),
+			jwtauth.ReasonType:      each("header", object{"typ": "logout+jwt"}, object{"typ": "dpop+jwt"}, object{"typ": "application/jwt"}),
+			jwtauth.ReasonMalformed: each("header", object{"typ": "JWT", "x5t": 1}, object{"typ": "JWT", "x5t#S256": 1}, object{"typ": "JWT", "x5t": 1, "x5t#S256": "x"}),
+			jwtauth.ReasonHeader:    forbidden,
 		}.check(t, a, "", nil)
 		now := time.Now().Unix()
 		changes{
@@ -198,7 +205,7 @@ func TestCompatibleProfile(t *testing.T) {
 				list(object{"typ": "Bearer", "token_use": "id"}, object{"typ": "ID", "token_use": "access"}, object{"typ": "Bearer", "at_hash": "x"},
 					object{"typ": "bearer", "nonce": "x"}, object{"token_use": "Access", "nonce": "x"}, object{"typ": "JWT", "nonce": "x"}, object{"typ": "DPoP", "nonce": "x"},
 					object{"typ": "access", "nonce": "x"}, object{"token_use": "Bearer", "nonce": "x"}, object{"token_use": "DPoP", "cnf": object{"jkt": "x"}})),
-			gatehouse.ReasonUnconfirmed: append(each("cnf", object{}, null), object{"typ": "DPoP", "cnf": object{"jkt": "x"}}),
+			gatehouse.ReasonUnconfirmed: append(each("cnf", object{}, null), object{"typ": "DPoP", "cnf": object{"jkt": "x"}}, object{"typ": "DPoP", "cnf": object{"jkt": "x"}, "nonce": "x"}),
 		}.check(t, a, "", object{"typ": "JWT"})
 	})
 }
@@ -236,6 +243,8 @@ func TestCauses(t *testing.T) {
 		{object{"aud": []any{}}, "claim aud is empty"},
 		{object{"aud": []any{""}}, "claim aud is malformed"},
 		{object{"sub": 1}, "claim sub is malformed"},
+		{object{"jti": 1}, "claim jti is malformed"},
+		{object{"exp": "x"}, "claim exp is malformed"},
 		{object{"exp": now + 90_000}, "must be 1 s to MaxLifetime 24h0m0s"},
 		{object{"iat": 0, "exp": 1}, "expired at 1970-01-01T00:00:01Z"},
 		{object{"nbf": now + 3600}, "claim nbf is in the future"},
@@ -302,7 +311,11 @@ func TestCauses(t *testing.T) {
 	tenants := issuerConfig(func(i *jwtauth.Issuer) { i.Tenants = []string{"t1", "t2", "t3", "t4", "t5", "t6", "t7"} })
 	cause(newAuthenticator(t, tenants), token(nil, nil), issuerURL, "the tenant is none of Tenants t1, t2, t3, t4, t5 and 2 more")
 	cause(newAuthenticator(t, tenants), token(nil, object{"tenant": nil}), issuerURL, "the token has no tenant, want one of Tenants t1, ")
+	tenants.Issuers[0].Tenants = tenants.Issuers[0].Tenants[:5]
+	cause(newAuthenticator(t, tenants), token(nil, object{"tenant": nil}), issuerURL, "want one of Tenants t1, t2, t3, t4, t5: set TenantClaim or Principal")
 	cause(warm, unsigned(token(nil, nil))+"SIGNATURE_REMOVED_BY_GOOGLE", issuerURL, "signature: removed by Google Cloud")
+	cause(warm, token(nil, object{"scope": 1}), issuerURL, "claim scope is malformed")
+	cause(warm, token(nil, object{"iss": 1}), "", "claim iss is malformed")
 	cause(slashed, token(nil, nil), issuerURL+"/", "differs from Issuer.URL only by a trailing slash")
 	cause(warm, token(nil, object{"iss": "https://other.example.com"}), "", "claim iss: not a configured Issuer.URL: "+issuerURL)
 }
