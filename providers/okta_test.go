@@ -122,6 +122,7 @@ func zitadelProviders() []provider {
 				name: "no role but those of another organization", claims: object{roles: object{"admin": object{"98": "other.example"}}},
 				reason: jwtauth.ReasonClaims, cause: "organization",
 			},
+			{name: "role of no organization", claims: object{roles: object{"admin": object{}}}, reason: jwtauth.ReasonClaims, cause: "organization"},
 			{name: "empty roles", claims: object{roles: object{}}, reason: jwtauth.ReasonClaims, cause: "no role"},
 			{name: "empty roles, no organization", claims: object{roles: object{}, "urn:zitadel:iam:user:resourceowner:id": nil}, reason: jwtauth.ReasonClaims, cause: "no role"},
 			{

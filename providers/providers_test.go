@@ -166,6 +166,7 @@ func TestInvalidParameterIsAnErrorAtStart(t *testing.T) {
 		{providers.Zitadel("https://acme.zitadel.cloud", ""), "Zitadel: project: "},
 		{providers.Cognito("", "c"), "Cognito: pool: "},
 		{providers.Cognito("Ab12Cd", "c"), "Cognito: pool: "},
+		{providers.Cognito("eu-west-1_Ab12/Cd", "c"), "Cognito: pool: "},
 		{providers.Cognito("https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab12Cd", "c"), "Cognito: pool: "},
 		{providers.Cognito("eu-west-1_Ab12Cd"), "Cognito: clients: at least one is required"},
 		{providers.Cognito("eu-west-1_Ab12Cd", ""), "Cognito: clients: is empty"},
@@ -205,6 +206,12 @@ func TestInvalidParameterIsAnErrorAtStart(t *testing.T) {
 		_, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{test.issuer}})
 		if err == nil || !strings.HasPrefix(err.Error(), "jwtauth: Config.Issuers[0]: providers."+test.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("New = %v, want one error providers.%s", err, test.want)
+		}
+	}
+	_, err := jwtauth.New(jwtauth.Config{Issuers: []jwtauth.Issuer{providers.Okta("", "", "")}})
+	for _, want := range []string{"Okta: org: ", "Okta: server: ", "Okta: audience: "} {
+		if !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("New with three mistakes = %v, want %s in it", err, want)
 		}
 	}
 }
