@@ -418,10 +418,11 @@ func TestSuspendWithSeveralEvents(t *testing.T) {
 	for _, suspend := range [][]gatehouse.EventType{nil, {apikey.EventNewNetwork}, {apikey.EventBurst}} {
 		for _, fails := range []gatehouse.EventType{"", apikey.EventNewNetwork, apikey.EventBurst, apikey.EventSuspended} {
 			synctest.Test(t, func(t *testing.T) {
+				events := 0
 				f := newKeys(t, func(c *apikey.Config) {
 					c.Thresholds = apikey.Thresholds{NewNetworks: true, Burst: 2, BurstFloor: 1, Suspend: suspend}
 					c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
-						if e.Type == fails {
+						if events++; e.Type == fails {
 							return errFull
 						}
 						return nil
@@ -443,6 +444,11 @@ func TestSuspendWithSeveralEvents(t *testing.T) {
 				got := send(t, from(text, "203.0.113.1:1"), f.Keys) // a new network and a burst
 				if got.event.Reason != want || (got.Code == 200) != (want == "") {
 					t.Errorf("Suspend %q, observer rejects %q: status %d, reason %q, want %q", suspend, fails, got.Code, got.event.Reason, want)
+				}
+				if reported := events; fails == "" {
+					if f.wantReasonOf(t, from(text, "203.0.113.1:1"), want); events != reported {
+						t.Errorf("Suspend %q: %d more events of the next request, want 0", suspend, events-reported)
+					}
 				}
 			})
 		}

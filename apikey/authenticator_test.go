@@ -162,9 +162,11 @@ func TestResponses(t *testing.T) {
 		}
 	}
 	acme.wantCalls(t, "Find", 6)
-	_, err := acme.Authenticate(&http.Request{Header: http.Header{"X-Api-Key": {a, a}}}) // without a gate
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeInvalidRequest {
-		t.Errorf("Authenticate with two headers: error = %v, want invalid_request", err)
+	for _, header := range []http.Header{{"X-Api-Key": {a, a}}, {"Authorization": {"Bearer"}}} {
+		_, err := acme.Authenticate(&http.Request{Header: header}) // without a gate
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeInvalidRequest {
+			t.Errorf("Authenticate(%d X-API-Key, %q) error = %v, want invalid_request", len(header["X-Api-Key"]), header["Authorization"], err)
+		}
 	}
 }
 
@@ -186,6 +188,7 @@ func TestKeyInURLRejected(t *testing.T) {
 		"query":             "/reports?api_key=" + text,
 		"query, escaped":    "/reports?x=%20&api_key=" + strings.ReplaceAll(text, "_", "%5F"),
 		"query, malformed":  "/reports?a=%zz&" + strings.ReplaceAll(text, "_", "%5F") + "&b=%",
+		"malformed value":   "/reports?k=%zz" + text,
 		"query, without =":  "/reports?" + text + "&b",
 		"query, second":     "/reports?prefix=acme_&k=acme_live_" + text,
 		"truncated":         "/reports?k=" + text[:len(text)-41], // 8 characters of the secret remain
@@ -238,6 +241,15 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 	test.wantCalls(t, "Find", 0)
+	for _, environment := range []string{"test", "live2", "liv"} {
+		r := request()
+		r.Environment = environment
+		key, _ = live.create(t, r)
+		if _, text = live.rotate(t, key.ID, 0); !strings.HasPrefix(text, "acme_"+environment+"_"+key.ID+"_") {
+			t.Errorf("Rotate(key of %s) returned a secret of another environment", environment)
+		}
+		live.wantReason(t, text, apikey.ReasonEnvironment)
+	}
 }
 
 // A store failure is 503 and fails closed.
@@ -441,12 +453,15 @@ func TestPrincipalFollowsTheRecord(t *testing.T) {
 	scopes := must(gatehouse.ParseScopes("reports:none"))(t)
 	metadata, expires := claims(t, `{"changed":true}`), time.Now().Add(time.Hour)
 	for name, change := range map[string]func(*apikey.Record, *gatehouse.Principal){
-		"owner":       func(r *apikey.Record, p *gatehouse.Principal) { r.Owner, p.Subject = "eve", "eve" },
-		"tenant":      func(r *apikey.Record, p *gatehouse.Principal) { r.Tenant, p.Tenant = "t9", "t9" },
-		"environment": func(r *apikey.Record, p *gatehouse.Principal) { r.Environment, p.Environment = "x", "x" },
+		"owner":       func(r *apikey.Record, p *gatehouse.Principal) { r.Owner, p.Subject = "c", "c" },
+		"tenant":      func(r *apikey.Record, p *gatehouse.Principal) { r.Tenant, p.Tenant = "t", "t" },
+		"environment": func(r *apikey.Record, p *gatehouse.Principal) { r.Environment, p.Environment = "l", "l" },
 		"scopes":      func(r *apikey.Record, p *gatehouse.Principal) { r.Scopes, p.Scopes = scopes, scopes },
-		"metadata":    func(r *apikey.Record, p *gatehouse.Principal) { r.Metadata, p.Claims = metadata, metadata },
-		"expires":     func(r *apikey.Record, p *gatehouse.Principal) { r.Expires, p.Expires = expires, expires },
+		"no scopes": func(r *apikey.Record, p *gatehouse.Principal) {
+			r.Scopes, p.Scopes = gatehouse.Scopes{}, gatehouse.Scopes{}
+		},
+		"metadata": func(r *apikey.Record, p *gatehouse.Principal) { r.Metadata, p.Claims = metadata, metadata },
+		"expires":  func(r *apikey.Record, p *gatehouse.Principal) { r.Expires, p.Expires = expires, expires },
 	} {
 		want := first
 		change(new(apikey.Record), &want)

@@ -74,8 +74,11 @@ func TestCacheTTL(t *testing.T) {
 		f.wantReason(t, text, apikey.ReasonStoreUnavailable)
 		f.store.fail(nil)
 		f.wantReason(t, text, "")
+		for range 2 {
+			f.wantReason(t, other, "")
+		}
 
-		if got, want := f.Stats(), (apikey.Stats{CacheHits: 4, CacheMisses: 3}); got != want {
+		if got, want := f.Stats(), (apikey.Stats{CacheHits: 5, CacheMisses: 4}); got != want {
 			t.Errorf("Stats() = %+v, want %+v", got, want)
 		}
 	})
@@ -146,6 +149,10 @@ func TestClockOfTheStore(t *testing.T) {
 				advance(time.Microsecond)
 				f.wantReason(t, second, apikey.ReasonExpired)
 				f.wantCalls(t, "Find", finds)
+				key, first = f.create(t, request())
+				f.wantReason(t, first, "")
+				_, second = onStoreOf(t, f, 0).rotate(t, key.ID, 0)
+				f.wantReason(t, second, "")
 			})
 		}
 	}
@@ -352,7 +359,7 @@ func TestCacheAsksAgainForUnknownSecret(t *testing.T) {
 		key, first = here.create(t, request())
 		there.wantReason(t, first, "")
 		_, second = here.rotate(t, key.ID, 0)
-		there.store.found = func(context.Context, *apikey.Record) { advance(31 * day) }
+		there.store.found = func(context.Context, *apikey.Record) { advance(30 * day) }
 		there.wantReason(t, second, apikey.ReasonExpired)
 	})
 }
@@ -434,6 +441,32 @@ func TestCacheFillDuringChange(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The cache keeps the record that the store has read last, whichever call began first.
+func TestCacheKeepsTheLaterRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newKeys(t, withCache(5*time.Second))
+		elsewhere := onStoreOf(t, f, 0)
+		key, text := f.create(t, request())
+		var second sync.WaitGroup
+		f.store.before["Find"] = func(context.Context) { // of the first request
+			delete(f.store.before, "Find")
+			advance(time.Millisecond)
+			f.store.found = func(context.Context, *apikey.Record) { // of the second, which returns after the first
+				f.store.found = nil
+				advance(2 * time.Millisecond)
+			}
+			second.Go(func() { f.wantReason(t, text, apikey.ReasonRevoked) })
+			synctest.Wait()
+			advance(time.Millisecond)
+			must(elsewhere.Revoke(t.Context(), key.ID))(t)
+		}
+		f.wantReason(t, text, apikey.ReasonRevoked)
+		second.Wait()
+		f.wantReason(t, text, apikey.ReasonRevoked)
+		f.wantCalls(t, "Find", 3)
+	})
 }
 
 // IDs that do not exist evict only each other.

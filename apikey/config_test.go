@@ -37,6 +37,7 @@ func TestNewReportsEveryError(t *testing.T) {
 		{`Environment: got "Live", must be 1 to 16 ` + name, func(c *apikey.Config) { c.Environment = "Live" }},
 		{`Kind: got "robot", must be user, service or agent`, func(c *apikey.Config) { c.Kind = "robot" }},
 		{`Scopes: "reports:*": wildcards are not supported`, func(c *apikey.Config) { c.Scopes = []string{"a", "reports:*"} }},
+		{`Scopes: "*:read": wildcards are not supported`, func(c *apikey.Config) { c.Scopes = []string{"a", "*:read"} }},
 		{"Scopes: gatehouse: malformed scope", func(c *apikey.Config) { c.Scopes = []string{"a b"} }},
 		{"MaxLifetime: got -1h0m0s, must be greater than 0", func(c *apikey.Config) { c.MaxLifetime = -time.Hour }},
 		{"Peppers: got 5, at most 4 are allowed", func(c *apikey.Config) {
@@ -130,5 +131,6 @@ func TestConfigIsCloned(t *testing.T) {
 	q := from(text, "192.0.2.7:1")
 	q.Header.Set("X-Forwarded-For", "203.0.113.1")
 	f.wantReasonOf(t, q, "")
+	newKeys(t, func(c *apikey.Config) { c.Store, c.Peppers = f.store, []apikey.Pepper{pepper(1, 'a')} }).wantReasonOf(t, from(text, "192.0.2.7:1"), "")
 	f.wantReasonOf(t, from(text, "198.51.100.7:1"), apikey.ReasonSuspended)
 }

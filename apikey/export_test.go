@@ -19,11 +19,11 @@ const (
 	MaxEntries = maxEntries
 )
 
-// SameShard returns n IDs of one shard.
+// SameShard returns n IDs of one shard, the last one.
 func SameShard(n int) []string {
 	var ids []string
 	for i := 0; len(ids) < n; i++ {
-		if id := fmt.Sprintf("%016d", i); shardOf(id, shardCount) == 7 {
+		if id := fmt.Sprintf("%016x", i); shardOf(id, shardCount) == shardCount-1 {
 			ids = append(ids, id)
 		}
 	}

@@ -109,6 +109,7 @@ func malformedKeys() map[string]string {
 		"short secret":             resum("acme_live_" + parts[2] + "_" + parts[3][:42]),
 		"long secret":              resum("acme_live_" + parts[2] + "_0" + parts[3][:43]),
 		"malformed secret":         resum("acme_live_" + parts[2] + "_" + parts[3][:42] + "-"),
+		"malformed first of it":    resum("acme_live_" + parts[2] + "_-" + parts[3][1:43]),
 		"non-ASCII secret":         resum("acme_live_" + parts[2] + "_" + parts[3][:41] + "é"),
 		"no separator before ID":   resum("acme_live0" + parts[2] + "_" + parts[3][:43]),
 		"no separator after ID":    resum("acme_live_" + parts[2] + "0" + parts[3][:43]),

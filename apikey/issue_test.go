@@ -67,6 +67,7 @@ func TestCreateReportsEveryError(t *testing.T) {
 		"Lifetime: got 0s, must be greater than 0 and at most 2160": func(r *apikey.Request) { r.Lifetime = 0 },
 		`Scopes: "*": wildcards are not supported`:                  func(r *apikey.Request) { r.Scopes = []string{"*"} },
 		`Scopes: "reports:delete" is not in Config.Scopes`:          func(r *apikey.Request) { r.Scopes = []string{"reports:read", "reports:delete"} },
+		`Scopes: "reports:undo" is not in Config.Scopes`:            func(r *apikey.Request) { r.Scopes = []string{"reports:read", "reports:undo", "reports:zap"} },
 		"Scopes: gatehouse: malformed scope":                        func(r *apikey.Request) { r.Scopes = []string{"reports:read reports:write"} },
 		"Scopes: got 4097 bytes, at most 4096 are allowed":          func(r *apikey.Request) { r.Scopes = long[:3] },
 		"Networks[1]: invalid network":                              func(r *apikey.Request) { r.Networks = append(prefixes("10.0.0.0/8"), netip.Prefix{}) },
@@ -79,7 +80,7 @@ func TestCreateReportsEveryError(t *testing.T) {
 		r := request()
 		alter(&r)
 		issued, err := f.Create(t.Context(), r)
-		if !errors.Is(err, apikey.ErrInvalid) || issued.Secret.Len() > 0 || !strings.HasPrefix(err.Error(), "apikey: Request."+want) || strings.Contains(err.Error(), "\n") {
+		if !errors.Is(err, apikey.ErrInvalid) || errors.Is(err, apikey.ErrConflict) || issued.Secret.Len() > 0 || !strings.HasPrefix(err.Error(), "apikey: Request."+want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("Create error = %v, want apikey: Request.%s", err, want)
 		}
 	}
@@ -156,6 +157,11 @@ func TestRotate(t *testing.T) {
 		if key, _ = strict.rotate(t, old.ID, 0); key.Expires.Sub(key.Rotated) != 7*day {
 			t.Errorf("Rotate with a shorter MaxLifetime: Expires = %v, want %v after %v", key.Expires, 7*day, key.Rotated)
 		}
+		f.wantReason(t, fifth, apikey.ReasonRotated)
+		must(f.Suspend(t.Context(), old.ID))(t)
+		f.wantReason(t, fifth, apikey.ReasonSuspended)
+		must(f.Revoke(t.Context(), old.ID))(t)
+		f.wantReason(t, fifth, apikey.ReasonRevoked)
 	})
 }
 

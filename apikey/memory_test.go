@@ -23,25 +23,34 @@ func TestMemoryContract(t *testing.T) {
 	})
 }
 
-// Each watcher learns of each change.
+// Each watcher learns of each change after it was made, from the first call of changed on.
+// A use is no change.
 func TestMemoryReportsToEachWatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newKeys(t, nil)
 		key, _ := f.create(t, request())
 		heard := make([]int, 4)
 		for i := range heard {
+			own, _ := f.create(t, request())
 			go func() {
 				_ = f.store.Watch(t.Context(), func(id string) { // it ends with the context
-					if id == key.ID {
+					switch id {
+					case "":
+						must(f.store.Suspend(t.Context(), own.ID, true))(t)
+					case own.ID, key.ID:
 						heard[i]++
+						if must(f.store.Find(t.Context(), id))(t).Suspended.IsZero() {
+							t.Error("a suspension was reported before it was made")
+						}
 					}
 				})
 			}()
 		}
 		synctest.Wait()
+		must(f.store.Touch(t.Context(), key.ID, 1, 0))(t)
 		must(f.Suspend(t.Context(), key.ID))(t)
-		if want := []int{1, 1, 1, 1}; !slices.Equal(heard, want) {
-			t.Errorf("reports of one change to each watcher = %v, want %v", heard, want)
+		if want := []int{2, 2, 2, 2}; !slices.Equal(heard, want) {
+			t.Errorf("reports of two changes to each watcher = %v, want %v", heard, want)
 		}
 	})
 }
@@ -122,6 +131,15 @@ func TestMemoryObeysExpiry(t *testing.T) {
 		create("second")
 		if _, err := m.Find(t.Context(), "kept"); !errors.Is(err, apikey.ErrNotFound) {
 			t.Errorf("Find after Retention: error = %v, want ErrNotFound", err)
+		}
+		for n := range 15 {
+			create(fmt.Sprint("many ", n))
+		}
+		advance(time.Hour + apikey.Retention + time.Microsecond)
+		create("third")
+		create("fourth")
+		if left := must(m.List(t.Context(), apikey.Query{Filter: apikey.Filter{AnyTenant: true}, Limit: 99}))(t); len(left) != 2 {
+			t.Errorf("%d keys are left of 19, want the last 2", len(left))
 		}
 	})
 }

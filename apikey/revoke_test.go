@@ -67,8 +67,12 @@ func TestRevokeAllInBatches(t *testing.T) {
 	}
 	clear(f.store.before)
 	f.store.fail(nil)
+	f.events.take()
 	if n, err := f.RevokeAll(t.Context(), apikey.Filter{Tenant: "t1"}); err != nil || n != 600 {
 		t.Errorf("RevokeAll, repeated = %d, %v, want 600", n, err)
+	}
+	if n := len(f.events.take()); n != 600 {
+		t.Errorf("RevokeAll reported %d events, want one for each of 600 keys", n)
 	}
 }
 
@@ -189,6 +193,7 @@ func TestRevokeLeakedRejects(t *testing.T) {
 		"truncated":    text[:len(text)-1],
 		"unknown key":  resum(strings.Replace(golden, "0123456789ABCDEF", unknownID, 1)),
 		"other prefix": resum("other" + golden[4:]),
+		"long prefix":  resum("acme2" + golden[4:]),
 		"empty":        "",
 	} {
 		if key, err := f.RevokeLeaked(t.Context(), leaked); !errors.Is(err, apikey.ErrNotFound) || key.ID != "" {
@@ -216,7 +221,11 @@ func TestSuspendAndResume(t *testing.T) {
 	f.wantReason(t, text, apikey.ReasonSuspended)
 	must(f.Resume(t.Context(), key.ID))(t)
 	f.wantReason(t, text, "")
-	f.wantEvents(t, apikey.EventSuspended, apikey.EventResumed)
+	for _, e := range f.wantEvents(t, apikey.EventSuspended, apikey.EventResumed) {
+		if e.Credential != key.ID {
+			t.Errorf("%s of key %q, want %q", e.Type, e.Credential, key.ID)
+		}
+	}
 	// Resume does not undo a revocation.
 	for _, call := range []func(context.Context, string) (apikey.Key, error){f.Revoke, f.Suspend, f.Resume} {
 		must(call(t.Context(), key.ID))(t)

@@ -127,8 +127,11 @@ func TestUseDuringAWriteIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newKeys(t, nil)
 		key, text := f.create(t, request())
-		ctx, hangUp := context.WithCancel(t.Context())
-		f.store.before["Touch"] = func(context.Context) {
+		ctx, hangUp := context.WithCancel(context.WithValue(t.Context(), t, "trace"))
+		f.store.before["Touch"] = func(ctx context.Context) {
+			if ctx.Value(t) != "trace" {
+				t.Error("the context of the write has no values of the request")
+			}
 			delete(f.store.before, "Touch")
 			f.wantReason(t, text, "")
 			hangUp()
