@@ -73,7 +73,7 @@ func checkError(t *testing.T, name string, w *httptest.ResponseRecorder, status 
 	if w.Code != status || body.Code != code || body.Description == "" {
 		t.Errorf("%s: status = %d, body = %s, want %d %s", name, w.Code, w.Body, status, code)
 	}
-	h := w.Header()
+	h := w.Result().Header
 	if h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" || h.Get("Pragma") != "no-cache" {
 		t.Errorf("%s: header = %v", name, h)
 	}
@@ -196,6 +196,7 @@ func TestEndpointRejections(t *testing.T) {
 	}{
 		{"JSON body", e.token, request("POST", "/token", "application/json", `{"grant_type":"refresh_token"}`), 400, "invalid_request", refresh.ReasonRequest},
 		{"no content type", e.token, request("POST", "/token", "", refreshForm(good.Token)), 400, "invalid_request", refresh.ReasonRequest},
+		{"malformed content type", e.token, request("POST", "/token", urlencoded+"; charset", refreshForm(good.Token)), 400, "invalid_request", refresh.ReasonRequest},
 		{"multipart", e.token, request("POST", "/token", "multipart/form-data; boundary=x", "--x--"), 400, "invalid_request", refresh.ReasonRequest},
 		{"malformed form", e.token, post(refreshForm(good.Token) + "&a=%zz"), 400, "invalid_request", refresh.ReasonRequest},
 		{"large form", e.token, post(refreshForm(good.Token) + "&a=" + strings.Repeat("x", 64<<10)), 400, "invalid_request", refresh.ReasonRequest},
@@ -226,6 +227,7 @@ func TestEndpointRejections(t *testing.T) {
 		{"revocation, token in the URL", e.revocation, request("POST", "/revoke?"+form("token", text), urlencoded, revokeForm), 400, "invalid_request", refresh.ReasonRequest},
 		{"revocation, repeated parameter", e.revocation, post(revokeForm + "&client_id=web"), 400, "invalid_request", refresh.ReasonRequest},
 		{"revocation, JWT", e.revocation, post(form("token", "a.b.c", "client_id", "web")), 400, "unsupported_token_type", refresh.ReasonRequest},
+		{"revocation, JWT with the prefix inside", e.revocation, post(form("token", "a."+prefix+".c", "client_id", "web")), 400, "unsupported_token_type", refresh.ReasonRequest},
 		{"revocation, hint", e.revocation, post(form("token", "abc", "client_id", "web", "token_type_hint", "access_token")), 400, "unsupported_token_type", refresh.ReasonRequest},
 	} {
 		checkError(t, test.name, serve(test.endpoint, test.r), test.status, test.code)
@@ -239,8 +241,8 @@ func TestEndpointRejections(t *testing.T) {
 	for _, endpoint := range []http.Handler{e.token, e.revocation} {
 		for _, method := range []string{"GET", "PUT", "HEAD", "OPTIONS"} {
 			w := serve(endpoint, httptest.NewRequest(method, "/token?"+refreshForm(good.Token), nil))
-			if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "POST" || w.Header().Get("Cache-Control") != "no-store" {
-				t.Errorf("%s: status = %d, header = %v, want 405 with Allow: POST", method, w.Code, w.Header())
+			if h := w.Result().Header; w.Code != http.StatusMethodNotAllowed || h.Get("Allow") != "POST" || h.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s: status = %d, header = %v, want 405 with Allow: POST", method, w.Code, h)
 			}
 		}
 	}
@@ -267,10 +269,11 @@ func TestRevocationEndpoint(t *testing.T) {
 		"with hint":     form("token", string(first.Token.Reveal()), "client_id", "web", "token_type_hint", "refresh_token"),
 		"wrong hint":    form("token", string(first.Token.Reveal()), "client_id", "web", "token_type_hint", "access_token"),
 		"unknown token": form("token", "x", "client_id", "web"),
+		"no JWT":        form("token", "a.b", "client_id", "web"),
 	} {
 		w := serve(e.revocation, post(body))
-		if w.Code != http.StatusOK || w.Body.Len() > 0 || w.Header().Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: status = %d, header = %v, body = %q, want 200 without body", name, w.Code, w.Header(), w.Body)
+		if h := w.Result().Header; w.Code != http.StatusOK || w.Body.Len() > 0 || h.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: status = %d, header = %v, body = %q, want 200 without body", name, w.Code, h, w.Body)
 		}
 	}
 	preset := &router{ResponseWriter: httptest.NewRecorder(), status: http.StatusNotFound}
@@ -318,6 +321,8 @@ func TestEndpointClientAuthentication(t *testing.T) {
 		{"confidential", "web", "secret", "", 200, "", ""},
 		{"confidential with client_id", "web", "secret", "web", 200, "", ""},
 		{"another client_id", "web", "secret", "tv", 401, "invalid_client", refresh.ReasonClientAuthentication},
+		{"client_id in another case", "web", "secret", "Web", 401, "invalid_client", refresh.ReasonClientAuthentication},
+		{"longer client_id", "web", "secret", "website", 401, "invalid_client", refresh.ReasonClientAuthentication},
 		{"wrong password", "web", "x", "", 401, "invalid_client", refresh.ReasonClientAuthentication},
 		{"no authentication", "", "", "web", 400, "invalid_client", refresh.ReasonClientAuthentication},
 		{"no client at all", "", "", "", 400, "invalid_client", refresh.ReasonClientAuthentication},
@@ -339,7 +344,7 @@ func TestEndpointClientAuthentication(t *testing.T) {
 			w := serve(endpoint, r)
 			if test.code != "" {
 				checkError(t, test.name+", "+name, w, test.status, test.code)
-				if len(e.events) != 1 || e.events[0].Reason != test.reason {
+				if len(e.events) != 1 || e.events[0].Reason != test.reason || test.id == "none" && !errors.Is(e.events[0].Cause, gatehouse.ErrNoCredentials) {
 					t.Errorf("%s, %s: events = %+v, want one with reason %s", test.name, name, e.events, test.reason)
 				}
 			} else if w.Code != test.status {
@@ -347,6 +352,12 @@ func TestEndpointClientAuthentication(t *testing.T) {
 			}
 			e.recorded()
 		}
+	}
+	r := post(form("grant_type", "refresh_token", "refresh_token", string(e.authorizationServer.begin().Token.Reveal())))
+	r.SetBasicAuth("web", "secret")
+	r.URL.RawQuery = "client_id=tv"
+	if w := serve(e.token, r); w.Code != http.StatusOK {
+		t.Errorf("client_id in the URL: status = %d, body = %s, want 200", w.Code, w.Body)
 	}
 	checkError(t, "JWT of an unknown client", serve(e.revocation, post(form("token", "a.b.c", "client_id", "web"))), 400, "invalid_client")
 }

@@ -316,6 +316,22 @@ func TestRevocationsDownIsRetried(t *testing.T) {
 		a.rejected("second token", second.Token, refresh.ReasonRevoked)
 		a.check(access, jwtauth.ReasonRevoked)
 
+		for name, revoke := range map[string]func(refresh.Issued) error{
+			"Revoke":       func(i refresh.Issued) error { return a.Revoke(t.Context(), i.Token, "web") },
+			"RevokeFamily": func(i refresh.Issued) error { return a.RevokeFamily(t.Context(), "alice", i.Family.ID) },
+		} {
+			issued := a.begin()
+			access := a.access(issued)
+			for _, want := range []error{errDown, nil} {
+				pass(time.Minute)
+				a.revoked.down = want != nil
+				if err := revoke(issued); !errors.Is(err, want) {
+					t.Errorf("%s error = %v, want %v", name, err, want)
+				}
+			}
+			a.check(access, jwtauth.ReasonRevoked)
+		}
+
 		for range 3 {
 			a.begin()
 		}

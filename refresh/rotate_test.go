@@ -183,13 +183,15 @@ func TestMalformedTokenNeedsNoStore(t *testing.T) {
 
 // Covers RFC 6749 §5.2, §10.4 (binding).
 func TestOtherClientRevokesFamily(t *testing.T) {
-	for _, name := range []string{"current", "rotated, in the grace period"} {
-		s := newServer(t)
-		first := s.begin()
-		second := s.accepted("first token", first.Token)
-		token := map[bool]gatehouse.Secret{true: second.Token, false: first.Token}[name == "current"]
-		s.requestRejected(name, refresh.Request{Token: token, Client: "Web"}, refresh.ErrInvalidGrant, refresh.ReasonClient)
-		s.rejected("second token by its own client", second.Token, refresh.ReasonRevoked)
+	for _, client := range []string{"Web", "we", "website"} {
+		for _, name := range []string{"current", "rotated, in the grace period"} {
+			s := newServer(t)
+			first := s.begin()
+			second := s.accepted("first token", first.Token)
+			token := map[bool]gatehouse.Secret{true: second.Token, false: first.Token}[name == "current"]
+			s.requestRejected(name, refresh.Request{Token: token, Client: client}, refresh.ErrInvalidGrant, refresh.ReasonClient)
+			s.rejected("second token by its own client", second.Token, refresh.ReasonRevoked)
+		}
 	}
 }
 
@@ -225,10 +227,12 @@ func TestScopes(t *testing.T) {
 		s.recorded()
 		s.requestRejected("reuse with another scope", request(first.Token, "admin"), refresh.ErrInvalidGrant, refresh.ReasonReused)
 
-		other := s.begin()
-		s.requestRejected("other client with another scope", refresh.Request{Token: other.Token, Client: "other", Scope: "admin"}, refresh.ErrInvalidGrant, refresh.ReasonClient)
-		s.requestRejected("revoked with another scope", request(other.Token, "admin"), refresh.ErrInvalidGrant, refresh.ReasonRevoked)
-		s.requestRejected("wrong key with another scope", request(changed(other.Token, inKey), "admin"), refresh.ErrInvalidGrant, refresh.ReasonUnknown)
+		for _, client := range []string{"other", "we"} {
+			other := s.begin()
+			s.requestRejected("other client with another scope", refresh.Request{Token: other.Token, Client: client, Scope: "admin"}, refresh.ErrInvalidGrant, refresh.ReasonClient)
+			s.requestRejected("revoked with another scope", request(other.Token, "admin"), refresh.ErrInvalidGrant, refresh.ReasonRevoked)
+			s.requestRejected("wrong key with another scope", request(changed(other.Token, inKey), "admin"), refresh.ErrInvalidGrant, refresh.ReasonUnknown)
+		}
 	})
 }
 

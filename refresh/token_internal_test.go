@@ -4,6 +4,7 @@ package refresh
 
 import (
 	"bytes"
+	"crypto/subtle"
 	"encoding/base64"
 	"strings"
 	"testing"
@@ -50,6 +51,19 @@ func TestTokenText(t *testing.T) {
 	}
 	if other := newToken(); other.id == tok.id || other.key == tok.key || other.secret == tok.secret {
 		t.Error("newToken: two families share a part")
+	}
+	var differ [tokenBytes]byte // the bits that are not the same in all tokens
+	for range 9 {
+		other := newToken()
+		for i, part := range [][]byte{other.id[:], other.key[:], other.secret[:]} {
+			subtle.XORBytes(part, part, [][]byte{tok.id[:], tok.key[:], tok.secret[:]}[i])
+		}
+		for i, b := range bytes.Join([][]byte{other.id[:], other.key[:], other.secret[:]}, nil) {
+			differ[i] |= b
+		}
+	}
+	if i := bytes.IndexByte(differ[:], 0); i >= 0 {
+		t.Errorf("byte %d is the same in ten tokens", i)
 	}
 	if tok.keyHash() == tok.secretHash() {
 		t.Error("key and secret have the same hash")

@@ -131,8 +131,10 @@ var rotateRules = []rule{
 			want := s.create(draft("a"), 120*time.Millisecond)
 			clock := s.create(draft("clock"), time.Hour)
 			s.until(clock.ID, want.Expires)
+			foreign := present("a", 1, 2, time.Minute)
+			foreign.Client = "other"
 			for what, p := range map[string]refresh.Presentation{
-				"current token": present("a", 1, 2, time.Minute), "unknown secret": present("a", 9, 2, time.Minute),
+				"current token": present("a", 1, 2, time.Minute), "unknown secret": present("a", 9, 2, time.Minute), "other client": foreign,
 			} {
 				got, outcome, err := s.store.Rotate(s.Context(), "a", p)
 				if errors.Is(err, refresh.ErrNotFound) {
