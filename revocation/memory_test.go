@@ -44,6 +44,17 @@ func TestFullMemoryRevokesAllSubjects(t *testing.T) {
 		revokeAll("d", "e", "f")
 		check(t, list, "store not full again", other, false)
 		check(t, list, "revoked again", token, true)
+
+		m := revocation.NewMemory(1)
+		for _, lifetime := range []time.Duration{time.Hour, 3 * time.Hour, time.Minute} {
+			target := revocation.Target{Kind: revocation.Subject, Issuer: issuer, Value: lifetime.String()}
+			succeeds(t, m.Revoke(t.Context(), target, lifetime))
+		}
+		token = alice()
+		pass(3*time.Hour - 1)
+		check(t, newList(m), "store full, to the end of the longest revocation", token, true)
+		pass(1)
+		check(t, newList(m), "store full, after the end", token, false)
 	})
 }
 

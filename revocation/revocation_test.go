@@ -123,6 +123,10 @@ func TestEvents(t *testing.T) {
 	if _, err := revocation.New(config); !errors.Is(err, errDown) {
 		t.Errorf("New error = %v, want that of the observer", err)
 	}
+	events, config.MaxLifetime = nil, -1
+	if _, err := revocation.New(config); err == nil || len(events) > 0 {
+		t.Errorf("New(MaxLifetime -1) error = %v, events = %q, want an error and no event", err, events)
+	}
 }
 
 // cancelingStore cancels the context of the caller after each revocation.
@@ -193,6 +197,12 @@ func TestRevokeMatchesOneClaim(t *testing.T) {
 				check(t, list, fmt.Sprintf("%s, after revocation by %s", other, kind), token, other == kind)
 			}
 		}
+		list := newList(revocation.NewMemory(0))
+		succeeds(t, revoke(t.Context(), list, revocation.Subject, issuer, "alice"))
+		token := alice()
+		check(t, list, "issued after revocation by sub", token, false)
+		succeeds(t, revoke(t.Context(), list, revocation.Client, issuer, "web"))
+		check(t, list, "issued after revocation by sub and before that by client_id", token, true)
 	})
 }
 
