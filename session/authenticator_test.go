@@ -26,7 +26,7 @@ func TestPrincipalRoundTrip(t *testing.T) {
 		l.Principal.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "helpdesk"})
 		l.Principal.Environment, l.Principal.Kind = "live", kind
 		want := l.Principal
-		l.Principal.AuthTime = want.AuthTime.Add(time.Millisecond).In(time.FixedZone("", 3600))
+		l.Principal.AuthTime = want.AuthTime.Add(time.Second - 1).In(time.FixedZone("", 3600))
 		secret := a.login(t, l)
 		got := a.principal(t, secret)
 		if got.Credential == "" || strings.Contains(secret, got.Credential) {
@@ -276,7 +276,7 @@ func TestNamesSeparateSessions(t *testing.T) {
 
 func TestFraming(t *testing.T) {
 	for allowed, want := range map[bool]bool{false: true, true: false} {
-		a := newApp(t, session.Config{AllowFraming: allowed})
+		a := newApp(t, session.Config{AllowFraming: allowed, TrustedOrigins: []string{"https://app.example.com"}})
 		r := request(http.MethodGet, "/", with(a.login(t, person("ada"))), navigation, header("Sec-Fetch-Site", "same-site"), header("Sec-Fetch-Dest", "iframe"))
 		if _, err := a.Authenticate(r); (err != nil) != want {
 			t.Errorf("AllowFraming %t: Authenticate error = %v, want one: %t", allowed, err, want)

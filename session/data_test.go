@@ -150,6 +150,7 @@ func TestDataFails(t *testing.T) {
 	d := session.Data[string]{Sessions: a.Manager, Name: "note"}
 	const most = 16<<10 - len(`{"note":""}`)
 	succeeds(t, errors.Join(d.Set(ctx, strings.Repeat("x", most)), d.Set(ctx, "kept")))
+	p, _ := gatehouse.FromContext(ctx)
 	for name, test := range map[string]struct {
 		fail   func() error
 		status int
@@ -175,7 +176,11 @@ func TestDataFails(t *testing.T) {
 			return errors.Join(err, d.Set(ctx, "x"))
 		}, 503, session.ReasonStoreUnavailable},
 	} {
-		expectError(t, name, test.fail(), test.status, test.reason)
+		err := test.fail()
+		expectError(t, name, err, test.status, test.reason)
+		if e, ok := errors.AsType[*gatehouse.Error](err); ok && test.status == 503 && e.Credential != p.Credential {
+			t.Errorf("%s: the error has the credential %q, want the ID of the session", name, e.Credential)
+		}
 		if got, err := d.Get(ctx); got != "kept" || err != nil {
 			t.Errorf("%s: the value is %.10q, %v, want it unchanged", name, got, err)
 		}
@@ -185,7 +190,6 @@ func TestDataFails(t *testing.T) {
 	if got, err := (session.Data[typed]{a.Manager, "map"}).Get(ctx); err == nil || got != (typed{}) {
 		t.Errorf("Get() of a value that decodes in part = %+v, %v, want an error only", got, err)
 	}
-	p, _ := gatehouse.FromContext(ctx)
 	a.force(t, p.Credential, func(c *session.Change) { c.Principal = "x" })
 	_, err := d.Get(ctx)
 	expectError(t, "content that is no JSON, Get", err, 503, session.ReasonStoreUnavailable)

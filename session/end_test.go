@@ -119,6 +119,7 @@ func TestListAndEnd(t *testing.T) {
 		unowned := must(a.store.Create(t.Context(), session.Record{Session: session.Session{ID: "unowned", Issuer: issuer, Idle: time.Hour}}, time.Hour))
 		for name, c := range map[string]struct{ issuer, subject, id string }{
 			"another subject": {issuer, "ada", a.principal(t, foreign).Credential}, "another issuer": {"https://other.example", "grace", a.principal(t, foreign).Credential},
+			"shorter subject": {issuer, "grac", a.principal(t, foreign).Credential}, "shorter issuer": {issuer[:len(issuer)-1], "grace", a.principal(t, foreign).Credential},
 			"no subject": {issuer, "", unowned.ID}, "unknown": {issuer, "ada", "unknown"},
 		} {
 			_, err := a.EndOne(t.Context(), c.issuer, c.subject, c.id)

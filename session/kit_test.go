@@ -136,9 +136,12 @@ type recorder struct {
 	fail   gatehouse.EventType // the type for which err is returned, "" for all
 }
 
-func (r *recorder) Observe(_ context.Context, e gatehouse.Event) error {
+func (r *recorder) Observe(ctx context.Context, e gatehouse.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if e.Duration < 0 || e.Duration > time.Hour {
 		return fmt.Errorf("%s took %v", e.Type, e.Duration)
 	}
@@ -245,6 +248,10 @@ func newApp(t testing.TB, config session.Config) *app {
 	inside.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
 		tokens, err := a.Tokens(r.Context())
 		if err != nil {
+			p, _ := gatehouse.FromContext(r.Context())
+			if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Credential != p.Credential {
+				t.Errorf("Tokens error = %#v, want one with the ID of the session", err)
+			}
 			gatehouse.Refuse(w, r, err)
 			return
 		}

@@ -4,6 +4,7 @@ package session_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -76,6 +77,8 @@ func TestStartRejectsInvalidLogin(t *testing.T) {
 		w := httptest.NewRecorder()
 		if err := a.Start(w, request(http.MethodPost, "/login"), l); err == nil || len(w.Header()) != 0 || a.store.count("Create") != 0 {
 			t.Errorf("%s: Start error = %v, header %v, want an error and no session", name, err, w.Header())
+		} else if field, ok := map[string]string{"long label": "Label", "long sid": "SID"}[name]; ok && !strings.HasPrefix(err.Error(), "session: Login."+field+": must be") {
+			t.Errorf("%s: Start error = %v, want it to name %s", name, err, field)
 		}
 	}
 	m := must(session.New(session.Config{Store: session.NewMemory(0)}))
@@ -127,6 +130,17 @@ func TestStartIsRolledBack(t *testing.T) {
 		if w.Header().Get("Set-Cookie") != "" || err != nil || name != "delete" && len(list) > 1 {
 			t.Errorf("%s: Set-Cookie %q, sessions %v, %v, want no new session", name, w.Header().Get("Set-Cookie"), list, err)
 		}
+	}
+}
+
+// The error of a failed login has the ID of the session, not its secret.
+func TestStartErrorHasID(t *testing.T) {
+	a := newApp(t, session.Config{})
+	a.store.after = func(method string, _ int) error { return map[string]error{"Create": errDown}[method] } // the response is lost
+	err := a.Start(httptest.NewRecorder(), request(http.MethodPost, "/login"), person("ada"))
+	list := must(a.List(t.Context(), issuer, "ada"))
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || len(list) != 1 || e.Credential != list[0].ID {
+		t.Errorf("Start error = %#v, sessions %+v, want an error with the ID of the only one", err, list)
 	}
 }
 
@@ -237,6 +251,9 @@ func TestRenewRejects(t *testing.T) {
 		if err != nil && a.events.err == nil && w.Header().Get("Set-Cookie") != "" {
 			t.Error("Renew failed and set a cookie")
 		}
+		if e, ok := errors.AsType[*gatehouse.Error](err); ok && e.Reason != gatehouse.ReasonObserverFailed && e.Credential != "" && e.Credential != caller.Credential {
+			t.Errorf("Renew error has the credential %q, want the ID of the session %q", e.Credential, caller.Credential)
+		}
 		return err
 	}
 	change := func(f func(*gatehouse.Principal)) gatehouse.Principal { other := p; f(&other); return other }
@@ -249,6 +266,8 @@ func TestRenewRejects(t *testing.T) {
 		"an API key":         {change(func(p *gatehouse.Principal) { p.Method = "api_key" }), p, 403, session.ReasonOtherCredential},
 		"another subject":    {p, change(func(p *gatehouse.Principal) { p.Subject = "grace" }), 0, ""},
 		"another issuer":     {p, change(func(p *gatehouse.Principal) { p.Issuer = "https://other.example" }), 0, ""},
+		"a shorter subject":  {p, change(func(p *gatehouse.Principal) { p.Subject = "ad" }), 0, ""},
+		"a shorter issuer":   {p, change(func(p *gatehouse.Principal) { p.Issuer = issuer[:len(issuer)-1] }), 0, ""},
 		"sender-constrained": {p, change(func(p *gatehouse.Principal) { p.Binding = "mtls" }), 0, ""},
 		"large claims":       {p, change(func(p *gatehouse.Principal) { p.Claims = claims(`{"a":"` + strings.Repeat("x", 64<<10) + `"}`) }), 0, ""},
 		"unknown session":    {change(func(p *gatehouse.Principal) { p.Credential = strings.Repeat("A", 43) }), p, 401, session.ReasonUnknown},

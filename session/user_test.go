@@ -33,6 +33,7 @@ func TestPageOfAnotherUser(t *testing.T) {
 		{"both", "POST", func(r *http.Request) {
 			r.Header[session.UserHeader] = []string{session.UserTag(a.principal(t, second)), session.UserTag(ada)}
 		}, 409},
+		{"a longer value", "POST", header(session.UserHeader, session.UserTag(a.principal(t, second))+"A"), 409},
 		{"an empty value", "POST", func(r *http.Request) { r.Header[session.UserHeader] = []string{""} }, 409},
 		{"no value", "POST", func(*http.Request) {}, 200},
 	} {
@@ -91,6 +92,11 @@ func TestRequireUser(t *testing.T) {
 		{"query", "DELETE", "/?session_user=" + own, p, none, 200},
 		{"query of another user", "PUT", "/?session_user=" + foreign, p, none, 409},
 		{"query and another field", "POST", "/?session_user=" + own, p, form("session_user=" + foreign), 409},
+		{"header and the query of another user", "POST", "/?session_user=" + foreign, p, header(session.UserHeader, own), 409},
+		{"header and the field of another user", "POST", "/", p, func(r *http.Request) {
+			header(session.UserHeader, own)(r)
+			form("session_user=" + foreign)(r)
+		}, 409},
 		{"nothing", "POST", "/", p, none, 400},
 		{"header with another type", "POST", "/", p, func(r *http.Request) {
 			header(session.UserHeader, own)(r)

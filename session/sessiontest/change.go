@@ -107,10 +107,13 @@ var changeRules = []rule{
 			other := draft(sessionID(2))
 			other.Subject, other.SID = "another subject", "other sid"
 			taken := s.create(store, other, time.Hour)
-			_, err := store.Swap(s.Context(), r.ID, 1, session.Change{ID: taken.ID, Tokens: "other"})
-			s.conflict("Swap to a taken ID", err)
-			s.unchanged(store, r)
-			s.unchanged(store, taken)
+			other.ID = r.ID + "x"
+			for _, taken := range []session.Record{taken, s.create(store, other, time.Hour)} {
+				_, err := store.Swap(s.Context(), r.ID, 1, session.Change{ID: taken.ID, Tokens: "other"})
+				s.conflict("Swap to a taken ID", err)
+				s.unchanged(store, r)
+				s.unchanged(store, taken)
+			}
 			for way, kind := range shortLived {
 				old := draft(sessionID(10 + way))
 				old.Subject, old.SID, old.Idle = "old subject", "old sid", kind.idle
