@@ -54,14 +54,20 @@ func TestKey(t *testing.T) {
 		{"a%3Ab", []string{"c"}, "t:a%253Ab:c"},
 		{"caf\u00e9", []string{"*\xff\x00"}, "t:caf%C3%A9:%2A%FF%00"},
 		{"..", []string{"."}, "t:%2E%2E:%2E"},
+		{"azAZ09-_.", []string{"`az{", "@AZ[", "/09:"}, "t:azAZ09-_.:%60az%7B:%40AZ%5B:%2F09%3A"},
 	} {
 		if got := space(test.tenant).Key(test.parts...); got != test.want {
 			t.Errorf("Key(%q, %q) = %s, want %s", test.tenant, test.parts, got, test.want)
 		}
 	}
+	for _, key := range []string{"t:globex:t:acme:x", "xt:acme:x", "t:acme", "t:acme2:x"} {
+		if space("acme").Owns(key) {
+			t.Errorf("Owns(%s) of acme = true, want false", key)
+		}
+	}
 	wantPanic(t, "tenant: Namespace.Key: at least one part is required", func() { space("a").Key() })
 	for _, f := range []func(){
-		func() { tenant.Namespace{}.Key("x") }, func() { tenant.Namespace{}.Owns("t::x") }, func() { _, _ = tenant.Namespace{}.Blob("x") },
+		func() { tenant.Namespace{}.Key("x") }, func() { tenant.Namespace{}.Owns("t::x") }, func() { _, _ = tenant.Namespace{}.Blob("x") }, func() { _, _ = tenant.Namespace{}.Blob("..") },
 		func() { tenant.Namespace{}.Tenant() }, func() { tenant.Namespace{}.Index("x") },
 	} {
 		wantPanic(t, "tenant: a Namespace is made by New or Of", f)
@@ -219,7 +225,12 @@ func (m memory) err() error {
 	return nil
 }
 
-func (m memory) Get(_ context.Context, key string) ([]byte, error) { return []byte(m[key]), m.err() }
+func (m memory) Get(_ context.Context, key string) ([]byte, error) {
+	if value, ok := m[key]; ok {
+		return []byte(value), nil
+	}
+	return nil, m.err()
+}
 
 func (m memory) Set(ctx context.Context, key string, value []byte) error {
 	return m.Write(ctx, key, bytes.NewReader(value))
@@ -264,6 +275,9 @@ func TestSeparatedStores(t *testing.T) {
 		if text := must(io.ReadAll(r)); string(text) != name {
 			t.Errorf("Open as %s = %s", name, text)
 		}
+		if value := must(values.Get(ctx, "t:globex:k")); value != nil {
+			t.Errorf("Get of the key of globex in the store, as %s = %s, want none", name, value)
+		}
 	}
 	allFail := func(name string, ctx context.Context, want error) {
 		_, err1 := values.Get(ctx, "k")
@@ -291,9 +305,14 @@ func TestSeparatedStores(t *testing.T) {
 }
 
 func TestProtectQuotes(t *testing.T) {
-	got := tenant.Protect(`app.no"tes; DROP TABLE x`, "tenant")
-	if !strings.HasPrefix(got, `ALTER TABLE "app"."no""tes; DROP TABLE x" ALTER COLUMN "tenant" SET NOT NULL;`) {
-		t.Errorf("Protect = %s", got)
+	want := strings.ReplaceAll(`ALTER TABLE NAME ALTER COLUMN "tenant" SET NOT NULL;
+ALTER TABLE NAME ALTER COLUMN "tenant" SET DEFAULT nullif(current_setting('gatehouse.tenant', true), '');
+ALTER TABLE NAME ENABLE ROW LEVEL SECURITY;
+ALTER TABLE NAME FORCE ROW LEVEL SECURITY;
+CREATE POLICY gatehouse_tenant ON NAME USING ("tenant" = (SELECT nullif(current_setting('gatehouse.tenant', true), ''))) WITH CHECK ("tenant" = (SELECT nullif(current_setting('gatehouse.tenant', true), '')));
+`, "NAME", `"app"."no""tes; DROP TABLE x"`)
+	if diff := cmp.Diff(want, tenant.Protect(`app.no"tes; DROP TABLE x`, "tenant")); diff != "" {
+		t.Errorf("Protect (-want +got):\n%s", diff)
 	}
 	for _, name := range []string{"", "a.", "\x00"} {
 		wantPanic(t, "is not a name", func() { tenant.Protect(name, "tenant") })
