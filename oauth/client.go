@@ -240,9 +240,11 @@ func newVerifier(config Config, transport http.RoundTripper, skew time.Duration)
 func (c *Client) Close() error {
 	c.grants.Close()
 	c.metadata.group.Close()
-	(&http.Client{Transport: c.http.Transport}).CloseIdleConnections()
+	var err error
 	if c.verifier != nil {
-		return c.verifier.Close()
+		err = c.verifier.Close()
 	}
-	return nil
+	// Last: the connection of a running request is not idle.
+	(&http.Client{Transport: c.http.Transport}).CloseIdleConnections()
+	return err
 }
