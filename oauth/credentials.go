@@ -70,9 +70,7 @@ func (c *Client) ClientCredentials(request CredentialsRequest) (*Credentials, er
 // of this caller and does not cancel the request. If the authorization server
 // is unavailable, Token returns the old token until it expires.
 func (s *Credentials) Token(ctx context.Context) (Tokens, error) {
-	s.mu.Lock()
-	token, renew := s.token, s.renew
-	s.mu.Unlock()
+	token, renew := s.cached()
 	if time.Now().Before(renew) {
 		return token, nil
 	}
@@ -86,11 +84,16 @@ func (s *Credentials) Token(ctx context.Context) (Tokens, error) {
 	return Tokens{}, err
 }
 
+// cached returns the current token, and when it must be replaced.
+func (s *Credentials) cached() (token Tokens, renew time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.token, s.renew
+}
+
 func (s *Credentials) fetch(ctx context.Context) (Tokens, error) {
 	// The previous request may have stored a token just before this one began.
-	s.mu.Lock()
-	token, renew := s.token, s.renew
-	s.mu.Unlock()
+	token, renew := s.cached()
 	if time.Now().Before(renew) {
 		return token, nil
 	}
@@ -102,8 +105,8 @@ func (s *Credentials) fetch(ctx context.Context) (Tokens, error) {
 	token.Refresh = gatehouse.Secret{}
 	early := min(renewBefore, time.Until(token.Expires)/4)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.token, s.renew = token, token.Expires.Add(-early)
-	s.mu.Unlock()
 	return token, nil
 }
 

@@ -219,9 +219,9 @@ func (i *Introspector) introspected(ctx context.Context, token string) (*introsp
 		v, err := i.ask(ctx, token)
 		if err == nil && i.ttl > 0 {
 			i.mu.Lock()
+			defer i.mu.Unlock()
 			i.cache.Cache(key, v)
 			i.stats.CacheMisses++
-			i.mu.Unlock()
 		}
 		return v, err
 	})
