@@ -4,6 +4,7 @@ package oauth_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -37,7 +38,7 @@ func TestCheckReportsInvalidFields(t *testing.T) {
 		"relative resource": {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"/api"} }, "Resources: not an absolute URI"},
 		// Covers RFC 8707 §2.
 		"resource escaped":  {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"https://api/%zz"} }, "Resources: not an absolute URI"},
-		"resource fragment": {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"https://api#x"} }, "Resources: not an absolute URI"},
+		"resource fragment": {client, func(r *oauth.AuthorizationRequest) { r.Resources = []string{"https://one", "https://api#x"} }, "Resources: not an absolute URI"},
 		"MaxAge in ms":      {client, func(r *oauth.AuthorizationRequest) { r.MaxAge = time.Millisecond }, "MaxAge: must be in whole seconds"},
 		"MaxAge negative":   {client, func(r *oauth.AuthorizationRequest) { r.MaxAge = -time.Second }, "MaxAge: must be in whole seconds"},
 		"MaxAge, no openid": {client, func(r *oauth.AuthorizationRequest) { r.MaxAge, r.Scopes = time.Second, gatehouse.Scopes{} }, "MaxAge: requires the scope openid"},
@@ -59,6 +60,13 @@ func TestCheckReportsInvalidFields(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "Params: "+name) {
 			t.Errorf("Check error with parameter %s = %v, want it named", name, err)
 		}
+	}
+	two := url.Values{"state": {"x"}, "nonce": {"x"}}
+	if err := client.Check(oauth.AuthorizationRequest{RedirectURI: redirect, Params: two}); strings.Count(fmt.Sprint(err), "Params: ") != 2 {
+		t.Errorf("Check error with two parameters = %v, want both named", err)
+	}
+	if err := client.Check(oauth.AuthorizationRequest{RedirectURI: redirect + "/a//b"}); err != nil {
+		t.Errorf("Check error with an empty path segment in the middle = %v, want none", err)
 	}
 }
 
@@ -120,9 +128,9 @@ func TestAuthorizeChecksAlgorithms(t *testing.T) {
 		if test.listed != nil {
 			s.Metadata["id_token_signing_alg_values_supported"] = test.listed
 		}
-		algorithms := []jwtauth.Algorithm{jwtauth.ES256}
+		algorithms := []jwtauth.Algorithm{jwtauth.EdDSA, jwtauth.ES256}
 		client := s.Client(func(c *oauth.Config) { c.Algorithms = algorithms })
-		algorithms[0] = jwtauth.ES512 // the client has a copy
+		algorithms[1] = jwtauth.ES512 // the client has a copy
 		_, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes(test.scope)})
 		if (err != nil) != test.fails || err != nil && !strings.Contains(err.Error(), "id_token_signing_alg_values_supported") {
 			t.Errorf("%v, scope %s: Authorize error = %v, want one: %t", test.listed, test.scope, err, test.fails)

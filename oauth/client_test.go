@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestNewReportsEveryError(t *testing.T) {
 		"http":              {func(c *oauth.Config) { c.Issuer = "http://as.example.com" }, "Config.Issuer: plain http"},
 		"query":             {func(c *oauth.Config) { c.Issuer += "?x" }, "Config.Issuer: has a query"}, // Covers RFC 8414 §2 (issuer).
 		"empty query":       {func(c *oauth.Config) { c.Issuer += "?" }, "Config.Issuer: has a query"},
-		"metadata URL":      {func(c *oauth.Config) { c.Issuer += wellKnown }, "Config.Issuer: is the URL of the metadata"},
+		"metadata URL":      {func(c *oauth.Config) { c.Issuer += "/tenant" + wellKnown }, "Config.Issuer: is the URL of the metadata"},
 		"nil transport":     {func(c *oauth.Config) { c.Transport = (*http.Transport)(nil) }, "oauth: Config.Transport: is a nil *http.Transport"},
 		"nil keys":          {func(c *oauth.Config) { c.IDTokenKeys = (*jwtauth.KeyRing)(nil) }, "Config.IDTokenKeys: is a nil *jwtauth.KeyRing"},
 		"no client":         {func(c *oauth.Config) { c.ClientID = "" }, "Config.ClientID: required"},
@@ -37,21 +38,22 @@ func TestNewReportsEveryError(t *testing.T) {
 		"no secret to post": {func(c *oauth.Config) { c.Auth, c.Secret = oauth.SecretPost, secret("") }, "Config.Secret: required for client_secret_post"},
 		"public, secret":    {func(c *oauth.Config) { c.Auth = oauth.Public }, "Config.Secret: is not used by none"},
 		"no keys":           {func(c *oauth.Config) { c.Auth, c.Secret = oauth.PrivateKeyJWT, secret("") }, "Config.Keys: required for private_key_jwt"},
-		"keys unused":       {func(c *oauth.Config) { c.Keys = providertest.Keys() }, "Config.Keys: is not used"},
+		"keys unused":       {func(c *oauth.Config) { c.Auth, c.Secret, c.Keys = oauth.Public, secret(""), providertest.Keys() }, "Config.Keys: is not used by none"},
 		"no certificate":    {func(c *oauth.Config) { c.Auth, c.Secret = oauth.TLSClient, secret("") }, "Config.TLS: a certificate is required"},
 		"empty TLS":         {func(c *oauth.Config) { c.Auth, c.TLS = oauth.SelfSignedTLS, &tls.Config{} }, "Config.TLS: a certificate is required"},
 		"auth unknown":      {func(c *oauth.Config) { c.Auth = "client_secret_jwt" }, `Config.Auth: "client_secret_jwt" is not supported`},
 		"TLS and transport": {func(c *oauth.Config) { c.TLS = certificate }, "Config.Transport: cannot be set together"},
 		// Covers RFC 7662 §4 (TLS); RFC 8414 §6.1.
 		"unverified":         {func(c *oauth.Config) { c.Transport, c.TLS = nil, &tls.Config{InsecureSkipVerify: true} }, "Config.TLS: InsecureSkipVerify is not supported"},
-		"skew":               {func(c *oauth.Config) { c.Skew = 6 * time.Minute }, "Config.Skew: 6m0s: must be between"},
-		"timeout":            {func(c *oauth.Config) { c.Timeout = -1 }, "Config.Timeout: -1ns: must be between"},
+		"skew":               {func(c *oauth.Config) { c.Skew = 6 * time.Minute }, "Config.Skew: 6m0s: must be between 0 and 5m0s"},
+		"timeout":            {func(c *oauth.Config) { c.Timeout = -1 }, "Config.Timeout: -1ns: must be between 0 and 1m0s"},
 		"provider":           {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer + "/"} }, "issuer: differs from Config.Issuer"},
 		"no token endpoint":  {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer} }, "token_endpoint: required"},
 		"endpoint with http": {func(c *oauth.Config) { c.Provider = oauth.Provider{Issuer: issuer, TokenEndpoint: "http://x.example"} }, "token_endpoint: plain http"},
 		"algorithm":          {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"none"} }, `"none" is not supported`},
 		// Covers ASVS 5.0 §9.1.2; OIDC Core §3.1.3.7 (step 8).
-		"symmetric": {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"HS256"} }, "Config.Algorithms: HS256: symmetric"},
+		"symmetric":         {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"HS256"} }, "Config.Algorithms: HS256: symmetric"},
+		"another symmetric": {func(c *oauth.Config) { c.Algorithms = []jwtauth.Algorithm{"ES256", "HS384"} }, "Config.Algorithms: HS384: symmetric"},
 	} {
 		c := providertest.New(t).Config()
 		test.change(&c)
@@ -64,6 +66,9 @@ func TestNewReportsEveryError(t *testing.T) {
 	if err := newClient(t, c).Check(oauth.AuthorizationRequest{RedirectURI: redirect}); err != nil { // needs no keys without openid
 		t.Errorf("Check of a client without keys: error = %v", err)
 	}
+	c.Issuer = "http://127.0.0.1:8080/https:" // begins with http
+	c.Provider = oauth.Provider{Issuer: c.Issuer, TokenEndpoint: "http://127.0.0.1:8080/token"}
+	newClient(t, c)
 	_, err := oauth.New(oauth.Config{})
 	for _, field := range []string{"Issuer", "ClientID", "Secret"} {
 		if !strings.Contains(err.Error(), "Config."+field) {
@@ -152,7 +157,7 @@ func TestMutualTLS(t *testing.T) {
 		base := "https://" + r.Host
 		if r.URL.Path == "/.well-known/openid-configuration" {
 			answer(w, http.StatusOK, object{
-				"issuer": base, "token_endpoint": base + "/token", "authorization_endpoint": base + "/auth", "authorization_response_iss_parameter_supported": flag,
+				"issuer": base, "token_endpoint": base + "/token", "authorization_endpoint": base + "/auth", "tls_client_certificate_bound_access_tokens": flag,
 				map[bool]string{true: "mtls_endpoint_aliases", false: "x"}[aliases != nil]: aliases,
 			})
 			return
@@ -181,8 +186,11 @@ func TestMutualTLS(t *testing.T) {
 		if _, err := client.Token(t.Context(), machineParams()); err != nil {
 			t.Fatal(err)
 		}
-		if p, err := client.Provider(t.Context()); err != nil || p.AuthorizationEndpoint != server.URL+"/auth" || p.JWKSURI != "" || p.EndSessionEndpoint != "" {
-			t.Errorf("Provider = %+v, %v, want no alias for browsers and keys", p, err)
+		if p, err := client.Provider(t.Context()); err != nil || p.AuthorizationEndpoint != server.URL+"/auth" || p.JWKSURI != "" || p.EndSessionEndpoint != "" || !p.CertificateBoundTokens {
+			t.Errorf("Provider = %+v, %v, want no alias for browsers and keys, and CertificateBoundTokens", p, err)
+		}
+		if reflect.ValueOf(client).Elem().FieldByName("http").FieldByName("Transport").Elem().Elem().FieldByName("Proxy").IsNil() {
+			t.Error("the client does not use the proxy of the environment")
 		}
 	}
 	if got, want := fmt.Sprint(asked), "[/mtls/token1m /mtls/token1m /token0m]"; got != want {
@@ -190,14 +198,17 @@ func TestMutualTLS(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		flag, aliases any
-		good          bool
+		want          string // in the error, "" for none
 	}{
-		"no aliases": {true, nil, true}, "malformed metadata": {"x", aliases, false}, "malformed alias": {true, object{"revocation_endpoint": 1}, false},
+		"no aliases":         {true, nil, ""},
+		"malformed metadata": {"x", aliases, "tls_client_certificate_bound_access_tokens: malformed"},
+		"malformed alias":    {true, object{"revocation_endpoint": 1}, ": revocation_endpoint: malformed"},
+		"alias over http":    {true, object{"revocation_endpoint": "http://127.0.0.1/revoke"}, ": revocation_endpoint: must be an https URL"},
 	} {
 		flag, aliases = test.flag, test.aliases
 		client := newClient(t, oauth.Config{Issuer: server.URL, ClientID: "m", Auth: oauth.TLSClient, TLS: &tls.Config{RootCAs: trusted, Certificates: server.TLS.Certificates}})
-		if _, err := client.Provider(t.Context()); (err == nil) != test.good {
-			t.Errorf("%s: Provider error = %v, want accepted: %t", name, err, test.good)
+		if _, err := client.Provider(t.Context()); (err == nil) != (test.want == "") || !strings.Contains(fmt.Sprint(err), test.want) {
+			t.Errorf("%s: Provider error = %v, want %q", name, err, test.want)
 		}
 	}
 	stranger := newClient(t, oauth.Config{Issuer: server.URL, ClientID: "m", Auth: oauth.Public})

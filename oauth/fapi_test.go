@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
+	"errors"
 	"strings"
 	"testing"
 
@@ -40,7 +41,7 @@ func TestFAPIRefusesConfig(t *testing.T) {
 		"RS256 proofs":    {func(c *oauth.Config) { c.DPoP = rsaProofs }, "Config.DPoP: RS256: "},
 		"metadata": {func(c *oauth.Config) {
 			c.Provider = oauth.Provider{Issuer: c.Issuer, TokenEndpoint: c.Issuer + "/token", AuthorizationEndpoint: c.Issuer + "/auth"}
-		}, "pushed_authorization_request_endpoint: "},
+		}, "pushed_authorization_request_endpoint: required by FAPI 2.0\nauthorization_response_iss_parameter_supported: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := providertest.New(t).Config()
@@ -50,6 +51,19 @@ func TestFAPIRefusesConfig(t *testing.T) {
 				t.Errorf("New() error = %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestFAPIAlgorithmsOfIDTokens(t *testing.T) {
+	s := providertest.New(t)
+	s.Metadata["pushed_authorization_request_endpoint"] = providertest.Issuer + "/par"
+	s.Metadata["dpop_signing_alg_values_supported"] = []string{"ES256"}
+	for listed, good := range map[string]bool{"RS256": false, "PS256": true, "ES256": true, "EdDSA": true} {
+		s.Metadata["id_token_signing_alg_values_supported"] = []string{listed}
+		err := s.Client(fapi()).Ready(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Scopes: scopes("openid")})
+		if (err == nil) != good || err != nil && !errors.Is(err, oauth.ErrUnsupported) {
+			t.Errorf("Ready with %s error = %v, want accepted: %t", listed, err, good)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse/internal/providertest"
@@ -24,7 +25,7 @@ import (
 func TestIntrospect(t *testing.T) {
 	s := providertest.New(t)
 	client := s.Client()
-	const full = `{"active":true,"scope":"a b","client_id":"c","sub":"s","iss":"i","aud":["x","y"],"exp":99999999999,"iat":1,"token_type":"Bearer","x":{"y":1}}`
+	const full = `{"active":true,"scope":"a b","client_id":"c","sub":"s","iss":"i","aud":["x","y"],"exp":253402300799,"iat":1,"token_type":"Bearer","x":{"y":1}}`
 	for _, test := range []struct {
 		status int
 		active bool
@@ -35,7 +36,7 @@ func TestIntrospect(t *testing.T) {
 		{200, true, "y", false, []string{full}},
 		{200, true, "z", false, []string{`{"active":true,"aud":"z"}`}},
 		{200, true, "", false, []string{`{"active":true}`}},
-		{200, false, "", false, []string{`{"active":false,"sub":"s","aud":"z"}`, fmt.Sprintf(`{"active":true,"sub":"s","exp":%d,"aud":"z"}`, time.Now().Unix()-60)}},
+		{200, false, "", false, []string{`{"active":false,"sub":"s","aud":"z"}`, `{"active":true,"exp":0}`, fmt.Sprintf(`{"active":true,"sub":"s","exp":%d,"aud":"z"}`, time.Now().Unix()-60)}},
 		{200, false, "", true, []string{
 			``, `{}`, `{"sub":"s"}`, `{"active":"true"}`, `{"active":1}`, `{"active":null}`, `{"ACTIVE":true}`, `{"active":true,"active":true}`,
 			`{"active":true,"exp":"1"}`, `{"active":true,"exp":-1}`, `{"active":true,"exp":253402300800}`, `{"active":true,"aud":1}`, `{"active":true,"aud":[1]}`,
@@ -56,20 +57,32 @@ func TestIntrospect(t *testing.T) {
 			if (err != nil) != test.err || got.Active != test.active || test.status == 200 && test.err && !errors.Is(err, oauth.ErrUnavailable) || s.Count("/introspect") != before+1 {
 				t.Errorf("%d %s: Introspect = %+v, %v, want active: %t, error: %t", test.status, body, got, err, test.active, test.err)
 			}
-			for _, aud := range []string{"", "y", "z", "other"} {
+			if test.status == 200 && test.err && !strings.HasPrefix(err.Error(), "oauth: the response of the introspection endpoint ") {
+				t.Errorf("%s: Introspect error = %v, want it to name the endpoint", body, err)
+			}
+			for _, aud := range []string{"", "y", "yz", "z", "other"} {
 				if got.For(aud) != (aud == test.aud && aud != "") {
 					t.Errorf("%s: For(%q) = %t", body, aud, got.For(aud))
 				}
 			}
 			switch {
 			case body == full && (got.Scopes != scopes("a b") || got.Client != "c" || got.Subject != "s" || got.Issuer != "i" || got.Type != "Bearer" ||
-				got.Expires.Unix() != 99999999999 || got.Issued.Unix() != 1 || !strings.Contains(got.Claims.String(), `"y":1`)):
+				got.Expires.Unix() != 253402300799 || got.Issued.Unix() != 1 || !strings.Contains(got.Claims.String(), `"y":1`)):
 				t.Errorf("Introspect = %+v, want all members of %s", got, body)
 			case !got.Active && (got.Subject != "" || got.Claims.String() != "{}"):
 				t.Errorf("%s: Introspect = %+v, want all fields zero", body, got)
 			}
 		}
 	}
+	synctest.Test(t, func(t *testing.T) {
+		s := providertest.New(t)
+		for exp, active := range map[int64]bool{0: false, 1: true} {
+			s.Routes["/introspect"] = raw(200, fmt.Sprintf(`{"active":true,"exp":%d}`, time.Now().Unix()+exp))
+			if got, err := s.Client().Introspect(t.Context(), secret("x"), ""); err != nil || got.Active != active {
+				t.Errorf("exp in %d s: Introspect = %+v, %v, want active: %t", exp, got, err, active)
+			}
+		}
+	})
 	s.Routes["/introspect"] = raw(200, `{"active":true,"exp":"1"}`)
 	if _, err := s.Client().Introspect(t.Context(), secret("x"), ""); !strings.Contains(fmt.Sprint(err), "has a malformed exp") { // a new client, without a pause
 		t.Errorf("Introspect error = %v, want it to name exp", err)
@@ -129,11 +142,15 @@ func TestNotOffered(t *testing.T) {
 		_, err3 := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
 		_, err4 := client.Userinfo(t.Context(), secret("x"), "alice")
 		for n, err := range []error{client.Revoke(t.Context(), secret("x"), ""), err1, err2, err3, err4} {
-			if !errors.Is(err, want) {
-				t.Errorf("call %d: error = %v, want %v", n, err, want)
+			endpoint := []string{"revocation", "introspection", "end session", "authorization", "userinfo"}[n]
+			if !errors.Is(err, want) || want == oauth.ErrNotOffered && !strings.HasPrefix(err.Error(), "oauth: "+endpoint+" endpoint: ") {
+				t.Errorf("call %d: error = %v, want %v of the %s endpoint", n, err, want, endpoint)
 			}
 		}
 		s.Routes[wellKnown] = down // for the second round
+	}
+	if _, err := providertest.New(t).Client().Userinfo(t.Context(), secret("x"), "alice"); !errors.Is(err, oauth.ErrNotOffered) {
+		t.Errorf("Userinfo error = %v, want %v", err, oauth.ErrNotOffered)
 	}
 	if _, err := s.Client().Exchange(t.Context(), oauth.ExchangeRequest{Subject: secret("s")}); !errors.Is(err, oauth.ErrUnavailable) {
 		t.Errorf("Exchange error = %v, want %v", err, oauth.ErrUnavailable)
@@ -189,7 +206,7 @@ func TestUserinfo(t *testing.T) {
 		"no type":                   {"alice", 200, `{"sub":"alice"}`, "", true},
 	} {
 		s.Routes["/userinfo"] = func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodGet || r.Header.Get("Authorization") != "Bearer access" {
+			if r.Method != http.MethodGet || r.Header.Get("Authorization") != "Bearer access" || r.Header.Get("Accept") != "application/json" {
 				t.Errorf("userinfo request %s %v", r.Method, r.Header)
 			}
 			w.Header().Set("Location", issuer+"/elsewhere")

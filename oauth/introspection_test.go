@@ -92,8 +92,8 @@ func TestIntrospectorDiscovers(t *testing.T) {
 		raw(200, `{"active":true,"sub":"alice","aud":"`+api+`"}`)(w, r)
 	}
 	i := newIntrospector(t, nil, oauth.IntrospectionEndpoint{Client: s.Client(), Audiences: []string{api}})
-	if _, err := i.Authenticate(opaque("opaque")); err != nil {
-		t.Error(err)
+	if proof, err := i.Authenticate(opaque("opaque")); err != nil || proof.Principal().Kind != gatehouse.KindUser {
+		t.Errorf("Authenticate = %+v, %v, want a user", proof.Principal(), err)
 	}
 	s = providertest.New(t)
 	delete(s.Metadata, "introspection_endpoint")
@@ -118,7 +118,7 @@ func TestIntrospectorPrincipal(t *testing.T) {
 	e := endpoint(t, s, issuer)
 	e.Tenants, e.AllowedScopes, e.AllowedRoles = []string{"acme", "globex"}, []string{"b", "c"}, []string{"reader"}
 	i := newIntrospector(t, nil, e)
-	for _, list := range [][]string{e.Audiences, e.AllowedScopes, e.AllowedRoles} {
+	for _, list := range [][]string{e.Audiences, e.Tenants, e.AllowedScopes, e.AllowedRoles} {
 		clear(list) // the introspector has copies
 	}
 	proof := must(i.Authenticate(opaque("opaque")))
@@ -133,11 +133,12 @@ func TestIntrospectorPrincipal(t *testing.T) {
 	if diff := cmp.Diff([]string{"acme", "globex"}, proof.Tenants); diff != "" {
 		t.Errorf("Proof.Tenants (-want +got):\n%s", diff)
 	}
-	e.Audiences = []string{api}
+	e.Audiences, e.Tenants = []string{api}, []string{"acme", "globex"}
 	for _, tenant := range []string{"", `,"tenant":"initech"`} {
-		s.replies(200, `{"active":true,"sub":"alice","aud":"`+api+`"`+tenant+`}`)
-		if _, err := newIntrospector(t, nil, e).Authenticate(opaque("opaque")); reasonOf(err) != oauth.ReasonIntrospectionTenant {
-			t.Errorf("%s: Authenticate error = %v, want reason %s", tenant, err, oauth.ReasonIntrospectionTenant)
+		s.replies(200, `{"active":true,"sub":"alice","jti":"t1","aud":"`+api+`"`+tenant+`}`)
+		_, err := newIntrospector(t, nil, e).Authenticate(opaque("opaque"))
+		if e, _ := errors.AsType[*gatehouse.Error](err); e == nil || e.Reason != oauth.ReasonIntrospectionTenant || e.Issuer != issuer || e.Credential != "t1" {
+			t.Errorf("%s: Authenticate error = %+v, want reason %s, the issuer and the credential", tenant, e, oauth.ReasonIntrospectionTenant)
 		}
 	}
 	s.replies(200, body)
@@ -171,9 +172,12 @@ func TestIntrospectorRejects(t *testing.T) {
 		}
 		s := new(asServer)
 		s.replies(status, body)
-		proof, err := newIntrospector(t, nil, endpoint(t, s, issuer)).Authenticate(opaque("opaque"))
+		proof, err := newIntrospector(t, func(c *oauth.IntrospectorConfig) { c.Cache = time.Minute }, endpoint(t, s, issuer)).Authenticate(opaque("opaque"))
 		if statusOf(err) != want || reasonOf(err) != reason || (err == nil) != (proof.Principal().Subject == "alice") || s.calls.Load() != 1 {
 			t.Errorf("%d %.100s: Authenticate error = %v after %d requests, want %d %s after 1", status, body, err, s.calls.Load(), want, reason)
+		}
+		if e, ok := errors.AsType[*gatehouse.Error](err); ok && reason != oauth.ReasonIntrospectionInactive && e.Issuer != issuer {
+			t.Errorf("%d %.100s: Authenticate error of the issuer %q, want %q", status, body, e.Issuer, issuer)
 		}
 	}
 	for reason, bodies := range map[gatehouse.Reason][]string{
@@ -188,9 +192,10 @@ func TestIntrospectorRejects(t *testing.T) {
 			with(`,"scope":["a"]`), with(`,"scope":"a  b"`), with(`,"roles":"a"`), with(`,"roles":[""]`), with(`,"act":"a"`), with(`,"client_id":{}`), with(`,"client_id":"` + strings.Repeat("x", 256) + `"`), with(`,"tenant":1`),
 			with(`,"jti":1`), with(`,"token_type":"refresh_token"`), with(`,"token_use":"refresh_token"`), with(`,"typ":"Refresh"`),
 			with(`,"typ":"Offline"`), with(`,"token_use":"id"`), with(`,"token_use":"id_token"`), with(`,"jti":""`),
+			with(`,"token_use":"refresh_token","typ":"Bearer"`), with(`,"token_use":"access_token","typ":"Refresh"`),
 		},
 		oauth.ReasonIntrospectionIssuer:  {with(`,"iss":"` + issuer + `/"`), with(`,"iss":1`)},
-		oauth.ReasonIntrospectionExpired: {with(fmt.Sprintf(`,"exp":%d`, now-1)), with(fmt.Sprintf(`,"nbf":%d`, now+300))},
+		oauth.ReasonIntrospectionExpired: {with(fmt.Sprintf(`,"exp":%d`, now-1)), with(fmt.Sprintf(`,"nbf":%d`, now+90))}, // the skew is a minute
 		gatehouse.ReasonUnconfirmed: {
 			with(`,"token_type":"DPoP"`), with(`,"token_type":"dpop"`), with(`,"cnf":{"jkt":"x"}`), with(`,"cnf":{}`), with(`,"cnf":null`),
 		},
@@ -203,6 +208,17 @@ func TestIntrospectorRejects(t *testing.T) {
 	} {
 		for _, body := range bodies {
 			rejects(200, body, reason)
+		}
+	}
+	for member, value := range map[string]string{
+		"aud": `1`, "sub": `""`, "client_id": `{}`, "tenant": `1`, "jti": `1`, "token_type": `1`, "exp": `"1"`, "nbf": `-1`, "auth_time": `"1"`,
+		"scope": `"a  b"`, "roles": `[""]`, "act": `"a"`,
+	} {
+		s := new(asServer)
+		s.replies(200, `{"active":true,"`+member+`":`+value+`}`)
+		_, err := newIntrospector(t, nil, endpoint(t, s, issuer)).Authenticate(opaque("opaque"))
+		if !strings.HasSuffix(causeOf(err), "malformed member "+member) {
+			t.Errorf("%s %s: cause = %s, want it to name the member", member, value, causeOf(err))
 		}
 	}
 	for status, body := range map[int]string{ // a status other than 200 tells nothing
@@ -342,7 +358,7 @@ func TestIntrospectorCache(t *testing.T) {
 		ask("first", i, "a", 1)
 		time.Sleep(4 * time.Second)
 		ask("cached", i, "a", 0)
-		ask("another token", i, "b", 1)
+		ask("another token", i, "a=", 1)
 		time.Sleep(time.Second)
 		ask("after the time of the cache", i, "a", 1)
 
@@ -369,13 +385,17 @@ func TestIntrospectorCache(t *testing.T) {
 		ask("unavailable", i, "e", 1)
 		ask("unavailable, again", i, "e", 1)
 
+		respond(fmt.Sprintf(`,"nbf":%d`, time.Now().Unix()+60))
+		ask("nbf after exactly the skew", i, "n", 1)
+		ask("nbf after exactly the skew, again", i, "n", 0)
+
 		respond("")
 		for n := range 3 { // more than the cache has entries
 			ask("fill", i, fmt.Sprint(n), 1)
 		}
 		ask("evicted", i, "0", 1)
 
-		if got, want := i.Stats(), (oauth.IntrospectorStats{CacheHits: 2, CacheMisses: 10}); got != want {
+		if got, want := i.Stats(), (oauth.IntrospectorStats{CacheHits: 3, CacheMisses: 11}); got != want {
 			t.Errorf("Stats() = %+v, want %+v", got, want)
 		}
 		if got := off.Stats(); got != (oauth.IntrospectorStats{}) {
@@ -398,8 +418,55 @@ func TestIntrospectorTimeout(t *testing.T) {
 			t.Errorf("Authenticate error = %v after %v, want 503 after 8s", err, took)
 		}
 		_, err = i.Authenticate(opaque("opaque"))
-		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.RetryAfter != time.Second {
-			t.Errorf("Authenticate again error = %v, want one with RetryAfter 1 s", err)
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.RetryAfter != time.Second || !strings.HasPrefix(causeOf(err), "oauth: introspection endpoint: request not sent") {
+			t.Errorf("Authenticate again error = %v, want one of the introspection endpoint with RetryAfter 1 s", err)
+		}
+	})
+}
+
+// Close cancels what is running, also the requests for the keys of an endpoint that is not
+// the first.
+func TestIntrospectorClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := new(asServer), new(asServer)
+		var running atomic.Int64 // requests for keys
+		sign := func(s *asServer, active bool) {
+			s.respond = func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/keys" {
+					running.Add(1)
+					hanging(w, r)
+					running.Add(-1)
+					return
+				}
+				w.Header().Set("Content-Type", "application/token-introspection+jwt")
+				_, _ = w.Write([]byte(providertest.Sign("token-introspection+jwt", object{
+					"iss": "https://" + r.URL.Host, "aud": clientID, "iat": time.Now().Unix(), "token_introspection": object{"active": active},
+				})))
+			}
+		}
+		sign(one, false)
+		sign(two, true)
+		first, second := endpoint(t, one, "https://one.example.com"), endpoint(t, two, "https://two.example.com")
+		first.Keys, second.Keys = providertest.Keys(), jwtauth.RemoteKeys("https://two.example.com/keys")
+		for _, e := range []*oauth.IntrospectionEndpoint{&first, &second} {
+			e.AnyTenant, e.Algorithms = true, []jwtauth.Algorithm{jwtauth.ES256}
+		}
+		i := newIntrospector(t, nil, first, second)
+		start, ended := time.Now(), make(chan error)
+		go func() { _, err := i.Authenticate(opaque("opaque")); ended <- err }()
+		synctest.Wait()
+		if running.Load() != 1 {
+			t.Fatalf("%d requests for keys before Close, want 1", running.Load())
+		}
+		if err := i.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; statusOf(err) != 503 || time.Since(start) != 0 || running.Load() != 0 {
+			t.Errorf("error of the running call = %v after %v with %d requests for keys, want 503 at once with 0", err, time.Since(start), running.Load())
+		}
+		before := one.calls.Load()
+		if _, err := i.Authenticate(opaque("opaque")); statusOf(err) != 503 || one.calls.Load() != before {
+			t.Errorf("Authenticate after Close: error = %v after %d requests, want 503 after 0", err, one.calls.Load()-before)
 		}
 	})
 }
@@ -491,7 +558,9 @@ func TestIntrospectorSigned(t *testing.T) {
 		if reasonOf(err) != test.want || (err == nil) != (test.want == "") {
 			t.Errorf("%s: Authenticate error = %v, want %q", name, err, test.want)
 		}
-		if want := map[string]string{"bad signature": "signature", "nothing inside": "has no claim token_introspection"}[name]; !strings.Contains(causeOf(err), want) {
+		if want := map[string]string{
+			"bad signature": "signature", "nothing inside": "has no claim token_introspection", "plain": "is not signed", "another typ": "has another typ",
+		}[name]; !strings.Contains(causeOf(err), want) {
 			t.Errorf("%s: cause = %s, want %s", name, causeOf(err), want)
 		}
 		if e, _ := errors.AsType[*oauth.Error](err); (e != nil) != (test.body == "") {
@@ -514,14 +583,15 @@ func TestNewIntrospectorReportsEveryMistake(t *testing.T) {
 			good,
 			{URL: "http://as.example.com", Tenants: []string{}, Algorithms: []jwtauth.Algorithm{"ES256"}},
 			public, signed,
-			{Audiences: []string{api, ""}, Tenants: []string{"acme", ""}},
+			{Audiences: []string{api, ""}, AnyTenant: true},
+			{Audiences: []string{api}, Tenants: []string{"acme", ""}},
 		},
 	})
 	for _, want := range []string{
 		"Confirmers: confirmer 0: nil", "Cache: got 1h0m0s", "CacheEntries: got -1",
 		"Endpoints[0].Tenants: required with several endpoints", "Endpoints[1].Audiences: at least one", "Endpoints[1].Tenants: must be at least one",
 		"Endpoints[1].URL: ", "Endpoints[1].Algorithms: not used without Keys", "Endpoints[1].Client: required", "Endpoints[2].Client: a public client", "Endpoints[2].Tenants: must be at least one, none empty, and excludes AnyTenant", "Endpoints[3].Keys: ",
-		"Endpoints[4].Audiences: at least one is required, none may be empty", "Endpoints[4].Tenants: must be at least one, none empty",
+		"Endpoints[4].Audiences: at least one is required, none may be empty", "Endpoints[5].Tenants: must be at least one, none empty",
 	} {
 		if err == nil || !strings.Contains(err.Error(), "oauth: IntrospectorConfig."+want) {
 			t.Errorf("NewIntrospector error lacks %q:\n%v", want, err)
@@ -538,7 +608,7 @@ func TestNewIntrospectorReportsEveryMistake(t *testing.T) {
 	}
 	other := good
 	good.Tenants, other.Tenants = []string{"acme"}, []string{"globex"}
-	newIntrospector(t, nil, good, other)
+	newIntrospector(t, func(c *oauth.IntrospectorConfig) { c.Cache, c.CacheEntries = time.Minute, 1_000_000 }, good, other)
 	if _, err := oauth.NewIntrospector(oauth.IntrospectorConfig{}); err == nil || !strings.Contains(err.Error(), "Endpoints: at least one is required") {
 		t.Errorf("NewIntrospector without endpoints: error = %v", err)
 	}

@@ -108,8 +108,11 @@ func TestFailuresBackOff(t *testing.T) {
 				if got := s.Count(path) - before; got != requests || oauth.RetryAfter(err) != wait {
 					t.Errorf("%s: error = %v, retry after %v, %d requests; want %v, %d", path, err, oauth.RetryAfter(err), got, wait, requests)
 				}
-				if wait > 0 && (!errors.Is(err, oauth.ErrUnavailable) || !strings.Contains(err.Error(), "503")) {
-					t.Errorf("%s: error = %v, want %v and the cause", path, err, oauth.ErrUnavailable)
+				notSent := "oauth: " + map[string]string{
+					wellKnown: "discovery", "/par": "pushed authorization request", "/token": "token", "/introspect": "introspection", "/revoke": "revocation",
+				}[path] + " endpoint: request not sent: "
+				if wait > 0 && (!errors.Is(err, oauth.ErrUnavailable) || !strings.Contains(err.Error(), "503") || !strings.HasPrefix(err.Error(), notSent)) {
+					t.Errorf("%s: error = %v, want %v, %q and the cause", path, err, oauth.ErrUnavailable, notSent)
 				}
 			}
 			for range 2 {
@@ -196,22 +199,35 @@ func TestWhatBacksOff(t *testing.T) {
 	}
 }
 
-// TestCodesStopNoRefresh: codes, which anonymous callers send, have limits of their
-// own.
-func TestCodesStopNoRefresh(t *testing.T) {
+// TestCodesStopNoGrants: codes, which anonymous callers send, have limits of their own, and
+// so have introspection and revocation.
+func TestCodesStopNoGrants(t *testing.T) {
 	l := newLogin(t)
-	l.Routes["/token"] = down
+	for _, path := range []string{"/token", "/introspect", "/revoke"} {
+		l.Routes[path] = down
+	}
 	if _, err := l.redeem(); err == nil {
 		t.Error("Redeem: no error")
 	}
-	delete(l.Routes, "/token")
-	if err := calls["/token"](t.Context(), l.client); err != nil {
-		t.Errorf("Refresh error = %v", err)
+	for _, path := range []string{"/introspect", "/revoke"} {
+		if err := calls[path](t.Context(), l.client); err == nil {
+			t.Errorf("%s: no error", path)
+		}
+	}
+	l.Routes["/token"] = raw(200, `{"access_token":"a","token_type":"Bearer","issued_token_type":"`+oauth.TypeAccessToken+`"}`)
+	_, err1 := l.client.Refresh(t.Context(), oauth.Tokens{Refresh: secret("r")})
+	_, err2 := l.client.Token(t.Context(), machineParams())
+	_, err3 := l.client.Exchange(t.Context(), oauth.ExchangeRequest{Subject: secret("s")})
+	_, err4 := must(l.client.ClientCredentials(oauth.CredentialsRequest{})).Token(t.Context())
+	for n, err := range []error{err1, err2, err3, err4} {
+		if err != nil {
+			t.Errorf("grant %d: error = %v", n, err)
+		}
 	}
 	l.begin()
 	_, err := l.redeem()
-	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || e.RetryAfter <= 0 || l.Count("/token") != 2 {
-		t.Errorf("Redeem error = %+v after %d token requests, want 503 with RetryAfter after 2", err, l.Count("/token"))
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != gatehouse.CodeTemporarilyUnavailable || e.RetryAfter <= 0 || l.Count("/token") != 5 {
+		t.Errorf("Redeem error = %+v after %d token requests, want 503 with RetryAfter after 5", err, l.Count("/token"))
 	}
 }
 
@@ -313,13 +329,18 @@ func TestWaitersAreBounded(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := providertest.New(t)
 			s.Routes[path] = hanging
-			source := must(s.Client().ClientCredentials(oauth.CredentialsRequest{}))
+			client := s.Client()
+			source := must(client.ClientCredentials(oauth.CredentialsRequest{}))
+			call := map[string]func() error{
+				wellKnown: func() error { _, err := client.Provider(t.Context()); return err },
+				"/token":  func() error { _, err := source.Token(t.Context()); return err },
+			}[path]
 			start := time.Now()
 			var atOnce atomic.Int64
 			var group sync.WaitGroup
 			for range 1100 {
 				group.Go(func() {
-					if _, err := source.Token(t.Context()); err != nil && time.Since(start) == 0 {
+					if err := call(); err != nil && time.Since(start) == 0 {
 						atOnce.Add(1)
 					}
 				})
@@ -397,6 +418,11 @@ func TestWaitingCallerGoes(t *testing.T) {
 		}
 		cancel()
 		synctest.Wait()
+		short, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		if err := calls["/introspect"](short, client); !errors.Is(err, context.DeadlineExceeded) { // no failure of the server
+			t.Errorf("error of a caller that waits for 1 s = %v, want %v", err, context.DeadlineExceeded)
+		}
 		group.Go(func() {
 			if err := calls["/introspect"](t.Context(), client); err != nil {
 				t.Errorf("error after the others went = %v", err)
@@ -423,12 +449,18 @@ func TestPauseOfOtherCodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := providertest.New(t)
 		first, asked := true, 0
+		var transaction *oauth.Transaction
 		client := s.Client(func(c *oauth.Config) {
-			c.Once = func(context.Context, string) (bool, error) { asked++; return first, nil }
+			c.Once = func(_ context.Context, state string) (bool, error) {
+				if asked++; state != transaction.State {
+					t.Errorf("Once with the state %q, want %q", state, transaction.State)
+				}
+				return first, nil
+			}
 		})
-		redeem := func() error {
+		redeem := func() (err error) {
 			t.Helper()
-			transaction, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
+			transaction, err = client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect})
 			if err != nil {
 				t.Fatal(err)
 			}

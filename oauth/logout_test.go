@@ -3,6 +3,7 @@
 package oauth_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/url"
 	"testing"
@@ -46,6 +47,8 @@ func TestVerifyLogoutToken(t *testing.T) {
 	}{
 		"valid":                  {token(nil), true},
 		"typ JWT":                {providertest.LogoutToken("JWT", nil), true},
+		"typ in upper case":      {providertest.LogoutToken("LOGOUT+JWT", nil), true},
+		"typ JWT in lower case":  {providertest.LogoutToken("jwt", nil), true},
 		"no typ":                 {providertest.LogoutToken("", nil), true},
 		"session only":           {token(object{"sub": nil}), true}, // Covers OIDC Back-Channel Logout §2.4 (sub or sid).
 		"subject only":           {token(object{"sid": nil}), true}, // Covers OIDC Back-Channel Logout §2.4 (sub or sid).
@@ -53,11 +56,12 @@ func TestVerifyLogoutToken(t *testing.T) {
 		"event with members":     {token(object{"events": object{event: object{"x": 1}}}), true},
 		"event a text":           {token(object{"events": object{event: "x"}}), false}, // Covers OIDC Back-Channel Logout §2.4 (event).
 		"event null":             {token(object{"events": object{event: nil}}), false}, // Covers OIDC Back-Channel Logout §2.4 (event).
-		"event a list":           {token(object{"events": object{event: []string{}}}), false},
+		"event a list":           {token(object{"events": object{event: []object{{}}}}), false},
 		"events a list":          {token(object{"events": []string{event}}), false},
 		"events a text":          {token(object{"events": "x"}), false},
 		"another event":          {token(object{"events": object{"x": object{}}}), false},
-		"no events":              {token(object{"events": nil}), false},          // Covers OIDC Back-Channel Logout §2.4 (claims).
+		"no events":              {token(object{"events": nil}), false}, // Covers OIDC Back-Channel Logout §2.4 (claims).
+		"nonce null":             {token(object{"nonce": json.RawMessage("null")}), false},
 		"nonce":                  {token(object{"nonce": "n"}), false},           // Covers OIDC Back-Channel Logout §2.4 (nonce).
 		"no jti":                 {token(object{"jti": nil}), false},             // Covers OIDC Back-Channel Logout §2.4 (claims).
 		"neither sub nor sid":    {token(object{"sub": nil, "sid": nil}), false}, // Covers OIDC Back-Channel Logout §2.4 (sub or sid).

@@ -42,16 +42,16 @@ func TestMetadataRejected(t *testing.T) {
 		"PKCE empty":        set("code_challenge_methods_supported", []string{}),        // Covers RFC 9700 §2.1.1 (support).
 		"PKCE a text":       set("code_challenge_methods_supported", "S256"),
 		"iss flag a text":   set("authorization_response_iss_parameter_supported", "true"),
+		"bound flag a text": set("tls_client_certificate_bound_access_tokens", "true"),
 		"issuer twice":      serve(raw(200, `{"issuer":"`+issuer+`","issuer":"`+issuer+`","token_endpoint":"`+issuer+`/t"}`)),
 		"not JSON":          serve(raw(200, "<html>")), // Covers RFC 8414 §3.2.
 		"too large":         set("x", strings.Repeat("x", 256<<10)),
-		"status 500":        serve(raw(500, "")),
 		"status 404":        serve(raw(404, "")),
 		"another origin":    redirect("https://evil.example/"),
 		"another scheme":    redirect("http://as.example.com/x"),
 		"redirect loop":     redirect(wellKnown),
 	}
-	for _, status := range []int{201, 203, 206} {
+	for _, status := range []int{201, 203, 206, 500} {
 		tests[fmt.Sprint("status ", status)] = func(s *providertest.Server) {
 			serve(func(w http.ResponseWriter, _ *http.Request) { answer(w, status, s.Metadata) })(s)
 			s.Routes["/.well-known/oauth-authorization-server"] = func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, s.Metadata) } // is not asked
@@ -81,7 +81,7 @@ func TestMetadataRejected(t *testing.T) {
 		s := providertest.New(t)
 		change(s)
 		p, err := s.Client().Provider(t.Context())
-		if good := strings.HasSuffix(name, "(accepted)"); good && err != nil || !good && (!errors.Is(err, oauth.ErrUnavailable) || p != (oauth.Provider{})) {
+		if good := strings.HasSuffix(name, "(accepted)"); good && err != nil || !good && (!errors.Is(err, oauth.ErrUnavailable) || p != (oauth.Provider{}) || !strings.HasPrefix(err.Error(), "oauth: discovery of "+issuer+": ")) {
 			t.Errorf("%s: Provider = %+v, %v", name, p, err)
 		}
 		if endpoint, _, ok := strings.Cut(name, " o"); ok && strings.HasSuffix(name, " over http") && !strings.Contains(fmt.Sprint(err), endpoint) {
@@ -117,13 +117,13 @@ func TestDiscoveryPaths(t *testing.T) {
 // TestSupportsPrompt: a server that does not say what it supports may support all.
 func TestSupportsPrompt(t *testing.T) {
 	s := providertest.New(t)
-	for want, listed := range map[bool]any{true: []string{"none", "login"}, false: []string{"none", "select_account"}} {
+	for want, listed := range map[bool]any{true: []string{"none", "login", "consent"}, false: []string{"none", "select_account"}} {
 		s.Metadata["prompt_values_supported"] = listed
 		if p := must(s.Client().Provider(t.Context())); p.SupportsPrompt("login") != want {
 			t.Errorf("SupportsPrompt(login) with %v = %t, want %t", listed, !want, want)
 		}
 	}
-	if p := (oauth.Provider{}); !p.SupportsPrompt("login") {
+	if p := (oauth.Provider{Issuer: issuer}); !p.SupportsPrompt("login") {
 		t.Error("SupportsPrompt(login) without a list = false, want true")
 	}
 }
@@ -135,8 +135,8 @@ func TestMetadataAreCached(t *testing.T) {
 		client := s.Client()
 		ask := func(want int, good bool) {
 			t.Helper()
-			if _, err := client.Provider(t.Context()); (err == nil) != good {
-				t.Errorf("%v", err)
+			if p, err := client.Provider(t.Context()); (err == nil) != good || (p.TokenEndpoint != "") != good {
+				t.Errorf("Provider = %+v, %v, want metadata: %t", p, err, good)
 			}
 			if got := s.Count(wellKnown); got != want {
 				t.Errorf("%d requests, want %d", got, want)
@@ -156,7 +156,7 @@ func TestMetadataAreCached(t *testing.T) {
 		ask(3, true)
 		time.Sleep(time.Second)
 		ask(4, true)
-		time.Sleep(23 * time.Hour)
+		time.Sleep(23*time.Hour - time.Second)
 		ask(5, false)
 		ask(5, false)
 		delete(s.Routes, wellKnown)
@@ -183,13 +183,20 @@ func TestClose(t *testing.T) {
 			},
 		} {
 			s := providertest.New(t)
-			s.Routes[path] = hanging
-			running, client := make(chan error), s.Client()
+			open, idle := 0, 0
+			s.Routes[path] = func(w http.ResponseWriter, r *http.Request) { open++; hanging(w, r); open-- }
+			running, client := make(chan error), s.Client(func(c *oauth.Config) {
+				c.Transport = idler{s, func() {
+					if idle++; open > 0 {
+						t.Errorf("%s: idle connections are closed while a request runs", path)
+					}
+				}}
+			})
 			go func() { running <- call(client) }()
 			synctest.Wait()
 			start := time.Now()
-			if err := client.Close(); err != nil {
-				t.Error(err)
+			if err := client.Close(); err != nil || idle != 1 {
+				t.Errorf("%s: Close error = %v, idle connections closed %d times, want once", path, err, idle)
 			}
 			if err := <-running; !errors.Is(err, oauth.ErrUnavailable) || time.Since(start) != 0 {
 				t.Errorf("%s: error of the running call = %v after %v, want %v at once", path, err, time.Since(start), oauth.ErrUnavailable)
@@ -210,6 +217,14 @@ func TestClose(t *testing.T) {
 	})
 }
 
+// idler is a transport with idle connections.
+type idler struct {
+	http.RoundTripper
+	close func()
+}
+
+func (i idler) CloseIdleConnections() { i.close() }
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -227,6 +242,21 @@ func TestTimeout(t *testing.T) {
 			if !errors.Is(err, oauth.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 10*time.Second {
 				t.Errorf("Token error = %v after %v, want %v after 10s", err, time.Since(start), context.DeadlineExceeded)
 			}
+			if !strings.HasPrefix(err.Error(), "oauth: token endpoint: ") {
+				t.Errorf("Token error = %v, want it to name the endpoint", err)
+			}
+		}
+		// Discovery and the request for a token together end after twice as long.
+		slow := func(status int) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) {
+				time.Sleep(9 * time.Second)
+				answer(w, status, s.Metadata)
+			}
+		}
+		s.Routes[wellKnown], s.Routes["/.well-known/oauth-authorization-server"] = slow(404), slow(200)
+		source, start := must(s.Client().ClientCredentials(oauth.CredentialsRequest{})), time.Now()
+		if _, err := source.Token(t.Context()); err == nil || time.Since(start) != 20*time.Second {
+			t.Errorf("Token error = %v after %v, want one after 20s", err, time.Since(start))
 		}
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-go/gatehouse"
@@ -31,6 +32,9 @@ func TestRedeem(t *testing.T) {
 	if q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 || len(q.Get("nonce")) != 43 ||
 		q.Get("scope") != "openid reports:read" || q.Get("redirect_uri") != redirect || q.Has("code_verifier") || q.Has("max_age") || q.Get("state") != l.transaction.State {
 		t.Errorf("Authorize URL = %s", l.transaction.URL)
+	}
+	if strings.HasSuffix(l.transaction.State, strings.Repeat("A", 20)) {
+		t.Errorf("State = %q, want 256 random bits", l.transaction.State)
 	}
 	if strings.Contains(fmt.Sprintf("%v %+v %#v", l.transaction, l.transaction, l.transaction), "verifier") {
 		t.Error("the transaction prints its verifier")
@@ -151,6 +155,7 @@ func TestRedeemRejects(t *testing.T) {
 		"aud missing":            {claim("aud", nil), token, 400, 1},
 		"two audiences, no azp":  {claim("aud", []string{clientID, "other"}), token, 400, 1}, // Covers OIDC Core §3.1.3.7 (step 4).
 		"azp of another client":  {claim("azp", "other"), token, 400, 1},                     // Covers OIDC Core §2.
+		"azp begins with client": {claim("azp", clientID+"2"), token, 400, 1},
 		"azp a number":           {claim("azp", 1), token, 400, 1},
 		// Covers OIDC Core §3.1.3.7 (step 2).
 		"ID token of another issuer":     {claim("iss", "https://evil.example"), token, 400, 1},
@@ -175,7 +180,7 @@ func TestRedeemRejects(t *testing.T) {
 			test.change(l)
 			result, err := l.redeem()
 			e, _ := errors.AsType[*gatehouse.Error](err)
-			if e == nil || e.Reason != test.reason || e.Issuer != issuer || e.Code.Status() != test.status || !reflect.ValueOf(result).IsZero() {
+			if e == nil || e.Reason != test.reason || e.Issuer != issuer || e.Code.Status() != test.status || !reflect.ValueOf(result).IsZero() || strings.Contains(causeOf(err), "<script>") {
 				t.Fatalf("Redeem = %+v, %v, want %s with status %d", result, err, test.reason, test.status)
 			}
 			if got := l.Count("/token"); got != test.redeems {
@@ -213,6 +218,8 @@ func TestRedeemAccepts(t *testing.T) {
 	}
 	for name, change := range map[string]func(*login){
 		"no typ":             func(l *login) { l.Type = "" },
+		"typ in lower case":  func(l *login) { l.Type = "jwt" },
+		"less scope":         func(l *login) { l.Reply = object{"scope": "reports:read"} },
 		"an old login":       claim("auth_time", time.Now().Add(-time.Hour).Unix()),
 		"12 KB":              claim("groups", strings.Repeat("x", 9<<10)),
 		"audience in a list": claim("aud", []string{clientID}),
@@ -230,6 +237,19 @@ func TestRedeemAccepts(t *testing.T) {
 		"configured keys": func(l *login) {
 			l.Routes["/jwks"] = down
 			l.client = l.Client(func(c *oauth.Config) { c.IDTokenKeys = providertest.Keys() })
+			l.begin()
+		},
+		"configured metadata": func(l *login) {
+			p := must(l.client.Provider(l.Context()))
+			p.JWKSURI = issuer + "/keys"
+			l.Routes[wellKnown], l.Routes["/jwks"], l.Routes["/keys"] = down, down, providertest.Keys().ServeHTTP
+			l.client = l.Client(func(c *oauth.Config) { c.Provider = p })
+			l.begin()
+		},
+		"configured metadata and keys": func(l *login) {
+			p := must(l.client.Provider(l.Context()))
+			l.Routes["/jwks"] = down
+			l.client = l.Client(func(c *oauth.Config) { c.Provider, c.IDTokenKeys = p, providertest.Keys() })
 			l.begin()
 		},
 	} {
@@ -258,8 +278,8 @@ func TestRedeemTampered(t *testing.T) {
 		reason gatehouse.Reason
 	}{
 		"another state":    {"state", strings.Repeat("A", 43), oauth.ReasonTransaction},
-		"another issuer":   {"iss", "https://other.example", oauth.ReasonIssuer},
-		"another client":   {"client", "other", oauth.ReasonIssuer},
+		"another issuer":   {"iss", issuer + ".example", oauth.ReasonIssuer},
+		"another client":   {"client", clientID + "2", oauth.ReasonIssuer},
 		"malformed scopes": {"scope", "a  b", oauth.ReasonTransaction},
 		"empty nonce":      {"nonce", "", oauth.ReasonIDToken},
 		"no change":        {"state", nil, ""},
@@ -355,17 +375,34 @@ func TestMaxAge(t *testing.T) {
 			t.Errorf("max_age = %q, want 300", got)
 		}
 		_, err := l.redeem()
-		if (err == nil) != test.good || err != nil && (reasonOf(err) != oauth.ReasonStepUp || l.Count("/revoke") != 0) {
-			t.Errorf("%s: Redeem error = %v after %d revocations, want success: %t", name, err, l.Count("/revoke"), test.good)
+		if (err == nil) != test.good || err != nil && (reasonOf(err) != oauth.ReasonStepUp || l.Count("/revoke") != 0 || !strings.Contains(causeOf(err), "are not revoked")) {
+			t.Errorf("%s: Redeem error = %v after %d revocations, want success: %t", name, causeOf(err), l.Count("/revoke"), test.good)
 		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogin(t, func(r *oauth.AuthorizationRequest) { r.MaxAge = 5 * time.Minute })
+		claim("auth_time", ago(6*time.Minute))(l)
+		if _, err := l.redeem(); err != nil {
+			t.Errorf("exactly MaxAge and the skew: Redeem error = %v", err)
+		}
+	})
+	// The ID token of another login is rejected as such, and its tokens are revoked.
+	l := newLogin(t, func(r *oauth.AuthorizationRequest) { r.MaxAge = 5 * time.Minute })
+	l.Claims = func(claims object) { claims["auth_time"], claims["nonce"] = ago(time.Hour), "x" }
+	if _, err := l.redeem(); reasonOf(err) != oauth.ReasonIDToken || l.Count("/revoke") != 1 {
+		t.Errorf("Redeem with another nonce, too old: error = %v after %d revocations, want %s after 1", err, l.Count("/revoke"), oauth.ReasonIDToken)
 	}
 }
 
 // Covers OIDC Core §3.1.2.1 (openid).
 func TestRedeemWithoutOpenID(t *testing.T) {
+	params := url.Values{"prompt": {"login"}}
 	l := newLogin(t, func(r *oauth.AuthorizationRequest) {
-		r.Scopes, r.Resources, r.Params = scopes("reports:read"), []string{"https://api.example.com"}, url.Values{"prompt": {"login"}}
+		r.Scopes, r.Resources, r.Params = scopes("reports:read"), []string{"https://api.example.com"}, params
 	})
+	if len(params) != 1 {
+		t.Errorf("Params of the caller after Authorize = %v, want only prompt", params)
+	}
 	if q := l.query(); q.Has("nonce") || q.Get("prompt") != "login" || q.Get("resource") != "https://api.example.com" {
 		t.Errorf("Authorize URL = %s", l.transaction.URL)
 	}

@@ -4,6 +4,7 @@ package oauth_test
 
 import (
 	"errors"
+	"net/http"
 	"reflect"
 	"testing"
 
@@ -29,6 +30,7 @@ func TestRefresh(t *testing.T) {
 		"another nonce":    {idToken("nonce", "m"), "", false, true},
 		"another sub":      {idToken("sub", "eve"), "", false, true},
 		"no sub":           {idToken("sub", nil), "", false, false},
+		"no token type":    {func(*providertest.Server) object { return object{"token_type": "N_A"} }, "", false, true},
 		"another issuer":   {idToken("iss", "https://evil.example"), "", false, false},
 		"another client":   {idToken("aud", "other"), "", false, false},
 		"forged":           {func(*providertest.Server) object { return object{"id_token": forged()} }, "", false, false},
@@ -52,6 +54,16 @@ func TestRefresh(t *testing.T) {
 	if _, err := s.Client().Refresh(t.Context(), oauth.Tokens{}); err == nil {
 		t.Error("Refresh without a refresh token: error = nil")
 	}
+	s.Routes["/token"] = func(w http.ResponseWriter, r *http.Request) {
+		if got := r.PostFormValue("refresh_token"); got != "refresh-1" {
+			t.Errorf("refresh_token = %q, want refresh-1", got)
+		}
+		raw(200, `{"access_token":"x","token_type":"Bearer"}`)(w, r)
+	}
+	if _, err := s.Client().Refresh(t.Context(), oauth.Tokens{Access: secret("access-1"), Refresh: secret("refresh-1"), ID: secret(s.IDToken("n"))}); err != nil {
+		t.Errorf("Refresh error = %v", err)
+	}
+	delete(s.Routes, "/token")
 	// Without configured keys, the ID token cannot be verified and the old one stays.
 	s.Reply = object{"id_token": s.IDToken("")}
 	first := oauth.Tokens{Refresh: secret("refresh-1"), ID: secret("old")}

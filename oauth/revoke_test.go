@@ -41,7 +41,11 @@ func TestRejectedTokensAreRevoked(t *testing.T) {
 		"redeem, no refresh token": {redeem, func(s *providertest.Server) { wrongNonce(s); s.Reply = object{"refresh_token": nil} }, "access-1"},
 		"redeem, keys unavailable": {redeem, func(s *providertest.Server) { s.Routes["/jwks"] = down }, "refresh-1"},
 		"redeem, token type":       {redeem, func(s *providertest.Server) { s.Reply = object{"token_type": "mac"} }, "refresh-1"},
-		"refresh, nonce":           {refresh, func(s *providertest.Server) { s.Reply = object{"id_token": s.IDToken("m")} }, "refresh-2"},
+		"redeem, scope":            {redeem, func(s *providertest.Server) { s.Reply = object{"scope": "a  b"} }, "refresh-1"},
+		"redeem, text after JSON": {redeem, func(s *providertest.Server) {
+			s.Routes["/token"] = raw(200, `{"access_token":"access-1","token_type":"Bearer"} x`)
+		}, "access-1"},
+		"refresh, nonce": {refresh, func(s *providertest.Server) { s.Reply = object{"id_token": s.IDToken("m")} }, "refresh-2"},
 		"refresh, not rotated": {refresh, func(s *providertest.Server) {
 			s.Reply = object{"id_token": s.IDToken("m"), "refresh_token": nil}
 		}, "access-2"},
@@ -50,7 +54,10 @@ func TestRejectedTokensAreRevoked(t *testing.T) {
 			s.Reply = idToken("sub", "eve")(s)
 			s.Reply["refresh_token"] = nil
 		}, "access-2"},
-		"refresh, forged":     {refresh, func(s *providertest.Server) { s.Reply = object{"id_token": forged()} }, "refresh-2"},
+		"refresh, forged": {refresh, func(s *providertest.Server) { s.Reply = object{"id_token": forged()} }, "refresh-2"},
+		"refresh, forged, not rotated": {refresh, func(s *providertest.Server) {
+			s.Reply = object{"id_token": forged(), "refresh_token": nil}
+		}, "access-2"},
 		"refresh, token type": {refresh, func(s *providertest.Server) { s.Reply = object{"token_type": "mac"} }, "refresh-2"},
 	} {
 		s, do := test.begin(t, test.change)

@@ -58,7 +58,7 @@ func TestTokenResponseRejected(t *testing.T) {
 	s := providertest.New(t)
 	for _, body := range []string{
 		``, `null`, `[]`, `"s3cret"`, `{`, `{}`, `access_token=s3cret&token_type=Bearer`, `<html>s3cret</html>`,
-		`{"token_type":"Bearer"}`, `{"access_token":"s3cret","token_type":"Bearer","refresh_token":""}`,
+		`{"x":"s3cret","token_type":"Bearer"}`, `{"access_token":"s3cret","token_type":"Bearer","refresh_token":""}`,
 		`{"access_token":"s3cret","token_type":"Bearer"}` + strings.Repeat(" ", 256<<10),
 		`{"access_token":"s3cret"}`, `{"access_token":"","token_type":"Bearer"}`, `{"access_token":1,"token_type":"Bearer"}`,
 		`{"access_token":"s3cret","token_type":"DPoP"}`, `{"access_token":"s3cret","token_type":"mac"}`, `{"access_token":"s3cret","token_type":"N_A"}`,
@@ -80,8 +80,10 @@ func TestTokenResponseRejected(t *testing.T) {
 		if strings.Contains(fmt.Sprint(err), "s3cret") {
 			t.Errorf("%.100s: the error quotes the response: %v", body, err)
 		}
-		if strings.Contains(body, `"expires_in"`) && !strings.Contains(fmt.Sprint(err), "has a malformed expires_in") {
-			t.Errorf("%.100s: Token error = %v, want it to name expires_in", body, err)
+		for member, want := range map[string]string{`"expires_in"`: "has a malformed expires_in", `"mac"`: "has a token_type other than Bearer"} {
+			if strings.Contains(body, member) && !strings.Contains(fmt.Sprint(err), "oauth: the response of the token endpoint "+want) {
+				t.Errorf("%.100s: Token error = %v, want %s", body, err, want)
+			}
 		}
 	}
 }
@@ -103,6 +105,7 @@ func TestTokenErrors(t *testing.T) {
 		{401, `{"error":"invalid_client"}`, "", "invalid_client", false, 0},
 		{400, `{"error":"s3cret"}`, "", "", false, 0},
 		{400, `s3cret`, "", "", false, 0},
+		{400, `{"error":"invalid_grant_s3cret"}`, "", "", false, 0},
 		{400, `{"error":"invalid_grant","error":"invalid_client"}`, "", "", false, 0},
 		{400, `{"error":"temporarily_unavailable"}`, "", "temporarily_unavailable", true, 0},
 		{400, `{"error":"server_error"}`, "", "server_error", true, 0},
@@ -167,7 +170,7 @@ func TestTokenGrants(t *testing.T) {
 	} {
 		_, err := client.Token(t.Context(), url.Values{"grant_type": {grant}, "username": {"u"}, "password": {"p"}})
 		e, ok := errors.AsType[*oauth.GrantError](err)
-		if !ok || e.Grant != grant || e.Why == "" || !strings.Contains(err.Error(), instead) {
+		if !ok || e.Grant != grant || e.Why == "" || !strings.Contains(e.Instead, instead) || err.Error() != fmt.Sprintf("oauth: grant %q: not supported: %s; %s", grant, e.Why, e.Instead) {
 			t.Errorf("Token(%s) error = %v, want a GrantError with %s", grant, err, instead)
 		}
 	}
@@ -187,8 +190,8 @@ func TestTokenGrants(t *testing.T) {
 		t.Error("a rejected request was sent")
 	}
 	for _, requested := range []string{"token", "id_token token", "code token", ""} {
-		_, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Params: url.Values{"response_type": {requested}}})
-		if e, ok := errors.AsType[*oauth.GrantError](err); !ok || !strings.Contains(e.Instead, "package signin") {
+		_, err := client.Authorize(t.Context(), oauth.AuthorizationRequest{RedirectURI: redirect, Params: url.Values{"response_type": {"code", requested}}})
+		if e, ok := errors.AsType[*oauth.GrantError](err); !ok || e.Grant != requested || !strings.Contains(e.Instead, "package signin") {
 			t.Errorf("response_type %q: Authorize error = %v, want a GrantError", requested, err)
 		}
 	}
@@ -207,6 +210,9 @@ func TestOAuth2(t *testing.T) {
 	}
 	if none := oauth.FromOAuth2(&oauth2.Token{}); none.Access.Len() != 0 || !none.Expires.IsZero() {
 		t.Errorf("FromOAuth2 of an empty token = %+v", none)
+	}
+	if id := oauth.ToOAuth2(oauth.Tokens{Access: secret("a")}).Extra("id_token"); id != nil {
+		t.Errorf("ToOAuth2 without an ID token has the id_token %q", id)
 	}
 	if !oauth.FromOAuth2(&oauth2.Token{TokenType: "dpop"}).DPoP {
 		t.Error("FromOAuth2 of a token of the type dpop: DPoP = false")
@@ -238,8 +244,8 @@ func TestExchange(t *testing.T) {
 		form.Set(name, value)
 		return form
 	}
-	resource, audience, actor := subject, subject, full
-	resource.Resources, audience.Audiences, actor.ActorType = []string{"https://one"}, []string{"one"}, ""
+	resource, audience, typed, actor := subject, subject, subject, full
+	resource.Resources, audience.Audiences, typed.SubjectType, actor.ActorType = []string{"https://one"}, []string{"one"}, oauth.TypeJWT, ""
 	acting := maps.Clone(all)
 	acting.Set("actor_token_type", oauth.TypeAccessToken)
 	const bearer = `{"access_token":"x","token_type":"Bearer","issued_token_type":"` + oauth.TypeAccessToken + `"}`
@@ -254,7 +260,9 @@ func TestExchange(t *testing.T) {
 		"subject only":   {subject, bearer, grant, true},
 		"resource":       {resource, bearer, with("resource", "https://one"), true},
 		"audience":       {audience, bearer, with("audience", "one"), true},
+		"subject type":   {typed, bearer, with("subject_token_type", oauth.TypeJWT), true},
 		"another type":   {full, `{"access_token":"x","token_type":"N_A","issued_token_type":"` + oauth.TypeIDToken + `"}`, all, false},
+		"a longer type":  {full, `{"access_token":"x","token_type":"N_A","issued_token_type":"` + oauth.TypeJWT + `2"}`, all, false},
 		"no type":        {subject, `{"access_token":"x","token_type":"Bearer"}`, grant, false},
 		"DPoP":           {subject, `{"access_token":"x","token_type":"DPoP","issued_token_type":"` + oauth.TypeAccessToken + `"}`, grant, false},
 		"rejected":       {subject, "", grant, false},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -106,8 +107,14 @@ func TestNewTransportReportsEveryError(t *testing.T) {
 		}
 	}
 	source := must(providertest.New(t).Client().ClientCredentials(oauth.CredentialsRequest{}))
-	if _, err := oauth.NewTransport(oauth.TransportConfig{Source: source, Origins: []string{"https://x"}}); err != nil {
-		t.Errorf("NewTransport without a Base: error = %v", err)
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	transport, err := oauth.NewTransport(oauth.TransportConfig{Source: source, Origins: []string{server.URL}})
+	if err != nil {
+		t.Fatalf("NewTransport without a Base: error = %v", err)
+	}
+	if response, err := (&http.Client{Transport: transport}).Get(server.URL); err != nil || response.StatusCode != http.StatusNotFound {
+		t.Errorf("Get without a Base = %v, %v, want 404", response, err)
 	}
 	if _, err := oauth.NewTransport(oauth.TransportConfig{Source: source, Origins: []string{"https://x"}, Base: (*http.Transport)(nil)}); err == nil || !strings.Contains(err.Error(), "Base: is a nil *http.Transport") {
 		t.Errorf("NewTransport with a nil Base: error = %v", err)
