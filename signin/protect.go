@@ -83,7 +83,7 @@ func withPageBefore(r *http.Request) *http.Request {
 // pageBefore returns the path to which a login should return after a request was refused.
 func pageBefore(r *http.Request) string {
 	if r.Method == http.MethodGet {
-		return r.URL.Path
+		return r.URL.EscapedPath() // the gate has removed the query
 	}
 	path, _ := r.Context().Value(pageBeforeKey{}).(string)
 	return path

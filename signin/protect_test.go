@@ -3,6 +3,8 @@
 package signin_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -83,6 +85,7 @@ func TestRefusalsOfTheGate(t *testing.T) {
 	down.down("Get")
 	ended := header("Cookie", sessionCookie+"="+strings.Repeat("A", 43))
 	foreign, grace := header("Sec-Fetch-Site", "cross-site"), header(session.UserHeader, session.UserTag(other))
+	escaped := func(r *http.Request) { r.URL = must(url.Parse("/notes/a%3Fb")) }
 	from := func(page string) modify { return modify{ended, header("Referer", page)} }
 	for name, test := range map[string]struct {
 		site       *site
@@ -101,6 +104,7 @@ func TestRefusalsOfTheGate(t *testing.T) {
 		"form of another site":       {s, h, "POST", modify{foreign}, 403, "Nothing was changed", `href="/"`},
 		"page of another user":       {s, h, "POST", modify{grace}, 409, "Another user", `href="/"`},
 		"frame without a session":    {s, h, "GET", modify{ended, header("Sec-Fetch-Dest", "iframe")}, 401, "signed in", `login?return_to=%2Fnotes%2F7"`},
+		"frame, escaped path":        {s, h, "GET", modify{ended, header("Sec-Fetch-Dest", "iframe"), escaped}, 401, "signed in", `login?return_to=%2Fnotes%2Fa%253Fb"`},
 		"script":                     {s, h, "POST", modify{ended, script}, 401, `{"error":"invalid_token"`, ""},
 		"script, other user":         {s, h, "POST", modify{script, grace}, 409, `{"error":"user_changed"`, ""},
 		"malformed cookies":          {s, h, "POST", modify{ended, twice}, 400, "does not understand", `href="/"`},
@@ -117,6 +121,13 @@ func TestRefusalsOfTheGate(t *testing.T) {
 			csp := w.Header().Get("Content-Security-Policy")
 			if strings.HasPrefix(test.link, "href") && !strings.Contains(csp, directive+" 'none'") {
 				t.Errorf("%s: Content-Security-Policy %q, want %s 'none'", name, csp, directive)
+			}
+		}
+		if _, style, ok := strings.Cut(w.Body.String(), "<style>"); ok {
+			style, _, _ = strings.Cut(style, "</style>")
+			hash := sha256.Sum256([]byte(style))
+			if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "style-src 'sha256-"+base64.StdEncoding.EncodeToString(hash[:])+"'") {
+				t.Errorf("%s: Content-Security-Policy %q, want the hash of the style", name, csp)
 			}
 		}
 	}
