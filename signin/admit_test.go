@@ -102,6 +102,10 @@ func TestUserinfoAddsClaims(t *testing.T) {
 			object{"phone_number_verified": false},
 			raw(200, `{"sub":"alice","groups":["staff"],"phone_number":"evil"}`), `"phone_number_verified":false`,
 		},
+		"an address of the endpoint": {
+			nil, raw(200, `{"sub":"alice","groups":["staff"],"email":"ada@acme.example","email_verified":false}`),
+			`"email":"ada@acme.example","email_verified":false`,
+		},
 		"another subject": {nil, raw(200, `{"sub":"eve","groups":["staff"]}`), ""},
 		"down":            {nil, raw(503, ""), ""},
 	} {

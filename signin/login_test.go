@@ -243,8 +243,8 @@ func TestTransactionCookie(t *testing.T) {
 			}
 			s.jar[full] = w.Result().Cookies()[0].Value
 			time.Sleep(test.wait)
-			if w := s.callback(response); w.Code != test.status || s.Count("/token") != map[int]int{303: 1}[test.status] {
-				t.Errorf("%s: callback status %d with %d token requests, want %d", name, w.Code, s.Count("/token"), test.status)
+			if w := s.callback(response); w.Code != test.status || s.Count("/token") != map[int]int{303: 1}[test.status] || len(s.transactions()) != 0 {
+				t.Errorf("%s: callback status %d with %d token requests and the cookies %v, want %d and none", name, w.Code, s.Count("/token"), s.transactions(), test.status)
 			}
 			_ = s.Close()
 		})
@@ -338,6 +338,13 @@ func TestPendingLogins(t *testing.T) {
 				if s.start(""); (s.jar[name] == "") != read {
 					t.Errorf("cookie %s of %d bytes: deleted: %t, want %t", name, size, !read, read)
 				}
+				// The same for two cookies together: the second is read if it fits.
+				clear(s.jar)
+				first, second := name+"="+strings.Repeat("a", 4<<10-len(name)), "__Host-Http-tx-11111111="+strings.Repeat("a", size-4<<10-len("__Host-Http-tx-11111111"))
+				w := s.do(http.MethodGet, "/auth/login", header("Cookie", first+"; "+second))
+				if deleted := strings.Contains(strings.Join(w.Header()["Set-Cookie"], "\n"), "__Host-Http-tx-11111111=;"); deleted != read {
+					t.Errorf("second cookie, of %d bytes in all: deleted: %t, want %t", size, deleted, read)
+				}
 			}
 		}
 		_ = s.Close()
@@ -348,6 +355,14 @@ func TestPendingLogins(t *testing.T) {
 // of return_to. Many servers reject requests with 8 KB of cookies. No more logins than
 // needed are evicted.
 func TestTransactionsStaySmall(t *testing.T) {
+	pending := func(s *site) (size, logins int) {
+		for name := range s.jar {
+			if !strings.Contains(name, ".") { // the other parts of a large value
+				logins++
+			}
+		}
+		return len(s.request(http.MethodGet, "/").Header.Get("Cookie")), logins
+	}
 	synctest.Test(t, func(t *testing.T) {
 		for _, test := range []struct {
 			character    string
@@ -359,15 +374,13 @@ func TestTransactionsStaySmall(t *testing.T) {
 			for n := range 6 {
 				last = s.Authorize(s.start("?return_to=" + url.QueryEscape(back)))
 				time.Sleep(time.Second)
-				size, kept := len(s.request(http.MethodGet, "/").Header.Get("Cookie")), 0
-				for name := range s.jar {
-					if !strings.Contains(name, ".") { // the other parts of a large value
-						kept++
-					}
-				}
-				if size > 6300 || kept != min(n+1, test.kept) {
+				if size, kept := pending(s); size > 6300 || kept != min(n+1, test.kept) {
 					t.Fatalf("%.4q: %d pending logins with %d bytes of cookies, want %d with at most 6300", back, kept, size, min(n+1, test.kept))
 				}
+			}
+			s.start("?return_to=/" + strings.Repeat("a", 1900)) // which may need the place of two
+			if size, _ := pending(s); size > 6300 {
+				t.Errorf("%.4q: cookies of %d bytes after a large login, want at most 6300", back, size)
 			}
 			if w := s.callback(last); w.Header().Get("Location") != back {
 				t.Errorf("%.4q: the last callback is %d to %.20q, want the return_to", back, w.Code, w.Header().Get("Location"))
@@ -474,7 +487,7 @@ func TestCompleteRejects(t *testing.T) {
 // Covers RFC 6749 §10.14.
 func TestErrorResponses(t *testing.T) {
 	own := http.Header{
-		"X-Own": {"1"}, "Retry-After": {"x"}, "cache-control": {"public"}, "Set-Cookie": {"a=b"}, "Www-Authenticate": {"X"}, "Content-Length": {"1"},
+		"X-Own": {"1"}, "X-Other": {"2"}, "Retry-After": {"x"}, "cache-control": {"public"}, "Set-Cookie": {"a=b"}, "Www-Authenticate": {"X"}, "Content-Length": {"1"},
 	}
 	page := func(_ *http.Request, p signin.Page) gatehouse.Body {
 		if p.Status == 403 {
@@ -522,6 +535,9 @@ func TestErrorResponses(t *testing.T) {
 			if after := header.Get("Retry-After"); after == "x" || (w.Code == 503) != (after != "") {
 				t.Errorf("Retry-After = %q with status %d", after, w.Code)
 			}
+			if test.text == "page 503" && (header.Get("X-Own") != "1" || header.Get("X-Other") != "2") {
+				t.Errorf("header %v, want all of the page that are its own", header)
+			}
 			if x := header["X-Own"]; x != nil {
 				x[0] = "changed"
 			}
@@ -529,6 +545,11 @@ func TestErrorResponses(t *testing.T) {
 	}
 	if own.Get("X-Own") != "1" {
 		t.Error("the response shares the header of the page")
+	}
+	// The path of a callback may begin with that of the logout.
+	named := newSite(t, func(c *signin.Config) { c.RedirectURI = origin + "/auth/logout-return" })
+	if w := named.do(http.MethodGet, "/auth/logout-return?state=x"); !strings.Contains(w.Body.String(), "Please start again") {
+		t.Errorf("callback /auth/logout-return: %s, want the page of a failed login", w.Body)
 	}
 	// Without Config.Page, which the other sites of these tests have.
 	bare := newSite(t)
@@ -555,6 +576,7 @@ func TestLoginOfAnotherUser(t *testing.T) {
 		events   []string
 	}{
 		"the same user":     {"alice", "", 200, 303, "alice", nil, []string{started}},
+		"own names":         {"alice", "", 200, 303, "ada", nil, []string{started}},
 		"another user":      {"bob", "", 200, 303, "bob", []string{"refresh-1"}, []string{ended, started}},
 		"refused":           {"bob", "Complete", 200, 403, "alice", []string{"refresh-2"}, []string{"app_refused"}},
 		"without an answer": {"bob", "", 400, 303, "bob", []string{"refresh-1"}, []string{ended, incomplete, started}},
@@ -571,6 +593,8 @@ func TestLoginOfAnotherUser(t *testing.T) {
 		s := newSite(t, func(c *signin.Config) {
 			c.Complete = func(_ *http.Request, login *session.Login) error {
 				switch {
+				case name == "own names": // the application has its own subjects
+					login.Principal.Subject = "ada"
 				case !again && strings.HasPrefix(name, "another issuer"): // of the session before
 					login.Principal.Issuer = "https://other.example"
 				case again && test.failing == "Complete":

@@ -99,6 +99,7 @@ func TestLogoutRejects(t *testing.T) {
 		"script of another site": {modify{foreign, script}, 403, cookie.ReasonCrossSite, `{"error":"access_denied"`},
 		"header of another user": {modify{header(session.UserHeader, grace)}, 409, session.ReasonOtherUser, "Another user"},
 		"field of another user":  {modify{form(session.UserField + "=" + grace)}, 409, session.ReasonOtherUser, "Another user"},
+		"field of a longer user": {modify{form(session.UserField + "=" + session.UserTag(p) + "x")}, 409, session.ReasonOtherUser, "Another user"},
 	} {
 		w := s.do(http.MethodPost, "/auth/logout", test.changes...)
 		s.expect(name, w, test.status, test.reason)
@@ -221,6 +222,11 @@ func TestBackChannelLogout(t *testing.T) {
 	}
 	if _, err := s.principal(); err == nil {
 		t.Error("the session is still valid")
+	}
+	s.login("") // a session with the same sid
+	s.do(http.MethodPost, target, form(logoutToken(object{"jti": "3"})))
+	if _, err := s.principal(); err == nil {
+		t.Error("the second session is still valid after another logout token")
 	}
 }
 

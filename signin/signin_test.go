@@ -56,11 +56,11 @@ func TestNewReportsEveryError(t *testing.T) {
 			c.Session.Revoke = func(context.Context, session.Tokens) error { return nil }
 		}, "Config.Session: Keys, Refresh"},
 		"session observer":    {func(c *signin.Config) { c.Session.Observer = &observer{} }, "Config.Session: Keys, Refresh"},
-		"empty group":         {func(c *signin.Config) { c.Admit.Groups = []string{""} }, "Config.Admit: Groups[0]: empty"},
+		"empty group":         {func(c *signin.Config) { c.Admit.Groups = []string{"staff", ""} }, "Config.Admit: Groups[1]: empty"},
 		"domain":              {func(c *signin.Config) { c.Admit.EmailDomains = []string{"@acme.example"} }, "Config.Admit: EmailDomains[0]"},
-		"domain with a space": {func(c *signin.Config) { c.Admit.EmailDomains = []string{"acme example"} }, "Config.Admit: EmailDomains[0]"},
+		"domain with a space": {func(c *signin.Config) { c.Admit.EmailDomains = []string{"acme.example", "acme example"} }, "Config.Admit: EmailDomains[1]"},
 		"domain in capitals":  {func(c *signin.Config) { c.Admit.EmailDomains = []string{"ACME.example"} }, "Config.Admit: EmailDomains[0]"},
-		"acr":                 {func(c *signin.Config) { c.ACRValues = []string{"a b"} }, "Config.ACRValues: \"a b\""},
+		"acr":                 {func(c *signin.Config) { c.ACRValues = []string{"gold", "a b"} }, "Config.ACRValues: \"a b\""},
 		"acr twice":           {func(c *signin.Config) { c.ACRValues, c.Params = []string{"a"}, url.Values{"acr_values": {"b"}} }, "Config.ACRValues: must be empty"},
 		"long acr":            {func(c *signin.Config) { c.ACRValues = []string{strings.Repeat("a", 257)} }, "Config.ACRValues: 257 bytes"},
 		"remember":            {func(c *signin.Config) { c.Remember.Absolute = 500 * 24 * time.Hour }, "Config.Remember: session: Lifetime.Absolute"},
@@ -122,6 +122,7 @@ func TestPaths(t *testing.T) {
 		origin + "/callback":      {"/login", "/auth/login"},
 		origin + "/auth/callback": {"/auth/login", "/login"},
 		origin + "/a/b/return":    {"/a/b/login", "/a/b/callback"},
+		origin + "/a/c/return":    {"/a/c/login", "/a/c"},
 		origin + "/a/callback/":   {"/a/callback/login", "/"},
 	} {
 		s := newSite(t, func(c *signin.Config) { c.RedirectURI = redirect })
@@ -139,11 +140,12 @@ func TestPaths(t *testing.T) {
 }
 
 // TestOwnOriginIsTrusted: the origin of the redirect URI can use the sessions if a
-// proxy changes the Host.
+// proxy changes the Host, beside the origins of the configuration.
 func TestOwnOriginIsTrusted(t *testing.T) {
-	s := newSite(t)
+	const spa = "https://spa.example.com"
+	s := newSite(t, func(c *signin.Config) { c.Session.TrustedOrigins = []string{spa} })
 	s.login("")
-	for from, status := range map[string]int{"https://evil.example": 403, origin: 303} {
+	for from, status := range map[string]int{"https://evil.example": 403, origin: 303, spa: 303} {
 		w := s.do(http.MethodPost, "/auth/logout", func(r *http.Request) { r.Host, r.Header["Sec-Fetch-Site"] = "internal", nil }, header("Origin", from))
 		if w.Code != status {
 			t.Errorf("logout from %s: status %d, want %d", from, w.Code, status)

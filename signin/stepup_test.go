@@ -95,6 +95,7 @@ func TestStepUpIsCompared(t *testing.T) {
 	acr := func(value any) func(object) { return func(c object) { c["acr"] = value } }
 	never := func(c object) { delete(c, "auth_time") }
 	strict := func(c *signin.Config) { c.ACRValues = []string{"gold"} }
+	always := func(c *signin.Config) { c.Params = url.Values{"prompt": {"login"}} }
 	hint := func(c *signin.Config) { c.Params = url.Values{"acr_values": {"gold"}} } // of which no more is demanded
 	for name, test := range map[string]struct {
 		config func(*signin.Config) // nil for none
@@ -120,6 +121,7 @@ func TestStepUpIsCompared(t *testing.T) {
 		"again, clock behind":         {nil, "?prompt=login", ago(30 * time.Second), ""},
 		"not again":                   {nil, "?max_age=0", ago(5 * time.Minute), signin.ReasonStepUp},
 		"not again by prompt":         {nil, "?prompt=login", ago(5 * time.Minute), signin.ReasonStepUp},
+		"not again by configuration":  {always, "", ago(5 * time.Minute), signin.ReasonStepUp},
 		"not again, no auth_time":     {nil, "?prompt=login", never, oauth.ReasonStepUp},
 		"an old session, not strict":  {nil, "", ago(5 * time.Hour), ""},
 		"another account, no matter":  {nil, "?prompt=select_account", ago(5 * time.Hour), ""},
