@@ -116,6 +116,7 @@ func TestConfigErrors(t *testing.T) {
 		{"name of 64 characters", plain(cookie.Config{Name: strings.Repeat("n", 64)}), ""},
 		{"name with a dot and digits after letters", plain(cookie.Config{Name: "a.b1"}), ""},
 		{"name that ends in a dot", plain(cookie.Config{Name: "a."}), ""},
+		{"name with underscores inside", plain(cookie.Config{Name: "a__b"}), ""},
 		{"name with digits", plain(cookie.Config{Name: "a1"}), ""},
 		{"path of 1024", secure(cookie.Config{Path: "/" + strings.Repeat("p", 1023)}), ""},
 		{"path beside its prefix", plain(cookie.Config{Name: "a", Prefix: cookie.PrefixHTTP, Path: "/x"}), ""},
@@ -169,8 +170,8 @@ func TestConfigErrors(t *testing.T) {
 		{"leading dot", secure(cookie.Config{Domain: ".example.com"}), domain},
 		{"upper case", secure(cookie.Config{Domain: "Example.com"}), domain},
 		{"port", secure(cookie.Config{Domain: "example.com:80"}), domain},
-		{"leading hyphen", secure(cookie.Config{Domain: "-a.example.com"}), domain},
-		{"trailing hyphen", secure(cookie.Config{Domain: "a-.example.com"}), domain},
+		{"leading hyphen", secure(cookie.Config{Domain: "a.-b.example.com"}), domain},
+		{"trailing hyphen", secure(cookie.Config{Domain: "a.bcd-.example.com"}), domain},
 		{"label too long", secure(cookie.Config{Domain: strings.Repeat("d", 64) + ".x"}), domain},
 		{
 			"all fields of Config", plain(cookie.Config{Name: "__a", Domain: "com", Path: "x", SameSite: 9, MaxAge: -1, Prefix: 7}),

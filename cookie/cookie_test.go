@@ -92,6 +92,7 @@ func TestRead(t *testing.T) {
 		{"another prefix", []string{"__Host-id=v"}, "", -1, ""},
 		{"another case", []string{"__host-http-id=v"}, "", -1, ""},
 		{"a longer name", []string{id + "x=v; x" + id + "=v"}, "", -1, ""},
+		{"behind a longer name", []string{id + "x=w; " + id + "=v"}, "v", 0, ""},
 		{"part alone", []string{id + ".1=v"}, "", -1, ""},
 		{"part 0", []string{id + ".0=v"}, "", -1, ""},
 		{"duplicate parts, which Read ignores", []string{id + "=v; " + id + ".1=x; " + id + ".1=y"}, "v", 0, ""},

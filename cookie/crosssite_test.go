@@ -26,6 +26,7 @@ func TestTrustedOriginErrors(t *testing.T) {
 		"https://app.example.com:80":    "",
 		"http://127.0.0.1:3000":         "",
 		"http://[::1]:3000":             "",
+		"http://[::1]":                  "",
 		"https://xn--bcher-kva.example": "",
 		"https://under_score.example":   "",
 
@@ -124,6 +125,7 @@ func TestCheck(t *testing.T) {
 		{"own Origin, but Sec-Fetch-Site is cross-site", "POST", h{"Sec-Fetch-Site", "cross-site", "Origin", own}, false},
 		{"unknown Sec-Fetch-Site", "POST", h{"Sec-Fetch-Site", "same-planet", "Origin", own}, false},
 		{"own host over plain http, older browser", "POST", h{"Origin", "http://app.example.com"}, false},
+		{"own host, scheme that ends in https, older browser", "POST", h{"Origin", "x-https://app.example.com"}, false},
 		{"own host, another port, older browser", "POST", h{"Origin", own + ":8443"}, false},
 		{"Origin that is no URL", "POST", h{"Origin", "%"}, false},
 
