@@ -7,13 +7,16 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,10 +95,37 @@ func reasonOf(err error) gatehouse.Reason {
 	return ""
 }
 
+// expectCredential checks that an error after the check of iss names the client, and never the
+// assertion.
+func expectCredential(t *testing.T, name string, err error) {
+	t.Helper()
+	e, ok := errors.AsType[*gatehouse.Error](err)
+	if !ok {
+		return
+	}
+	want := "billing"
+	if e.Reason == assertion.ReasonClient || e.Reason == assertion.ReasonRequest && e.Credential == "" {
+		want = ""
+	}
+	if e.Credential != want {
+		t.Errorf("%s: Credential = %q, want %q", name, e.Credential, want)
+	}
+}
+
 // Covers RFC 7523 §3 (audience, claims).
 func TestAuthenticate(t *testing.T) {
 	v := newVerifier(t, config())
 	now := time.Now().Unix()
+	longest := ""
+	for n := 5800; len(longest) < 8<<10; n++ {
+		longest = signed(keys, "client-authentication+jwt", object{"x": strings.Repeat("x", n)})
+	}
+	if len(longest) != 8<<10 {
+		t.Fatalf("an assertion of %d bytes, want 8 KB", len(longest))
+	}
+	causes := map[string]string{
+		"no sub": "sub is not iss", "no jti": "jti is missing", "access token": "typ is that of another kind of JWT", "several audiences": "aud is not the issuer alone",
+	}
 	for name, test := range map[string]struct {
 		text    string
 		changes url.Values
@@ -112,7 +142,7 @@ func TestAuthenticate(t *testing.T) {
 		"two secrets without one":   {signed(keys, "JWT", nil), url.Values{"client_secret": {"", ""}}, assertion.ReasonRequest},
 		"access token":              {signed(keys, "at+jwt", nil), nil, assertion.ReasonClaims},
 		"DPoP proof":                {signed(keys, "dpop+jwt", nil), nil, assertion.ReasonClaims},
-		"another sub":               {signed(keys, "JWT", object{"sub": "other"}), nil, assertion.ReasonClaims},
+		"another sub":               {signed(keys, "JWT", object{"sub": "billing2"}), nil, assertion.ReasonClaims},
 		"no sub":                    {signed(keys, "JWT", object{"sub": nil}), nil, assertion.ReasonClaims},
 		"no jti":                    {signed(keys, "JWT", object{"jti": nil}), nil, assertion.ReasonClaims},
 		"empty jti":                 {signed(keys, "JWT", object{"jti": ""}), nil, assertion.ReasonInvalid},
@@ -124,6 +154,7 @@ func TestAuthenticate(t *testing.T) {
 		"the endpoint":              {signed(keys, "JWT", object{"aud": issuer + "/token"}), nil, assertion.ReasonInvalid},
 		"no audience":               {signed(keys, "JWT", object{"aud": nil}), nil, assertion.ReasonInvalid},
 		"expired":                   {signed(keys, "JWT", object{"iat": now - 200, "exp": now - 100}), nil, assertion.ReasonInvalid},
+		"expired, with client_id":   {signed(keys, "JWT", object{"iat": now - 200, "exp": now - 100}), url.Values{"client_id": {"billing"}}, assertion.ReasonInvalid},
 		"no exp":                    {signed(keys, "JWT", object{"exp": nil}), nil, assertion.ReasonInvalid},
 		"no iat":                    {signed(keys, "JWT", object{"iat": nil}), nil, assertion.ReasonInvalid},
 		"long lifetime":             {signed(keys, "JWT", object{"iat": now, "exp": now + 301}), nil, assertion.ReasonInvalid},
@@ -131,8 +162,9 @@ func TestAuthenticate(t *testing.T) {
 		"unknown client":            {signed(keys, "JWT", object{"iss": "unknown", "sub": "unknown"}), nil, assertion.ReasonClient},
 		"no iss":                    {signed(keys, "JWT", object{"iss": nil}), nil, assertion.ReasonClient},
 		"no JWT":                    {"opaque", nil, assertion.ReasonClient},
+		"of 8 KB":                   {longest, nil, ""},
 		"oversized":                 {signed(keys, "JWT", object{"x": strings.Repeat("x", 9000)}), nil, assertion.ReasonClient},
-		"client_id of another one":  {signed(keys, "JWT", nil), url.Values{"client_id": {"other"}}, assertion.ReasonRequest},
+		"client_id of another one":  {signed(keys, "JWT", nil), url.Values{"client_id": {"billing2"}}, assertion.ReasonRequest},
 		"two client_ids":            {signed(keys, "JWT", nil), url.Values{"client_id": {"billing", "billing"}}, assertion.ReasonRequest},
 		"another type":              {signed(keys, "JWT", nil), url.Values{"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:saml2-bearer"}}, assertion.ReasonRequest},
 		"two types":                 {signed(keys, "JWT", nil), url.Values{"client_assertion_type": slices.Repeat([]string{"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, 2)}, assertion.ReasonRequest},
@@ -148,6 +180,10 @@ func TestAuthenticate(t *testing.T) {
 		}
 		if e, ok := errors.AsType[*gatehouse.Error](err); ok && e.Code != assertion.CodeInvalidClient {
 			t.Errorf("%s: code = %v, want invalid_client", name, e.Code)
+		}
+		expectCredential(t, name, err)
+		if cause := causes[name]; cause != "" && errors.Unwrap(err).Error() != "assertion: "+cause {
+			t.Errorf("%s: cause = %v, want %s", name, errors.Unwrap(err), cause)
 		}
 	}
 	r := request(signed(keys, "JWT", nil), nil)
@@ -184,9 +220,14 @@ func TestAssertionIsUsedOnce(t *testing.T) {
 			t.Error(err)
 		}
 		for _, verifier := range []*assertion.Verifier{v, w} {
-			if _, err := verifier.Authenticate(request(text, nil)); reasonOf(err) != assertion.ReasonReplayed {
+			_, err := verifier.Authenticate(request(text, nil))
+			if reasonOf(err) != assertion.ReasonReplayed {
 				t.Errorf("again: error = %v, want %s", err, assertion.ReasonReplayed)
 			}
+			expectCredential(t, "again", err)
+		}
+		if _, err := v.Authenticate(request(signed(keys, "JWT", object{"jti": "one", "x": 1}), nil)); reasonOf(err) != assertion.ReasonReplayed {
+			t.Errorf("another assertion with the jti: error = %v, want %s", err, assertion.ReasonReplayed)
 		}
 		if _, err := v.Authenticate(request(signed(other, "JWT", object{"jti": "one", "iss": "other", "sub": "other"}), nil)); err != nil {
 			t.Errorf("the jti of another client: error = %v", err)
@@ -216,6 +257,7 @@ func TestUnavailable(t *testing.T) {
 		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code.Status() != 503 || e.Reason != assertion.ReasonStoreUnavailable {
 			t.Errorf("store down, which returns %v: error = %v, want 503", c.Replays, err)
 		}
+		expectCredential(t, "store down", err)
 	}
 	var events []gatehouse.EventType
 	c = config()
@@ -230,6 +272,35 @@ func TestUnavailable(t *testing.T) {
 	if !slices.Equal(events, []gatehouse.EventType{jwtauth.EventFetchFailed}) {
 		t.Errorf("keys unavailable: events %q, want %s", events, jwtauth.EventFetchFailed)
 	}
+}
+
+// TestClose: it cancels the requests for the keys of each client.
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, network := config(), new(hanging)
+		c.Clients[0].Keys, c.Clients[1].Keys, c.Transport = jwtauth.RemoteKeys("https://billing.example.com/keys"), jwtauth.RemoteKeys("https://other.example.com/keys"), network
+		v := newVerifier(t, c)
+		for _, client := range []string{"billing", "other"} {
+			go func() { _, _ = v.Authenticate(request(signed(keys, "JWT", object{"iss": client, "sub": client}), nil)) }()
+		}
+		synctest.Wait()
+		if network.running.Load() != 2 {
+			t.Fatalf("%d requests for keys before Close, want 2", network.running.Load())
+		}
+		if err := v.Close(); err != nil || network.running.Load() != 0 {
+			t.Errorf("Close error = %v with %d requests for keys, want none with 0", err, network.running.Load())
+		}
+	})
+}
+
+// hanging is a transport to servers that do not answer.
+type hanging struct{ running atomic.Int64 }
+
+func (h *hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.running.Add(1)
+	defer h.running.Add(-1)
+	<-r.Context().Done()
+	return nil, r.Context().Err()
 }
 
 var errUnreachable = errors.New("unreachable")
@@ -270,8 +341,10 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		t.Errorf("New without clients: error = %v", err)
 	}
 	for lifetime, want := range map[time.Duration]bool{-1: false, 0: true, 1: true, time.Hour: true, time.Hour + 1: false} {
-		_, err := assertion.New(assertion.Config{MaxLifetime: lifetime})
-		if got := err == nil || !strings.Contains(err.Error(), "MaxLifetime"); got != want {
+		c := config()
+		c.MaxLifetime = lifetime
+		_, err := assertion.New(c)
+		if (err == nil) != want || err != nil && err.Error() != fmt.Sprintf("assertion: Config.MaxLifetime: got %v, want 0 to 1h0m0s", lifetime) {
 			t.Errorf("New(MaxLifetime %v) error = %v, want accepted: %t", lifetime, err, want)
 		}
 	}
@@ -316,6 +389,7 @@ func TestTokenEndpoint(t *testing.T) {
 // Covers RFC 7523 §3 (once).
 func TestFind(t *testing.T) {
 	known := assertion.Client{ID: "billing", Keys: keys, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}}
+	errDown := errors.New("down")
 	denied := &gatehouse.Error{Code: assertion.CodeInvalidClient, Reason: "assertion_test_denied"}
 	for name, test := range map[string]struct {
 		found  assertion.Client
@@ -325,9 +399,10 @@ func TestFind(t *testing.T) {
 	}{
 		"found":             {known, nil, "", "billing"},
 		"unknown":           {known, assertion.ErrUnknownClient, assertion.ReasonClient, ""},
+		"denied as unknown": {known, &gatehouse.Error{Code: denied.Code, Reason: denied.Reason, Cause: assertion.ErrUnknownClient}, assertion.ReasonClient, ""},
 		"denied":            {known, denied, denied.Reason, ""},
-		"failure":           {known, errors.New("down"), assertion.ReasonStoreUnavailable, ""},
-		"another client":    {assertion.Client{ID: "other", Keys: keys, Algorithms: known.Algorithms}, nil, assertion.ReasonStoreUnavailable, ""},
+		"failure":           {assertion.Client{}, errDown, assertion.ReasonStoreUnavailable, ""},
+		"another client":    {assertion.Client{ID: "billing2", Keys: keys, Algorithms: known.Algorithms}, nil, assertion.ReasonStoreUnavailable, ""},
 		"without keys":      {assertion.Client{ID: "billing"}, nil, assertion.ReasonStoreUnavailable, ""},
 		"with a shared key": {assertion.Client{ID: "billing", Keys: keys, Algorithms: []jwtauth.Algorithm{jwtauth.HS256}}, nil, assertion.ReasonStoreUnavailable, ""},
 		"with another key":  {assertion.Client{ID: "billing", Keys: other, Algorithms: known.Algorithms}, nil, assertion.ReasonInvalid, ""},
@@ -343,11 +418,16 @@ func TestFind(t *testing.T) {
 		if client != test.client || reasonOf(err) != test.want || asked != "billing" {
 			t.Errorf("%s: Authenticate = %q, %v after Find(%q), want %q and reason %q", name, client, err, asked, test.client, test.want)
 		}
-		if _, err := v.Authenticate(request(text, nil)); test.want == "" && reasonOf(err) != assertion.ReasonReplayed {
-			t.Errorf("%s: Authenticate again error = %v, want %s", name, err, assertion.ReasonReplayed)
+		if name == "failure" && !errors.Is(err, errDown) {
+			t.Errorf("%s: Authenticate cause = %v, want %v", name, errors.Unwrap(err), errDown)
 		}
 		asked = ""
-		for _, text := range []string{"x", signed(keys, "JWT", object{"iss": nil}), signed(keys, "JWT", object{"iss": strings.Repeat("a", 300)}), signed(keys, "JWT", object{"iss": "a\nb"})} {
+		if _, err := v.Authenticate(request(text, nil)); test.want == "" && (reasonOf(err) != assertion.ReasonReplayed || asked != "billing") {
+			t.Errorf("%s: Authenticate again error = %v after Find(%q), want %s", name, err, asked, assertion.ReasonReplayed)
+		}
+		asked = ""
+		trailing := "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"billing"}x`)) + ".e30"
+		for _, text := range []string{"x", trailing, signed(keys, "JWT", object{"iss": nil}), signed(keys, "JWT", object{"iss": strings.Repeat("a", 300)}), signed(keys, "JWT", object{"iss": "a\nb"})} {
 			if _, err := v.Authenticate(request(text, nil)); reasonOf(err) != assertion.ReasonClient || asked != "" {
 				t.Errorf("%s: Authenticate(malformed) error = %v after Find(%q), want %s", name, err, asked, assertion.ReasonClient)
 			}

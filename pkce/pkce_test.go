@@ -158,6 +158,7 @@ func TestVerifyRejects(t *testing.T) {
 		{"nothing", "", ""},
 		{"challenge of an empty verifier", empty, ""},
 		{"challenge with a character more", vectorChallenge + "A", vectorVerifier},
+		{"challenge with padding", vectorChallenge + "=", vectorVerifier},
 		{"challenge with bits after the last octet", vectorChallenge[:42] + "N", vectorVerifier},
 		{"challenge in place of the verifier", vectorChallenge, vectorChallenge},
 	} {

@@ -62,6 +62,7 @@ func TestCatalogueParse(t *testing.T) {
 		{"reports:read", "reports:read", ""},
 		{"users:read reports:write reports:read users:read", "reports:read reports:write users:read", ""},
 		{"reports:delete", "", `scopes: unknown scope "reports:delete"`},
+		{"reports:read reports:share", "", `scopes: unknown scope "reports:share"`},
 		{"reports:read reports:delete", "", `scopes: unknown scope "reports:delete"`},
 		{"Reports:read", "", `scopes: unknown scope "Reports:read"`},
 		{"reports", "", `scopes: unknown scope "reports"`},

@@ -42,8 +42,10 @@ func TestRequire(t *testing.T) {
 			{"just now", recent, ago(0), "{}", "", ""},
 			{"the maximum age", recent, ago(5 * time.Minute), "{}", "", ""},
 			{"one second more", recent, ago(5*time.Minute + time.Second), "{}", stepup.ReasonAuthTime, "stepup: the login is 5m1s old, accepted are 5m0s"},
+			{"a moment more", recent, ago(5*time.Minute + time.Millisecond), "{}", stepup.ReasonAuthTime, "stepup: the login is 5m0s old, accepted are 5m0s"},
 			{"unknown time", recent, time.Time{}, `{"auth_time":99999999999}`, stepup.ReasonAuthTime, "stepup: the time of the login is unknown: the credential has no auth_time"},
 			{"clock of the issuer ahead", recent, ago(-time.Minute), "{}", "", ""},
+			{"clock ahead a moment more", recent, ago(-time.Minute - time.Millisecond), "{}", stepup.ReasonAuthTime, "stepup: the login is 1m0s in the future: check the clocks"},
 			{"in the future", recent, ago(-61 * time.Second), "{}", stepup.ReasonAuthTime, "stepup: the login is 1m1s in the future: check the clocks"},
 
 			{"first value", strong, time.Time{}, `{"acr":"phrh"}`, "", ""},
