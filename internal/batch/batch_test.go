@@ -187,9 +187,9 @@ func TestWeigh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &engine{}
 		q := &batch.Queue[int, string]{Send: e.send, Limit: 10, Weigh: func(query int) int { return query }}
-		_, wait := start(t, q, []int{1, 4, 6, 7, 20, 3})
+		_, wait := start(t, q, []int{1, 4, 6, 7, 20, 3, 8, 2, 21, 0})
 		wait()
-		if diff := cmp.Diff([][]int{{1}, {4, 6}, {7}, {20}, {3}}, e.batches); diff != "" {
+		if diff := cmp.Diff([][]int{{1}, {4, 6}, {7}, {20}, {3}, {8, 2}, {21}, {0}}, e.batches); diff != "" {
 			t.Errorf("batches (-want +got):\n%s", diff)
 		}
 	})

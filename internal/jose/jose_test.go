@@ -11,6 +11,7 @@ import (
 	"crypto/rsa"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"math/big"
 	"slices"
@@ -43,6 +44,7 @@ func TestParseKey(t *testing.T) {
 		{"symmetric", `{"kty":"oct","k":"AAAA"}`, ""},
 		{"symmetric, disguised", strings.Replace(rfc8037Key, `{`, `{"k":"AA",`, 1), ""},
 		{"private", strings.Replace(rfc9449Key, `{`, `{"d":"AA",`, 1), ""},
+		{"text after it", rfc9449Key + "x", ""},
 		{"private, null", strings.Replace(rfc9449Key, `{`, `{"d":null,`, 1), ""},
 		{"private, other case", strings.Replace(rfc9449Key, `{`, `{"D":"AA",`, 1), ""},
 		{"a member twice", strings.Replace(rfc9449Key, `{`, `{"kty":"EC",`, 1), ""},
@@ -58,6 +60,8 @@ func TestParseKey(t *testing.T) {
 		{"stray bits", strings.Replace(rfc9449Key, `WBFs"`, `WBFt"`, 1), ""},
 		{"y missing", `{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs"}`, ""},
 		{"for signatures", strings.Replace(rfc9449Key, `{`, `{"use":"sig","key_ops":["sign","verify"],"alg":"ES256",`, 1), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},
+		{"for signatures, verify first", strings.Replace(rfc9449Key, `{`, `{"key_ops":["verify","sign"],`, 1), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},
+		{"use unknown", strings.Replace(rfc9449Key, `{`, `{"use":"SIG",`, 1), ""},
 		{"for encryption", strings.Replace(rfc9449Key, `{`, `{"use":"enc",`, 1), ""},
 		{"use of another type", strings.Replace(rfc9449Key, `{`, `{"use":["sig"],`, 1), ""},
 		{"use empty", strings.Replace(rfc9449Key, `{`, `{"use":"",`, 1), ""},
@@ -72,6 +76,7 @@ func TestParseKey(t *testing.T) {
 		{"RSA, e 3", rsaJWK(rfc7638N, "Aw"), "jqCR92i-PGD6t6zNSmvhT_8txm2lMJqFSuJpb9ITU2E"},
 		{"RSA, e 1", rsaJWK(rfc7638N, "AQ"), ""},
 		{"RSA, e too large", rsaJWK(rfc7638N, "AQAAAAE"), ""},
+		{"RSA, e of 24 bits", rsaJWK(rfc7638N, "gAAB"), "EiTbbiMUbpNX5Thw02H2hnF_jJWnupJeMsgUPZbUvL0"},
 		{"RSA, e of 32 bits", rsaJWK(rfc7638N, "gAAAAQ"), ""},
 		{"RSA, e of 31 bits", rsaJWK(rfc7638N, "f____w"), "Xsfs0YSmxr50D5X_0X4BM3oHwQzOzSv5GB3FjbMqLJ0"},
 		{"RSA, n is no base64url", rsaJWK("*", "AQAB"), ""},
@@ -97,6 +102,21 @@ func TestParseKey(t *testing.T) {
 				t.Errorf("Thumbprint = %q, %v, want %q", got, err, test.thumbprint)
 			}
 		})
+	}
+}
+
+// A key with a private or symmetric member is rejected as such, whatever the value.
+func TestParseKeyRejectsPrivateMembers(t *testing.T) {
+	for _, member := range []string{"d", "k", "p", "q", "dp", "dq", "qi", "oth"} {
+		_, err := jose.ParseKey(strings.Replace(rfc9449Key, `{`, `{"`+member+`":["verify"],`, 1))
+		if err == nil || err.Error() != "is a private or symmetric key" {
+			t.Errorf("ParseKey with %s error = %v, want that it is a private or symmetric key", member, err)
+		}
+	}
+	for jwk, want := range map[string]string{`{"kty":"OKP","crv":"Ed25519","x":"*"}`: "is not in the canonical form", `{"kty":"OKP","crv":"Ed25519","x":"AA"}`: "is not 32 bytes long"} {
+		if _, err := jose.ParseKey(jwk); err == nil || err.Error() != want {
+			t.Errorf("ParseKey(%s) error = %v, want %s", jwk, err, want)
+		}
 	}
 }
 
@@ -130,7 +150,7 @@ func TestSignAndVerify(t *testing.T) {
 	for _, algorithm := range allAlgorithms {
 		for kind, key := range keys {
 			signature, err := jose.Sign(algorithm, key, "input")
-			if (err == nil) != (fits[algorithm] == kind) || jose.Fits(algorithm, key.Public()) != (err == nil) {
+			if (err == nil) != (fits[algorithm] == kind) || jose.Fits(algorithm, key.Public()) != (err == nil) || err != nil && !strings.HasPrefix(err.Error(), algorithm+": does not fit a ") {
 				t.Errorf("Sign(%s, %s) error = %v", algorithm, kind, err)
 			}
 			if err != nil {
@@ -176,6 +196,24 @@ func anyOther(algorithm string, public crypto.PublicKey, signature []byte) bool 
 	return false
 }
 
+// An unknown algorithm fits no key, also not one that CheckKey rejects.
+func TestUnknownAlgorithmFitsNoKey(t *testing.T) {
+	for _, key := range []crypto.PublicKey{&ecdsa.PublicKey{}, &rsa.PublicKey{}, ed25519.PublicKey{}} {
+		if jose.Fits("none", key) {
+			t.Errorf("Fits(none, %T) = true", key)
+		}
+	}
+}
+
+// fixed is a signer with a fixed result.
+type fixed struct {
+	crypto.Signer
+	signature []byte
+	err       error
+}
+
+func (f fixed) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return f.signature, f.err }
+
 // lengthy is a signer whose signatures have a byte too many.
 type lengthy struct{ crypto.Signer }
 
@@ -187,6 +225,16 @@ func (l lengthy) Sign(r io.Reader, digest []byte, options crypto.SignerOpts) ([]
 func TestSignRejectsWhatIsNoSignature(t *testing.T) {
 	if got, err := jose.Sign("ES256", lengthy{newKeys()["P-256"]}, "input"); err == nil {
 		t.Errorf("Sign(signer that adds a byte) = %x, want an error", got)
+	}
+	failed := errors.New("failed")
+	for name, key := range newKeys() {
+		algorithm := map[string]string{"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "RSA": "PS256", "Ed25519": "EdDSA"}[name]
+		if got, err := jose.Sign(algorithm, fixed{key, nil, failed}, "input"); !errors.Is(err, failed) {
+			t.Errorf("Sign(%s, signer that fails) = %x, %v, want %v", algorithm, got, err, failed)
+		}
+	}
+	if got, err := jose.Sign("ES256", fixed{newKeys()["P-256"], nil, nil}, "input"); err == nil {
+		t.Errorf("Sign(signer without a result) = %x, want an error", got)
 	}
 }
 
@@ -275,8 +323,8 @@ func TestVerifyRequiresSaltLength(t *testing.T) {
 }
 
 func TestSplit(t *testing.T) {
-	for token, ok := range map[string]bool{"a.b.c": true, "..": true, "a.b": false, "a": false, "": false, "a.b.c.d": false, "a.b.c.": false} {
-		if got, err := jose.Split(token); (err == nil) != ok || ok && got.Header+"."+got.Payload+"."+got.Signature != token {
+	for token, ok := range map[string]bool{"a.b.c": true, "aaa.b.cc": true, "..": true, "a.b..": false, "a.b": false, "a": false, "": false, "a.b.c.d": false, "a.b.c.": false} {
+		if got, err := jose.Split(token); (err == nil) != ok || ok && (got.Header+"."+got.Payload+"."+got.Signature != token || got.SigningInput+"."+got.Signature != token) {
 			t.Errorf("Split(%q) = %+v, %v", token, got, err)
 		}
 	}

@@ -80,8 +80,8 @@ func TestParseNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := safeurl.ParseNamed(by, test.s, "keys:8080"); (err == nil) != test.want {
-			t.Errorf("ParseNamed(%s, %s) error = %v, want accepted %t", test.by, test.s, err, test.want)
+		if u, err := safeurl.ParseNamed(by, test.s, "keys:8080"); (err == nil) != test.want || test.want && u.String() != test.s {
+			t.Errorf("ParseNamed(%s, %s) = %v, %v, want accepted %t", test.by, test.s, u, err, test.want)
 		}
 	}
 }
@@ -120,7 +120,7 @@ func TestOrigin(t *testing.T) {
 func TestCheckLogin(t *testing.T) {
 	const chars, neither = "has characters that a URL cannot have", "is neither a path that begins with one / nor an https URL"
 	for want, all := range map[string][]string{ // the error, "" for none
-		"":      {"", "/", "/login", "/login?hint=a%20b", "https://auth.example/login", "http://localhost:8080/login"},
+		"":      {"", "/", "/login", "/login?hint=a%20b", "/login?next=https://auth.example", "https://auth.example/login", "http://localhost:8080/login"},
 		neither: {"login", "//auth.example/login", "javascript:alert(1)"},
 		chars:   {"/\\auth.example/login", "/a\\b", "/login\r\nSet-Cookie: a=b", "/log in", "/l\u00f6gin"},
 		"plain http is for loopback addresses only": {"http://auth.example/login"},

@@ -49,8 +49,8 @@ func TestNames(t *testing.T) {
 			template := &x509.Certificate{SerialNumber: big.NewInt(1)}
 			if test.names != nil {
 				issuer := must(asn1.Marshal([]asn1.RawValue{name(context, 6, "spiffe://example.org/issuer")}))
-				template.ExtraExtensions = []pkix.Extension{ // the second is the alternative name of the issuer
-					{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: must(asn1.Marshal(test.names))}, {Id: asn1.ObjectIdentifier{2, 5, 29, 18}, Value: issuer},
+				template.ExtraExtensions = []pkix.Extension{ // the first is the alternative name of the issuer
+					{Id: asn1.ObjectIdentifier{2, 5, 29, 18}, Value: issuer}, {Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: must(asn1.Marshal(test.names))},
 				}
 			}
 			certificate := must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key))))

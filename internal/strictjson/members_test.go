@@ -85,11 +85,20 @@ func TestDuplicatesAreFound(t *testing.T) {
 			accepted++
 		}
 	}
-	for n := range 70 { // each place, with a list of names and with a table
-		text := fmt.Sprintf(`%s,"m%d":1}`, strings.TrimSuffix(wide(70), "}"), n)
-		if err := strictjson.Object(text, limits, nil); err == nil {
-			t.Errorf("Object(70 members, and number %d again) error = nil, want one", n)
+	for _, size := range []int{70, 300} { // each place, with a list of names, a table and a larger table
+		for n := range size {
+			text := fmt.Sprintf(`%s,"m%d":1}`, strings.TrimSuffix(wide(size), "}"), n)
+			if err := strictjson.Object(text, limits, nil); err == nil {
+				t.Errorf("Object(%d members, and number %d again) error = nil, want one", size, n)
+			}
 		}
+	}
+	longest, beginnings := fmt.Sprint(random.Perm(200)), []string(nil) // each begins all before it
+	for n := range 300 {
+		beginnings = append(beginnings, fmt.Sprintf(`"%s":1`, longest[:300-n]))
+	}
+	if err := strictjson.Object("{"+strings.Join(beginnings, ",")+"}", limits, nil); err != nil {
+		t.Errorf("Object(names that begin with later ones) error = %v, want nil", err)
 	}
 	if accepted < 500 || accepted > 1600 {
 		t.Errorf("%d of 2000 texts have no duplicate, want a mix", accepted)

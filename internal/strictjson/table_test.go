@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gatehouse-go/gatehouse/internal/alloctest"
@@ -62,6 +63,20 @@ func TestTableHas(t *testing.T) {
 				t.Errorf("table %d: Has(%q), Has(%q) = %v, %v, want true, false", n, name, name+"x", full.Has(name), full.Has(name+"x"))
 			}
 		}
+	}
+}
+
+// A name is found, although other names begin with it.
+func TestTableOfBeginnings(t *testing.T) {
+	var names, members, want []string
+	got, values := make([]string, 48), make([]*string, 48)
+	for n := range 48 {
+		names = append(names, "Four score and seven years ago our fathers brought"[:48-n])
+		want, values[n] = append(want, fmt.Sprint(n)), &got[n]
+		members = append(members, fmt.Sprintf("%q:%d", names[n], n))
+	}
+	if err := strictjson.NewTable(names...).Read("{"+strings.Join(members, ",")+"}", strictjson.Limits{Depth: 1, Members: 48}, values...); err != nil || !slices.Equal(got, want) {
+		t.Errorf("Read = %q, %v, want the numbers in order", got, err)
 	}
 }
 
