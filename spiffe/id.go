@@ -83,16 +83,16 @@ func CertificateID(leaf *x509.Certificate) (ID, error) {
 	if leaf.IsCA || leaf.KeyUsage&signing != 0 || leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
 		return ID{}, errors.New("spiffe: not the certificate of a workload: it is that of a CA, or its key usage is not digitalSignature")
 	}
-	uri := ""
+	var uris []string
 	for _, name := range san.Names(leaf) {
-		if value, ok := strings.CutPrefix(name, san.URI); ok {
-			if uri != "" {
-				return ID{}, errors.New("spiffe: the certificate has several URIs")
-			}
-			uri = value
+		if uri, ok := strings.CutPrefix(name, san.URI); ok {
+			uris = append(uris, uri)
 		}
 	}
-	id, err := ParseID(uri)
+	if len(uris) > 1 {
+		return ID{}, errors.New("spiffe: the certificate has several URIs")
+	}
+	id, err := ParseID(strings.Join(uris, ""))
 	if err != nil || id.path == "" {
 		return ID{}, errID
 	}

@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"math/big"
 	"net/http"
@@ -114,6 +115,9 @@ func TestVerify(t *testing.T) {
 		"good":                       {signed(key, nil, nil), ""},
 		"no typ, no iat":             {signed(key, object{"typ": nil}, object{"iat": nil}), ""},
 		"typ JOSE":                   {signed(key, object{"typ": "JOSE"}, nil), ""},
+		"typ jose":                   {signed(key, object{"typ": "jose"}, nil), ""},
+		"typ jwt":                    {signed(key, object{"typ": "jwt"}, nil), ""},
+		"a member twice":             {signed(key, nil, object{"x": json.RawMessage(`{"a":1,"a":2}`)}), spiffe.ReasonMalformed},
 		"aud as a string":            {signed(key, nil, object{"aud": "reports"}), ""},
 		"another trust domain":       {signed(other, nil, object{"sub": "spiffe://example.com/billing/V2"}), ""},
 		"key of another domain":      {signed(other, nil, nil), spiffe.ReasonSignature},
@@ -157,6 +161,21 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%s: Verify = %s until %v, want sub and exp of %v", name, svid.ID, svid.Expires, svid.Claims)
 		}
 	}
+	for n, want := 5000, error(nil); want == nil; n++ { // the longest token that is accepted
+		token := signed(key, object{"typ": "JOSE"}, object{"x": strings.Repeat("x", n)}) // with another header none has 8 KiB
+		if len(token) < 8<<10 {
+			continue
+		}
+		if len(token) > 8<<10 {
+			want = errors.New("too long")
+		}
+		if _, err := v.Verify(t.Context(), token); (err == nil) != (want == nil) {
+			t.Errorf("Verify(token of %d bytes) error = %v, want %v", len(token), err, want)
+		}
+	}
+	if _, err := v.Verify(t.Context(), signed(key, object{"alg": "none"}, nil)); !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "alg is not") {
+		t.Errorf("Verify(alg none) error = %v, want a cause that says so", errors.Unwrap(err))
+	}
 	// The other algorithms of the specification are known, but this is not a key for them.
 	for _, name := range []string{"RS256", "RS384", "RS512", "ES384", "ES512", "PS256", "PS384", "PS512"} {
 		if _, err := v.Verify(t.Context(), signed(key, object{"alg": name}, nil)); reasonOf(err) != spiffe.ReasonSignature {
@@ -196,10 +215,13 @@ func TestTimes(t *testing.T) {
 			t.Errorf("Verify after Close with keys that are known: error = %v", err)
 		}
 	})
-	v := newVerifier(t, map[string]spiffe.Bundle{"example.org": spiffe.BundleFile(write(t, "", bundle("jwt-svid", &key.PublicKey)))})
+	file := spiffe.BundleFile(write(t, "", bundle("jwt-svid", &key.PublicKey)))
+	v := newVerifier(t, map[string]spiffe.Bundle{"example.org": file, "example.com": file})
 	_ = v.Close()
-	if _, err := v.Verify(t.Context(), signed(key, nil, nil)); reasonOf(err) != spiffe.ReasonBundleUnavailable {
-		t.Errorf("Verify after Close: error = %v, want %s", err, spiffe.ReasonBundleUnavailable)
+	for _, sub := range []string{"spiffe://example.org/billing", "spiffe://example.com/billing"} {
+		if _, err := v.Verify(t.Context(), signed(key, nil, object{"sub": sub})); reasonOf(err) != spiffe.ReasonBundleUnavailable {
+			t.Errorf("Verify(%s) after Close: error = %v, want %s", sub, err, spiffe.ReasonBundleUnavailable)
+		}
 	}
 }
 
@@ -218,7 +240,7 @@ func TestParseID(t *testing.T) {
 		"", "spiffe:", "spiffe://", "spiffe:///x", "example.org/x", "spiffe://A/x", "spiffe://Z/x", "http://example.org/x", "SPIFFE://example.org/x", "spiffe://Example.org/x", "spiffe://example.org:80/x",
 		"spiffe://user@example.org/x", "spiffe://example.org/x?y", "spiffe://example.org/x#", "spiffe://example.org/%61", "spiffe://example.org//x",
 		"spiffe://example.org/x/", "spiffe://example.org/./x", "spiffe://example.org/../x", "spiffe://example.org/ä", "spiffe://example.org/a b",
-		"spiffe://" + strings.Repeat("a", 256) + "/x", "spiffe://example.org/" + strings.Repeat("a", 2048),
+		"spiffe://" + strings.Repeat("a", 256) + "/x", "spiffe://example.org/" + strings.Repeat("a", 2028),
 	} {
 		if id, err := spiffe.ParseID(text); err == nil || id != (spiffe.ID{}) {
 			t.Errorf("ParseID(%.40q) = %v, %v, want an error", text, id, err)
@@ -240,6 +262,7 @@ func TestCertificateID(t *testing.T) {
 		"good":             {x509.KeyUsageDigitalSignature, false, []string{uri}, uri},
 		"two URIs":         {x509.KeyUsageDigitalSignature, false, []string{uri, "https://example.org"}, ""},
 		"ID after a URI":   {x509.KeyUsageDigitalSignature, false, []string{"https://example.org", uri}, ""},
+		"ID after no text": {x509.KeyUsageDigitalSignature, false, []string{"", uri}, ""},
 		"no URI":           {x509.KeyUsageDigitalSignature, false, nil, ""},
 		"another URI":      {x509.KeyUsageDigitalSignature, false, []string{"https://example.org/x"}, ""},
 		"no path":          {x509.KeyUsageDigitalSignature, false, []string{"spiffe://example.org"}, ""},
@@ -290,7 +313,9 @@ func TestBundleFollowsItsFile(t *testing.T) {
 		write(t, file, `{"keys":[{"use":"jwt-svid","kid":"k1","kty":"EC"}]}`)
 		time.Sleep(11 * time.Second)
 		check("damaged", other, "")
-		time.Sleep(24 * time.Hour)
+		time.Sleep(24*time.Hour - 11*time.Second - 1)
+		check("damaged for almost a day", other, "")
+		time.Sleep(time.Nanosecond)
 		check("damaged for a day", other, spiffe.ReasonBundleUnavailable)
 	})
 }
@@ -329,6 +354,19 @@ func TestBundleURL(t *testing.T) {
 }
 
 func TestMalformedBundles(t *testing.T) {
+	valid := bundle("jwt-svid", &key.PublicKey)
+	for name, content := range map[string]string{
+		"largest": valid + strings.Repeat(" ", 1<<20-len(valid)), "most keys": strings.Replace(valid, "[", "["+strings.Repeat(`{"use":"x509-svid"},`, 254), 1),
+	} {
+		v := newVerifier(t, map[string]spiffe.Bundle{"example.org": spiffe.BundleFile(write(t, "", content))})
+		if _, err := v.Verify(t.Context(), signed(key, nil, nil)); err != nil {
+			t.Errorf("%s: Verify error = %v (%v), want nil", name, err, errors.Unwrap(err))
+		}
+	}
+	missing := newVerifier(t, map[string]spiffe.Bundle{"example.org": spiffe.BundleFile(filepath.Join(t.TempDir(), "none"))})
+	if _, err := missing.Verify(t.Context(), signed(key, nil, nil)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Verify without a bundle: error = %v, want one that wraps %v", err, os.ErrNotExist)
+	}
 	for _, content := range []string{
 		"", "[]", "{}", `{"keys":{}}`, `{"keys":[1]}`, `{"keys":[],"keys":[]}`, `{"keys":[{"use":"jwt-svid"}]}`,
 		strings.Replace(bundle("jwt-svid", &key.PublicKey), `"kid":"k1",`, "", 1),
