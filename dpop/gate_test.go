@@ -224,6 +224,13 @@ func TestNoncesHandler(t *testing.T) {
 			t.Errorf("%s: the nonce is renewed at once: %v", test.name, again.Header())
 		}
 	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	r.Header.Set("DPoP", c.proof(nil, object{"nonce": old}))
+	newVerifier(withNonces(nonceKey)).Nonces(http.NotFoundHandler()).ServeHTTP(w, r)
+	if len(w.Header()["Dpop-Nonce"]) != 1 || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("without a gate: %v, want a nonce with no-store", w.Header())
+	}
 	// A proof that Confirm cannot read has no nonce.
 	for proof, nonces := range map[string]int{
 		padded(c, 8<<10, object{"nonce": current}): 0, padded(c, 8<<10+1, object{"nonce": current}): 1, c.proof(nil, object{"nonce": current, "iat": nil}): 1,

@@ -89,6 +89,7 @@ func (v *Verifier) Nonces(next http.Handler) http.Handler {
 			now := time.Now()
 			if _, old := v.nonces.check(nonceOf(values[0]), now); old {
 				w.Header().Set(nonceHeader, v.nonces.issue(now))
+				w.Header().Set("Cache-Control", "no-store")
 			}
 		}
 		next.ServeHTTP(w, r)
