@@ -110,4 +110,5 @@ func TestNonceKeyRotation(t *testing.T) {
 	fresh := send("", dpop.ReasonNonce, otherKey, nonceKey)
 	send(fresh, "", otherKey)
 	send(fresh, dpop.ReasonNonce, nonceKey)
+	send(fresh, "", nonceKey, gatehouse.NewSecret(make([]byte, 32)), otherKey)
 }

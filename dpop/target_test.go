@@ -41,7 +41,7 @@ func TestURLs(t *testing.T) {
 		{"https://[2001:db8::1]", "/reports", []string{"https://[2001:DB8::1]:443/reports"}, nil},
 		{origin, "http://other.example/reports", []string{"https://api.example.com/reports"}, nil},
 		{origin, "/reports?page=2", []string{
-			"https://api.example.com/reports", "https://api.example.com/reports?page=2", "https://api.example.com/reports?page=3#x",
+			"https://api.example.com/reports", "https://api.example.com/reports?page=2", "https://api.example.com/reports?page=3#x", "https://api.example.com/reports#x", "https://api.example.com/reports#x?page=2",
 		}, nil},
 		{origin, "/", []string{"https://api.example.com/", "https://api.example.com"}, nil},
 		{origin, "/?a", []string{"https://api.example.com?a"}, nil},
@@ -51,6 +51,7 @@ func TestURLs(t *testing.T) {
 			"https://api.example.com/a/b", "https://api.example.com/a2Fb", "https://api.example.com/a%3Fb", "https://api.example.com/a%2Cb", "https://api.example.com/a%F2b",
 		}},
 		{origin, "/a%2D%2ab", []string{"https://api.example.com/a-%2Ab"}, nil},
+		{origin, "/a%2d%2E%5f%7Eb", []string{"https://api.example.com/a-._~b"}, nil},
 		{origin, "/a%0b%20c", []string{"https://api.example.com/a%0B%20c"}, nil},
 		{origin, "/a%252fb", nil, []string{"https://api.example.com/a%2fb"}},
 		{origin, "/a%3Fb", nil, []string{"https://api.example.com/a?b"}},

@@ -32,6 +32,7 @@ func TestThumbprint(t *testing.T) {
 	}{
 		"none":           {v, post(), "", ""},
 		"good":           {v, post(proof("POST", origin+"/token", "", "")), key.Thumbprint(), ""},
+		"empty":          {v, post(""), "", dpop.ReasonMalformed},
 		"two":            {v, post(proof("POST", origin+"/token", "", ""), proof("POST", origin+"/token", "", "")), "", dpop.ReasonSeveral},
 		"malformed":      {v, post("x"), "", dpop.ReasonMalformed},
 		"used":           {v, post(used), "", dpop.ReasonReplayed},

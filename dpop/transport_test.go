@@ -45,6 +45,7 @@ func resource(t *testing.T, key *dpop.Key, changes ...func(*dpop.Config)) (url s
 		}
 		if err != nil {
 			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, "refused")
 			return
 		}
 		mu.Lock()
@@ -146,7 +147,7 @@ func TestTransportMakesFreshProofAfterReplay(t *testing.T) {
 // answer is a response of a scripted server.
 type answer struct {
 	status      int
-	challenge   string
+	challenge   string // several are separated by |
 	body, nonce string
 }
 
@@ -175,7 +176,7 @@ func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.sent = append(s.sent, r)
 	header := http.Header{}
 	if a.challenge != "" {
-		header.Set("WWW-Authenticate", a.challenge)
+		header["Www-Authenticate"] = strings.Split(a.challenge, "|")
 	}
 	if a.nonce != "" {
 		header["Dpop-Nonce"] = strings.Split(a.nonce, "|")
@@ -196,6 +197,7 @@ func TestTransportAttempts(t *testing.T) {
 		{"success", []answer{{status: 200}}, 1, 200},
 		{"nonce asked for", []answer{{401, asks, "", "n1"}, {status: 200}}, 2, 200},
 		{"nonce asked for among challenges", []answer{{401, `Bearer, DPoP algs="ES256", error=use_dpop_nonce`, "", "n1"}, {status: 200}}, 2, 200},
+		{"nonce asked for in the second challenge", []answer{{401, "Bearer|" + asks, "", "n1"}, {status: 200}}, 2, 200},
 		{"nonce asked for by an authorization server", []answer{{400, "", `{"error":"use_dpop_nonce"}`, "n1"}, {status: 200}}, 2, 200},
 		{"nonce asked for in the body of a 401", []answer{{401, "", `{"error":"use_dpop_nonce"}`, "n1"}, {status: 200}}, 2, 200},
 		{"nonce always asked for", []answer{{401, asks, "", "n1"}, {401, asks, "", "n2"}, {401, asks, "", "n3"}}, 2, 401},
@@ -246,7 +248,7 @@ func TestTransportAttempts(t *testing.T) {
 // a request without a proof is closed.
 func TestTransportGivesUp(t *testing.T) {
 	const asks = `DPoP error="use_dpop_nonce"`
-	base := &scripted{answers: []answer{{401, asks, "", "n1"}, {status: 200}, {401, asks, "", "n1"}, {401, asks, "", ""}, {status: 200}}}
+	base := &scripted{answers: []answer{{401, asks, "", "n1"}, {200, "", "", "n2"}, {401, asks, "", "n2"}, {401, asks, "", ""}, {status: 200}}}
 	client := newTransport(t, must(dpop.GenerateKey()), base, "https://a.example")
 	for _, want := range []int{200, 401, 401} {
 		if got := get(t, client, "https://a.example/x"); got != want {

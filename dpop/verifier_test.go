@@ -137,6 +137,9 @@ func TestProofs(t *testing.T) {
 		}, ""},
 		{"exp now", func() string { return c.proof(nil, object{"exp": time.Now().Unix()}) }, dpop.ReasonTime},
 		{"nbf 11 s ahead", func() string { return c.proof(nil, object{"nbf": time.Now().Unix() + 11}) }, dpop.ReasonTime},
+		{"nbf 11 s and iat 10 s ahead", func() string {
+			return c.proof(nil, object{"nbf": time.Now().Unix() + 11, "iat": time.Now().Unix() + 10})
+		}, dpop.ReasonTime},
 
 		{"jti of 64", func() string { return c.proof(nil, object{"jti": strings.Repeat(rand.Text(), 3)[:64]}) }, ""},
 		{"jti of 256", func() string { return c.proof(nil, object{"jti": strings.Repeat(rand.Text(), 10)[:256]}) }, ""},
@@ -144,16 +147,17 @@ func TestProofs(t *testing.T) {
 	const attacker, bad = "https://attacker.example", dpop.ReasonMalformed
 	jwk := func(changes object) object { return c.jwk().with(changes) }
 	type values = []any
+	null := json.RawMessage("null") // nil removes the member
 	for _, test := range []struct {
 		want   gatehouse.Reason
 		claim  bool // and not a parameter of the header
 		name   string
 		values []any // nil for none
 	}{
-		{dpop.ReasonType, false, "typ", values{nil, "JWT", "at+jwt", "DPoP+jwt", []string{"dpop+jwt"}}},
+		{dpop.ReasonType, false, "typ", values{nil, "JWT", "at+jwt", "DPoP+jwt", "application/dpop+jwt", []string{"dpop+jwt"}}},
 		{dpop.ReasonAlgorithm, false, "alg", values{nil, "none", "es256", "PS256"}},
 		{dpop.ReasonKey, false, "jwk", values{nil, c.jkt, private, jwk(object{"use": "enc"}), object{"kty": "oct", "k": "AAAA"}, jwk(object{"y": c.jwk()["x"]})}},
-		{dpop.ReasonAlgorithm, false, "jwk", values{jwk(object{"alg": "ES384"})}},
+		{dpop.ReasonAlgorithm, false, "jwk", values{jwk(object{"alg": "ES384"}), jwk(object{"alg": "PS256"}), jwk(object{"alg": "ES"}), jwk(object{"alg": "ES256K"})}},
 		{"", false, "jwk", values{jwk(object{"alg": "ES256"}), jwk(object{"use": "sig", "ext": true, "key_ops": []string{"verify"}})}},
 		{bad, false, "crit", values{[]string{"typ"}}},
 		{bad, false, "b64", values{true}},
@@ -171,16 +175,16 @@ func TestProofs(t *testing.T) {
 		{dpop.ReasonMethod, true, "htm", values{"", "POST", "get", "GET "}},
 		{bad, true, "htu", values{nil, []string{target}}},
 		{dpop.ReasonURL, true, "htu", values{target + "/1"}},
-		{bad, true, "iat", values{nil, "1700000000", -1, 253402300800}},
+		{bad, true, "iat", values{nil, null, "1700000000", -1, 253402300800}},
 		{dpop.ReasonTime, true, "iat", values{253402300799, 0}},
 		{dpop.ReasonTime, true, "exp", values{0}},
-		{bad, true, "exp", values{"x"}},
-		{bad, true, "nbf", values{true}},
+		{bad, true, "exp", values{null, "x"}},
+		{bad, true, "nbf", values{null, true}},
 		{bad, true, "jti", values{nil, "", 1, strings.Repeat("j", 257), strings.Repeat("j", 4000), "a\nb"}},
 		{dpop.ReasonToken, true, "ath", values{nil, "", hash("other"), hash(token) + "=", token}},
-		{bad, true, "ath", values{1}},
+		{bad, true, "ath", values{null, 1}},
 		{"", true, "nonce", values{"x"}}, // nothing requires it
-		{bad, true, "nonce", values{1}},
+		{bad, true, "nonce", values{null, 1}},
 	} {
 		for _, value := range test.values {
 			change := changed(object{test.name: value}, nil)
@@ -258,9 +262,15 @@ func TestAlgorithms(t *testing.T) {
 // The method is that of the request, HEAD included.
 func TestMethods(t *testing.T) {
 	c, v := newClient("ES256"), newVerifier()
-	for _, method := range []string{"GET", "HEAD", "POST", "PATCH", "OPTIONS", "QUERY"} {
-		check(t, v, request(method, target, c.proof(nil, object{"htm": method})), c.jkt, "")
-		check(t, v, request(method, target, c.proof(nil, object{"htm": "PUT"})), c.jkt, dpop.ReasonMethod)
+	methods := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "OPTIONS", "QUERY"}
+	for _, method := range methods {
+		for _, htm := range methods {
+			want := dpop.ReasonMethod
+			if htm == method {
+				want = ""
+			}
+			check(t, v, request(method, target, c.proof(nil, object{"htm": htm})), c.jkt, want)
+		}
 	}
 }
 
@@ -357,7 +367,7 @@ func TestRejectedProofIsNotRecorded(t *testing.T) {
 			t.Errorf("the store has %d keys after rejected proofs, want none", len(store.keys))
 		}
 		for _, iat := range []int64{-60, 0, 10} {
-			id := rand.Text()
+			id := strings.Repeat("j", 230) + rand.Text() // 256 bytes
 			check(t, v, request("GET", target, c.proof(nil, with(object{"jti": id, "iat": time.Now().Unix() + iat}))), c.jkt, "")
 			if n := store.keys[sha256.Sum256([]byte("dpop\x00"+c.jkt+id))]; n != 1 { // no other package uses this name
 				t.Errorf("the proof is recorded %d times under its name, want once", n)
@@ -377,6 +387,9 @@ func TestStoreDown(t *testing.T) {
 	check(t, v, request("GET", target, flip(c.valid())), c.jkt, dpop.ReasonSignature)
 	if calls != 1 {
 		t.Errorf("the store was called %d times, want once", calls)
+	}
+	if _, err := v.Confirm(request("GET", target, c.valid()), token, c.jkt, time.Now()); !errors.Is(err, errDown) {
+		t.Errorf("Confirm error = %v, want one that wraps %v", err, errDown)
 	}
 }
 
@@ -412,6 +425,8 @@ func TestNoSignatureOfAnotherKey(t *testing.T) {
 	check(t, v, request("GET", target, invalid), c.jkt, dpop.ReasonOtherKey)
 	check(t, v, request("GET", target, c.valid()), `{"kty":"EC"}`, dpop.ReasonOtherKey)
 	check(t, v, request("GET", target, c.valid()), c.jkt+"=", dpop.ReasonOtherKey)
+	check(t, v, request("GET", target, c.valid()), c.jkt[:42], dpop.ReasonOtherKey)
+	check(t, v, request("GET", target, c.valid()), "", dpop.ReasonOtherKey)
 	check(t, v, request("GET", target, c.valid()), strings.ToLower(c.jkt), dpop.ReasonOtherKey)
 }
 

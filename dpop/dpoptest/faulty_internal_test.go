@@ -16,7 +16,7 @@ import (
 func TestFaults(t *testing.T) {
 	contract.Faulty[dpop.ReplayStore]{
 		New: func(fault string) dpop.ReplayStore {
-			return &faulty{Fault: contract.Fault(fault), expires: make(map[key]time.Time)}
+			return &faulty{Fault: contract.Fault(fault), expires: make(map[key]time.Time), racers: make(map[key]int)}
 		},
 		Wait: func(s dpop.ReplayStore) { s.(*faulty).late.Wait() },
 	}.TestFaults(t, rules, faults)
@@ -27,6 +27,7 @@ type faulty struct {
 	contract.Fault
 	mu      sync.Mutex
 	expires map[key]time.Time
+	racers  map[key]int // calls that have begun
 	late    sync.WaitGroup
 }
 
@@ -36,7 +37,7 @@ var faults = []string{
 	"lifetime is ignored", "lifetime is a second", "lifetime is halved", "lifetime in seconds", "lifetime ends all",
 	"insert again extends", "insert again shortens",
 	"insert ignores the context", "insert evicts one", "insert evicts all",
-	"insert reads then writes",
+	"insert reads then writes", "insert refuses all racers",
 }
 
 // key returns the key under which a key is stored.
@@ -81,6 +82,20 @@ func (f *faulty) Insert(ctx context.Context, k key, lifetime time.Duration) (boo
 		lifetime /= 2
 	case "lifetime in seconds":
 		lifetime = (lifetime + time.Second - 1).Truncate(time.Second)
+	}
+	if f.Is("insert refuses all racers") {
+		pause := func() {
+			f.mu.Unlock()
+			defer f.mu.Lock()
+			<-time.After(time.Millisecond)
+		}
+		f.racers[k]++
+		pause()
+		raced := f.racers[k] > 1
+		pause()
+		if f.racers[k]--; raced {
+			return false, nil
+		}
 	}
 	now := time.Now()
 	expires, known := f.expires[k]
