@@ -153,6 +153,7 @@ func TestPrincipalOfTheApplication(t *testing.T) {
 		{"failure", gatehouse.Principal{}, errors.New("down"), mtls.ReasonPrincipalUnavailable},
 		{"nil *Error", gatehouse.Principal{Subject: "a"}, (*gatehouse.Error)(nil), mtls.ReasonPrincipalUnavailable},
 		{"refusal", gatehouse.Principal{}, expired, "test"},
+		{"refusal of an unknown caller", gatehouse.Principal{}, &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: "test", Cause: gatehouse.ErrNoCredentials}, "test"},
 	} {
 		called, issuer := 0, "mtls"
 		if test.p.Issuer != "" {
@@ -166,6 +167,9 @@ func TestPrincipalOfTheApplication(t *testing.T) {
 		equal(t, test.name+": reason", reasonOf(err), test.reason)
 		if test.name == "no caller" && !errors.Is(err, gatehouse.ErrNoCredentials) {
 			t.Errorf("%s: error = %v, want ErrNoCredentials", test.name, err)
+		}
+		if test.name == "failure" && !errors.Is(err, test.err) {
+			t.Errorf("%s: error = %v, want one that wraps %v", test.name, err, test.err)
 		}
 		if p := proof.Principal(); err == nil && (p.Method != mtls.Method || p.Binding != mtls.Binding || p.Issuer != issuer || p.Credential == "" || p.Expires.IsZero()) {
 			t.Errorf("%s: principal = %+v", test.name, p)
@@ -239,7 +243,7 @@ func TestKnownCertificates(t *testing.T) {
 		authority.NotBefore = time.Now().Add(time.Hour / 2)
 		leaf := issue(root, func(c *x509.Certificate) { named(billing)(c); late(c) })
 		for _, chain := range [][]*x509.Certificate{{leaf.certificate, root.certificate}, {first.certificate, &authority}} {
-			a := must(mtls.New(mtls.Config{Subjects: subjects}))
+			a := must(mtls.New(mtls.Config{Subjects: subjects, AllowUnverifiedCertificates: true}))
 			r := over(chain...)
 			for _, want := range []gatehouse.Reason{mtls.ReasonExpired, ""} {
 				_, err := a.Authenticate(r)
@@ -280,6 +284,9 @@ func TestCertificateExpiresDuringConnection(t *testing.T) {
 				a = must(mtls.New(mtls.Config{Roots: roots, Subjects: subjects}))
 				_, err = a.Authenticate(r)
 				equal(t, "reason of an authenticator that sees it for the first time", reasonOf(err), mtls.ReasonExpired)
+				a = must(mtls.New(mtls.Config{Roots: roots, Subjects: subjects}))
+				_, err = a.Confirm(r, "token", mtls.Thumbprint(leaf.certificate), time.Now().Add(-time.Minute))
+				equal(t, "reason for a token that was validated before, for the first time", reasonOf(err), mtls.ReasonExpired)
 			}
 		}
 	})
@@ -336,6 +343,10 @@ func TestConfirmTime(t *testing.T) {
 	} {
 		_, err := a.Confirm(overTLS(client), "token", mtls.Thumbprint(client.certificate), test.now)
 		equal(t, test.name, reasonOf(err), test.want)
+	}
+	_, err := a.Confirm(overTLS(client), "token", "other", time.Now())
+	if e, ok := errors.AsType[*gatehouse.Error](err); !ok || !strings.Contains(e.Cause.Error(), mtls.Thumbprint(client.certificate)) {
+		t.Errorf("Confirm(another thumbprint) error = %v, want a cause with that of the certificate", err)
 	}
 }
 
@@ -480,6 +491,8 @@ func TestNewReportsEveryMistake(t *testing.T) {
 			{SAN: "uri:a:7", Subject: "a"},
 			{SAN: "uri:" + strings.Repeat("*", 2048), Subject: "a"}, // the only good one
 			{SAN: "uri:" + strings.Repeat("*", 2049), Subject: "a"},
+			{SAN: "email:a@b@c", Subject: "a"},
+			{SAN: "uri:a:7"},
 		},
 	})
 	want := strings.Join([]string{
@@ -501,6 +514,8 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		"mtls: Config.Subjects[12].Roles: gatehouse: malformed role",
 		"mtls: Config.Subjects[14].SAN: duplicate of an earlier row",
 		"mtls: Config.Subjects[16].SAN: the name must be 1 to 2048 bytes of printable ASCII without spaces",
+		"mtls: Config.Subjects[17].SAN: not one email address",
+		"mtls: Config.Subjects[18].Subject: required, at most 255 bytes of UTF-8 without control characters",
 	}, "\n")
 	if err == nil || err.Error() != want {
 		t.Errorf("New error\n%s", cmp.Diff(want, fmt.Sprint(err)))

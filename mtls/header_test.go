@@ -78,6 +78,8 @@ func TestClientCert(t *testing.T) {
 		{"parameter", proxy, []string{good + ";a=1"}, 400, mtls.ReasonHeader},
 		{"space", proxy, []string{good + " "}, 400, mtls.ReasonHeader},
 		{"no colons", proxy, []string{inner}, 400, mtls.ReasonHeader},
+		{"another character before", proxy, []string{"x" + good[1:]}, 400, mtls.ReasonHeader},
+		{"another character after", proxy, []string{good[:len(good)-1] + "x"}, 400, mtls.ReasonHeader},
 		{"one colon", proxy, []string{":"}, 400, mtls.ReasonHeader},
 		{"empty item", proxy, []string{"::"}, 400, mtls.ReasonHeader},
 		{"line break", proxy, []string{":" + inner[:8] + "\r\n" + inner[8:] + ":"}, 400, mtls.ReasonHeader},
@@ -123,6 +125,7 @@ func TestClientCertChain(t *testing.T) {
 		c.Subject.OrganizationalUnit = slices.Repeat([]string{strings.Repeat("a", 60)}, 200)
 	})
 	many := strings.Repeat(intermediate.header()+", ", 9)
+	largest := root.header() + "," + strings.Repeat(" ", 48<<10-len(root.header()+","+intermediate.header())) + intermediate.header()
 	for _, test := range []struct {
 		name   string
 		leaf   *pair
@@ -136,6 +139,9 @@ func TestClientCertChain(t *testing.T) {
 		{"list", behind, []string{root.header() + " ,\t" + intermediate.header()}, 200, ""},
 		{"several fields", behind, []string{root.header(), intermediate.header()}, 200, ""},
 		{"longest list", behind, []string{strings.TrimSuffix(many[len(many)/9:], ", ")}, 200, ""},
+		{"large list", behind, []string{intermediate.header(), large.header()}, 200, ""}, // longer than a Client-Cert may be
+		{"largest", behind, []string{largest}, 200, ""},
+		{"a byte more", behind, []string{largest + " "}, 400, mtls.ReasonHeader},
 		{"intermediate for servers", issue(servers, named(billing)), []string{servers.header()}, 401, mtls.ReasonUntrusted},
 		{"unknown CA", stranger, nil, 401, mtls.ReasonUntrusted},
 		{"unknown CA in the chain", stranger, []string{unknown.header()}, 401, mtls.ReasonUntrusted},
@@ -154,7 +160,11 @@ func TestClientCertChain(t *testing.T) {
 			}
 			r.Header["Client-Cert-Chain"] = test.chain
 			seen.check(t, h, r, test.status, test.reason)
-			r.Header["Client-Cert-Chain"] = []string{"junk"} // also if the leaf is in the cache
+			if test.leaf == behind && test.status == 200 { // also if the leaf is in the cache
+				delete(r.Header, "Client-Cert-Chain")
+				seen.check(t, h, r, 401, mtls.ReasonUntrusted)
+			}
+			r.Header["Client-Cert-Chain"] = []string{"junk"}
 			seen.check(t, h, r, 400, mtls.ReasonHeader)
 		})
 	}
@@ -163,8 +173,9 @@ func TestClientCertChain(t *testing.T) {
 // Without Proxies the header is not read.
 func TestClientCertIsOffByDefault(t *testing.T) {
 	var seen recorder
-	h := gateOf(&seen, must(mtls.New(mtls.Config{Subjects: subjects})))
-	seen.check(t, h, forwarded(proxy, client.header()), 401, gatehouse.ReasonNoCredentials)
+	a := must(mtls.New(mtls.Config{Subjects: subjects}))
+	seen.check(t, gateOf(&seen, a), forwarded(proxy, client.header()), 401, gatehouse.ReasonNoCredentials)
+	equal(t, "headers that the gate removes", len(a.Reads().Companions)+len(a.Confirms().Companions), 0)
 }
 
 // A proxy has a certificate of its own, which is not that of its client. The

@@ -4,9 +4,11 @@ package mtls_test
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,11 +29,13 @@ func TestNewRoots(t *testing.T) {
 		{"two with comments", "# ours\n" + good + "# theirs\n" + string(pemOf(authority(nil))), ""},
 		{"empty", "", "no certificate"},
 		{"no PEM", "junk", "no certificate"},
-		{"a leaf", good + string(pemOf(client)), "block 2: is not the certificate of a CA"},
-		{"a key", good + block("EC PRIVATE KEY", []byte("0")), `block 2: is a "EC PRIVATE KEY", want only certificates`},
-		{"no certificate inside", block("CERTIFICATE", []byte("junk")), "block 1: x509"},
+		{"a leaf", good + string(pemOf(client)) + good, "block 2: is not the certificate of a CA"},
+		{"a key", good + block("EC PRIVATE KEY", []byte("0")) + good, `block 2: is a "EC PRIVATE KEY", want only certificates`},
+		{"no certificate inside", block("CERTIFICATE", []byte("junk")) + good, "block 1: x509"},
+		{"malformed alone", "-----BEGIN CERTIFICATE-----\n", "no certificate"},
 		{"cut off", good + good[:len(good)/2], "1 of 2 blocks are malformed"},
 		{"malformed in the middle", good[:60] + "\n" + good, "1 of 2 blocks are malformed"},
+		{"malformed key", good + "-----BEGIN EC PRIVATE KEY-----\n", "1 of 2 blocks are malformed"},
 		{"largest", good + strings.Repeat("#", 4<<20-len(good)), ""},
 		{"oversized", good + strings.Repeat("#", 4<<20-len(good)+1), "more than 4194304 bytes"},
 	} {
@@ -42,8 +46,11 @@ func TestNewRoots(t *testing.T) {
 			t.Errorf("%s: NewRoots error = %v, want %q", test.name, err, test.want)
 		}
 	}
-	if _, err := mtls.NewRoots(mtls.RootsConfig{File: filepath.Join(t.TempDir(), "none")}); err == nil {
-		t.Error("NewRoots without a file: error = nil")
+	if _, err := mtls.NewRoots(mtls.RootsConfig{File: filepath.Join(t.TempDir(), "none")}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("NewRoots without a file: error = %v, want %v", err, os.ErrNotExist)
+	}
+	if _, err := mtls.NewRoots(mtls.RootsConfig{File: t.TempDir()}); err == nil || strings.Contains(err.Error(), "no certificate") {
+		t.Errorf("NewRoots of a directory: error = %v, want that of reading it", err)
 	}
 	var none *recorder
 	if _, err := mtls.NewRoots(mtls.RootsConfig{Observer: none}); err == nil || !strings.Contains(err.Error(), "Observer: is a nil") {
@@ -70,12 +77,15 @@ func TestRootsFollowTheirFile(t *testing.T) {
 			seen.all = nil
 		}
 		failed, changed := fmt.Sprint(mtls.EventRootsFailed, slog.LevelError, true), fmt.Sprint(mtls.EventRootsChanged, slog.LevelWarn, false)
+		write(t, file, []byte("junk"))
 		check("at start", "")
+		write(t, file, pemOf(now))
 		time.Sleep(11 * time.Second)
 		check("unchanged", "")
 		write(t, file, []byte("junk"))
+		time.Sleep(10*time.Second - 1)
 		check("before it is read again", "")
-		time.Sleep(11 * time.Second)
+		time.Sleep(time.Nanosecond)
 		check("damaged", "", failed)
 		check("damaged, soon after", "")
 		time.Sleep(11 * time.Second)

@@ -28,6 +28,7 @@ func usage(key x509.KeyUsage, extended ...x509.ExtKeyUsage) func(*x509.Certifica
 func TestHandshakes(t *testing.T) {
 	const signing, clientAuth = x509.KeyUsageDigitalSignature, x509.ExtKeyUsageClientAuth
 	intermediate := authority(root)
+	second := authority(intermediate)
 	behind := issue(intermediate, named(billing))
 	past := func(c *x509.Certificate) {
 		named(billing)(c)
@@ -50,6 +51,7 @@ func TestHandshakes(t *testing.T) {
 	}{
 		{"good", []tls.Certificate{client.tls()}, 200, ""},
 		{"with intermediate", []tls.Certificate{behind.tls(intermediate)}, 200, ""},
+		{"with two intermediates", []tls.Certificate{issue(second, named(billing)).tls(second, intermediate)}, 200, ""},
 		{"no key usage", []tls.Certificate{issue(root, usage(0, clientAuth)).tls()}, 200, ""},
 		{"no certificate", nil, 401, gatehouse.ReasonNoCredentials},
 		{"no row", []tls.Certificate{issue(root, named(billing+"/x")).tls()}, 401, gatehouse.ReasonNoCredentials},
@@ -188,6 +190,7 @@ func TestMisdirected(t *testing.T) {
 		{"localhost", nil, 200},
 		{"LOCALHOST:8443", nil, 200},
 		{"other.example.org", nil, 421},
+		{"api.localhost", nil, 421},
 		{"other.example.org", roots, 200},
 	} {
 		var seen recorder
@@ -207,13 +210,34 @@ func TestMisdirected(t *testing.T) {
 	}
 }
 
+// The handshakes with the same roots share a configuration, and a change of the roots does
+// not change that of running handshakes.
+func TestConfigurationOfHandshakes(t *testing.T) {
+	roots, file := rootsOf(t, root)
+	config := must(mtls.ServerTLS(&tls.Config{Certificates: []tls.Certificate{client.tls()}}, roots))
+	get := func() (*tls.Config, *x509.CertPool) {
+		c := must(config.GetConfigForClient(nil))
+		return c, c.ClientCAs
+	}
+	first, before := get()
+	write(t, file, pemOf(authority(nil)))
+	roots.Reread()
+	second, after := get()
+	third, _ := get()
+	if first.ClientCAs != before || second == first || third != second || after.Equal(before) {
+		t.Errorf("configurations %p, %p and %p with the ClientCAs %p (%p before) and %p, want the second twice, with other ClientCAs", first, second, third, first.ClientCAs, before, after)
+	}
+}
+
 func TestServerTLSReportsEveryMistake(t *testing.T) {
 	roots, _ := rootsOf(t, root)
 	if _, err := mtls.ServerTLS(nil, roots); err == nil {
 		t.Error("ServerTLS(nil, roots) error = nil")
 	}
-	if _, err := mtls.ServerTLS(&tls.Config{}, &mtls.Roots{}); err == nil {
-		t.Error("ServerTLS with zero roots: error = nil")
+	for _, roots := range []*mtls.Roots{nil, {}} {
+		if _, err := mtls.ServerTLS(&tls.Config{}, roots); err == nil || !strings.Contains(err.Error(), "roots must come from NewRoots") {
+			t.Errorf("ServerTLS with the roots %v: error = %v, want one of the roots", roots, err)
+		}
 	}
 	_, err := mtls.ServerTLS(&tls.Config{
 		ClientAuth: tls.RequestClientCert, ClientCAs: x509.NewCertPool(), MaxVersion: tls.VersionTLS11,
@@ -230,6 +254,7 @@ func TestServerTLSReportsEveryMistake(t *testing.T) {
 	equal(t, "MinVersion", config.MinVersion, tls.VersionTLS13)
 	equal(t, "MinVersion by default", must(mtls.ServerTLS(&tls.Config{Certificates: base.Certificates}, roots)).MinVersion, tls.VersionTLS12)
 	equal(t, "ClientCAs of base", base.ClientCAs, nil)
+	equal(t, "config has ClientCAs", config.ClientCAs != nil, true)
 	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &base.Certificates[0], nil }
 	must(mtls.ServerTLS(&tls.Config{GetCertificate: get, MaxVersion: tls.VersionTLS12}, roots))
 }
