@@ -100,6 +100,31 @@ func Unsynced(t testing.TB, path string, signer crypto.Signer, suffix string) [3
 	return [3]error{w.append(record), w.checkpoint(), w.append(record)}
 }
 
+// Recover recovers a log in which one file can only be read, or only be written.
+func Recover(t testing.TB, path string, signer crypto.Signer, suffix string, flag int) error {
+	t.Helper()
+	key, err := newKey("api.example.com/audit", signer.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &writer{path: path, key: key, sealKey: key.sealKey()}
+	t.Cleanup(func() { _ = w.close() })
+	for name, file := range map[string]**os.File{"": &w.records, hashesSuffix: &w.hashes, checkpointsSuffix: &w.checkpoints} {
+		mode := os.O_RDWR
+		if name == suffix {
+			mode = flag
+		}
+		if *file, err = os.OpenFile(path+name, mode, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last, err := w.recoverCheckpoints()
+	if err != nil {
+		return err
+	}
+	return w.recoverRecords(last)
+}
+
 // BeginVerify opens the files as [Verify] does and returns the rest of it.
 func BeginVerify(path string, key crypto.PublicKey) (finish func() (int64, error), err error) {
 	v := verifier{key: key}

@@ -3,6 +3,7 @@
 package audit_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -66,6 +67,11 @@ func TestLogContinuesAfterFullDisk(t *testing.T) {
 		l, path := create(t, audit.Config{})
 		shut(t, l)
 		write(t, path, append(read(t, path), `{"seq":1,"an incomplete line":`...))
+		limitFiles(t, 10, func() {
+			if _, err := audit.Open(audit.Config{Path: path, Origin: origin, Key: logKey}); !errors.Is(err, syscall.EFBIG) || !strings.Contains(err.Error(), "audit: open "+path) {
+				t.Errorf("Open() on a full disk: error = %v, want %v of %s", err, syscall.EFBIG, path)
+			}
+		})
 		l = open(t, audit.Config{
 			Path: path, MaxAnonymous: 1, CheckpointInterval: time.Minute,
 			BestEffort: func(e gatehouse.Event) bool { return e.Type == chatty.Type },
@@ -153,6 +159,24 @@ func TestPartOfHashOrCheckpointStopsTheLog(t *testing.T) {
 				t.Errorf("%s: Verify() error = %v, want nil", suffix, err)
 			}
 		})
+	}
+}
+
+// A file that cannot be read or cut is an error, and stays as it is.
+func TestRecoveryOfUnreadableFiles(t *testing.T) {
+	path := written(t, 3, 2)
+	points := read(t, path+".checkpoints")
+	write(t, path+".checkpoints", points[:len(points)/2]) // so that records and hashes are compared
+	if err := audit.Recover(t, path, logKey, "", os.O_RDWR); err != nil {
+		t.Fatalf("Recover() error = %v, want nil", err)
+	}
+	for _, suffix := range []string{"", ".hashes", ".checkpoints"} {
+		for _, flag := range []int{os.O_RDONLY, os.O_WRONLY} {
+			before := read(t, path+suffix)
+			if err := audit.Recover(t, path, logKey, suffix, flag); err == nil || !bytes.Equal(read(t, path+suffix), before) {
+				t.Errorf("Recover() with %q opened with the flag %d: error = %v, want one and the file as it was", suffix, flag, err)
+			}
+		}
 	}
 }
 

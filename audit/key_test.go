@@ -9,6 +9,8 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -50,10 +52,10 @@ func TestKeys(t *testing.T) {
 			}
 		})
 	}
-	if _, err := audit.LoadKey("file:none"); err == nil {
-		t.Error("LoadKey() of a missing file error = nil, want one")
+	if _, err := audit.LoadKey("file:none"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("LoadKey() of a missing file error = %v, want %v", err, os.ErrNotExist)
 	}
-	if _, err := audit.ReadPublicKey("none"); err == nil {
-		t.Error("ReadPublicKey() of a missing file error = nil, want one")
+	if _, err := audit.ReadPublicKey("none"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("ReadPublicKey() of a missing file error = %v, want %v", err, os.ErrNotExist)
 	}
 }

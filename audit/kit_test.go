@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/audit"
@@ -26,6 +27,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	time.Local = time.FixedZone("", 3600) // shows times that are not in UTC
 	if run := os.Getenv("GATEHOUSE_AUDIT_WRITER"); run != "" {
 		writeUntilKilled(run)
 	}

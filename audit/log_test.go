@@ -15,10 +15,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -40,9 +42,9 @@ func TestOpenRefuses(t *testing.T) {
 		want   string
 	}{
 		"path":           {func(c *audit.Config) { c.Path = "" }, "audit: Config.Path: required"},
-		"directory":      {func(c *audit.Config) { c.Path = filepath.Join(path, "none") }, "no such file"},
+		"directory":      {func(c *audit.Config) { c.Path = filepath.Join(path, "none") }, "audit: open " + filepath.Join(path, "none") + ": "},
 		"origin":         {func(c *audit.Config) { c.Origin = "" }, "audit: Config.Origin: got"},
-		"origin space":   {func(c *audit.Config) { c.Origin = "a b" }, "audit: Config.Origin: got"},
+		"origin space":   {func(c *audit.Config) { c.Origin = "a b" }, `audit: Config.Origin: got "a b"`},
 		"origin DEL":     {func(c *audit.Config) { c.Origin = "a\x7fb" }, "audit: Config.Origin: got"},
 		"origin ASCII":   {func(c *audit.Config) { c.Origin = "a\u0080" }, "audit: Config.Origin: got"},
 		"origin plus":    {func(c *audit.Config) { c.Origin = "a+b" }, "audit: Config.Origin: got"},
@@ -51,6 +53,7 @@ func TestOpenRefuses(t *testing.T) {
 		"curve":          {func(c *audit.Config) { c.Key = p384 }, "audit: Config.Key: want Ed25519"},
 		"interval":       {func(c *audit.Config) { c.CheckpointInterval = time.Millisecond }, "audit: Config.CheckpointInterval: got 1ms"},
 		"large interval": {func(c *audit.Config) { c.CheckpointInterval = 2 * time.Hour }, "audit: Config.CheckpointInterval: got 2h"},
+		"refusals":       {func(c *audit.Config) { c.MaxAnonymous = -1 }, "audit: Config.MaxAnonymous: got -1"},
 		"size":           {func(c *audit.Config) { c.MaxBytes = 1 }, "audit: Config.MaxBytes: got 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,6 +64,7 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		})
 	}
+	shut(t, open(t, audit.Config{Path: path, CheckpointInterval: time.Hour})) // the longest
 	t.Run("every mistake", func(t *testing.T) {
 		_, err := audit.Open(audit.Config{MaxBytes: 1})
 		if err == nil || strings.Count(err.Error(), "audit: Config.") != 4 {
@@ -78,17 +82,19 @@ func TestOpenRefusesOtherLog(t *testing.T) {
 		config audit.Config
 		want   string
 	}{
-		"open":   {audit.Config{Path: path + ".2", Origin: origin, Key: logKey}, "another process"},
-		"key":    {audit.Config{Path: path, Origin: origin, Key: ecKey}, "is this the Key of the log?"},
-		"origin": {audit.Config{Path: path, Origin: "other", Key: logKey}, `Config.Origin is "other"`},
+		"open":    {audit.Config{Path: path + ".2", Origin: origin, Key: logKey}, "another process"},
+		"key":     {audit.Config{Path: path, Origin: origin, Key: ecKey}, "is this the Key of the log?"},
+		"origin":  {audit.Config{Path: path, Origin: "other", Key: logKey}, `Config.Origin is "other"`},
+		"longer":  {audit.Config{Path: path, Origin: origin + "/2", Key: logKey}, `Config.Origin is "` + origin + `/2"`},
+		"shorter": {audit.Config{Path: path, Origin: origin[:9], Key: logKey}, `Config.Origin is "` + origin[:9] + `"`},
 	} {
 		if _, err := audit.Open(test.config); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: Open() error = %v, want %q", name, err, test.want)
 		}
 	}
 	write(t, path, nil)
-	if _, err := audit.Open(audit.Config{Path: path, Origin: origin, Key: logKey}); err == nil {
-		t.Error("Open() of a log without its signed records error = nil, want one")
+	if _, err := audit.Open(audit.Config{Path: path, Origin: origin, Key: logKey}); err == nil || !strings.Contains(err.Error(), "signs 2 records and the log has 0") {
+		t.Errorf("Open() of a log without its signed records error = %v, want one with the numbers", err)
 	}
 }
 
@@ -100,20 +106,24 @@ func TestRecord(t *testing.T) {
 		Type: gatehouse.EventDecision, Decision: gatehouse.Denied, Reason: "scopes_missing", Code: "insufficient_scope", Status: 403,
 		Principal: gatehouse.Principal{
 			Kind: gatehouse.KindUser, Subject: "alice", Issuer: "https://auth.example.com", Tenant: "acme", Client: "web", Method: "jwt", Binding: "dpop",
-			Scopes: must(gatehouse.NewScopes("data:read")), Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"}),
+			Scopes: must(gatehouse.NewScopes("data:read")), Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "helper-1"}, gatehouse.Actor{Subject: "helper-2"}),
 		},
 		Issuer: "https://auth.example.com", Credential: "jti-1", Method: "POST", Host: "api.example.com",
 		Path: "/\n\u202e\xff" + strings.Repeat("x", 2000), Route: "POST /{any}",
 		Cause: errors.New("a\nb"), Duration: 1500 * time.Microsecond, Attrs: []slog.Attr{slog.Any("secret", secret), slog.String("level", "l"), slog.String("msg", "m")},
 	})
+	send(t, l, gatehouse.Event{Type: "small"})
 	shut(t, l)
+	if small := must(audit.Record(path, 2)); !regexp.MustCompile(`^\{"seq":2,"time":"[^"]+","type":"small","mac":"[^"]+"\}$`).Match(small) {
+		t.Errorf("Record(2) = %s, want no other members", small)
+	}
 	record := must(audit.Record(path, 1))
 	var got map[string]any
 	if err := json.Unmarshal(record, &got); err != nil {
 		t.Fatalf("Record(1) = %s: %v", record, err)
 	}
-	if at, err := time.Parse(time.RFC3339, got["time"].(string)); err != nil || at.Before(start) || at.After(time.Now()) {
-		t.Errorf("time = %v, want the time of the event", got["time"])
+	if at, err := time.Parse(time.RFC3339, got["time"].(string)); err != nil || at.Before(start) || at.After(time.Now()) || at.Location() != time.UTC {
+		t.Errorf("time = %v, want the time of the event in UTC", got["time"])
 	}
 	if p := got["path"].(string); len(p) > 1100 || !strings.HasPrefix(p, "/\n") {
 		t.Errorf("path has %d bytes, want at most 1,100", len(p))
@@ -127,7 +137,7 @@ func TestRecord(t *testing.T) {
 	want := map[string]any{
 		"seq": 1.0, "type": "decision", "decision": "denied", "reason": "scopes_missing", "error": "insufficient_scope", "status": 403.0,
 		"method": "POST", "host": "api.example.com", "route": "POST /{any}", "issuer": "https://auth.example.com",
-		"subject": "alice", "tenant": "acme", "client": "web", "proof": "jwt", "binding": "dpop", "actors": []any{"helper-1"}, "scopes": "data:read", "credential": "jti-1",
+		"subject": "alice", "tenant": "acme", "client": "web", "proof": "jwt", "binding": "dpop", "actors": []any{"helper-1", "helper-2"}, "scopes": "data:read", "credential": "jti-1",
 		"attrs": map[string]any{"secret": "[redacted]", "level": "l", "msg": "m"}, "cause": "a\nb", "duration_us": 1500.0,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -136,13 +146,20 @@ func TestRecord(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode of the log = %v, %v, want 0600", info.Mode(), err)
 	}
-	if _, err := audit.Record(path, 2); err == nil {
-		t.Error("Record(2) error = nil, want one")
+	if _, err := audit.Record(path, 3); err == nil {
+		t.Error("Record(3) error = nil, want one")
+	}
+	if _, err := audit.Record("none", 0); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Record() of no log error = %v, want %v", err, os.ErrNotExist)
 	}
 }
 
 // An event that is too large is an error, so the request is refused.
 func TestObserveRefusesLargeEvent(t *testing.T) {
+	synctest.Test(t, testLargeEvent) // where each time has the same length
+}
+
+func testLargeEvent(t *testing.T) {
 	l, path := create(t, audit.Config{})
 	if err := l.Observe(t.Context(), large(audit.MaxRecord)); err == nil {
 		t.Error("Observe(large) error = nil, want one")
@@ -158,6 +175,10 @@ func TestObserveRefusesLargeEvent(t *testing.T) {
 	}
 	shut(t, l)
 	verify(t, path, 1+accepted)
+	last := must(audit.Record(path, accepted))
+	if digits := len("9223372036854775807") - len(fmt.Sprint(accepted)); len(last) != audit.MaxRecord-digits {
+		t.Errorf("the largest record has %d bytes, want %d less %d for the number", len(last), audit.MaxRecord, digits)
+	}
 	if err := l.Observe(t.Context(), event(0)); !errors.Is(err, audit.ErrClosed) {
 		t.Errorf("Observe() after Close error = %v, want %v", err, audit.ErrClosed)
 	}
@@ -206,17 +227,20 @@ func TestVerifyWhileWriting(t *testing.T) {
 	config := audit.Config{Path: path, MaxBytes: 1 << 20}
 	shut(t, open(t, config))
 	for range 40 {
+		begun := must(audit.BeginVerify(path, logKey.Public())) // which does not keep a writer out
 		l := open(t, config)
+		_, _ = begun()
 		finish, err := audit.BeginVerify(path, logKey.Public())
 		if err != nil {
 			t.Fatalf("BeginVerify() error = %v, want nil", err)
 		}
 		send(t, l, large(60_000))
+		send(t, l, event(0)) // in a new file if the one before is full now
 		got, err := finish()
 		shut(t, l)
 		report, afterwards := audit.Verify(path, logKey.Public())
-		if err != nil || afterwards != nil || got != report.Records-1 {
-			t.Errorf("Verify() = %d records, %v; afterwards %d, %v; want one less", got, err, report.Records, afterwards)
+		if err != nil || afterwards != nil || got != report.Records-2 {
+			t.Errorf("Verify() = %d records, %v; afterwards %d, %v; want two less", got, err, report.Records, afterwards)
 		}
 	}
 	if files, err := filepath.Glob(path + ".0*"); err != nil || len(files) < 2 {
@@ -281,8 +305,8 @@ func TestRotation(t *testing.T) {
 	if err != nil || len(files) != 2 || !strings.HasSuffix(files[0], ".0000000000000000000") {
 		t.Fatalf("rotated files = %v, want two, the first from record 0", files)
 	}
-	for _, other := range []string{".2", ".2026-11-29T05:20:00"} {
-		write(t, path+other, []byte("a file of another log\n"))
+	for _, other := range []string{path + ".2", path + ".2026-11-29T05:20:00", filepath.Join(filepath.Dir(path), strings.Repeat("0", 19))} {
+		write(t, other, []byte("a file of another log\n"))
 	}
 	verify(t, path, 41)
 	if mode := must(os.Stat(path)).Mode().Perm(); mode != 0o600 {
@@ -297,6 +321,20 @@ func TestRotation(t *testing.T) {
 	observe(t, l, 1)
 	shut(t, l)
 	verify(t, path, 43)
+	// A process that is killed during a rotation leaves no file without a number.
+	var first struct{ Seq int64 }
+	if err := json.Unmarshal(lines(t, path)[0], &first); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path, fmt.Sprintf("%s.%019d", path, first.Seq)); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, nil)
+	if _, err := audit.Record(path, 42); err != nil {
+		t.Errorf("Record(42) in front of an empty file error = %v, want nil", err)
+	}
+	shut(t, open(t, audit.Config{Path: path}))
+	verify(t, path, 44)
 	if err := os.Remove(files[1]); err != nil {
 		t.Fatal(err)
 	}
@@ -344,6 +382,54 @@ func TestBestEffortOfALargeEvent(t *testing.T) {
 	}
 }
 
+// slow is a key that signs when it is released.
+type slow struct {
+	crypto.Signer
+	release chan struct{}
+}
+
+func (s slow) Sign(r io.Reader, text []byte, o crypto.SignerOpts) ([]byte, error) {
+	<-s.release
+	return s.Signer.Sign(r, text, o)
+}
+
+// While the queue is full, Observe waits until the request ends or the log is closed.
+func TestObserveOfBusyLog(t *testing.T) {
+	for range 8 { // Close and the queue race
+		synctest.Test(t, testBusyLog)
+	}
+}
+
+func testBusyLog(t *testing.T) {
+	key := slow{logKey, make(chan struct{})}
+	l, path := create(t, audit.Config{Key: key, BestEffort: func(e gatehouse.Event) bool { return e.Type == "chatty" }})
+	time.Sleep(10 * time.Second)
+	synctest.Wait() // it signs a checkpoint
+	waiting := make(chan error, 1)
+	go func() { waiting <- l.Observe(t.Context(), event(0)) }()
+	synctest.Wait()
+	for range 1023 {
+		send(t, l, gatehouse.Event{Type: "chatty"})
+	}
+	hungUp := errors.New("hung up")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(hungUp)
+	if err := l.Observe(ctx, event(0)); !errors.Is(err, hungUp) {
+		t.Errorf("Observe(ended request) error = %v, want %v", err, hungUp)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- l.Close() }()
+	synctest.Wait()
+	if err := l.Observe(t.Context(), event(0)); !errors.Is(err, audit.ErrClosed) {
+		t.Errorf("Observe() during Close error = %v, want %v", err, audit.ErrClosed)
+	}
+	close(key.release)
+	if err := errors.Join(<-closed, <-waiting); err != nil {
+		t.Errorf("Close() and Observe() before it: error = %v, want nil", err)
+	}
+	verify(t, path, 1+1024)
+}
+
 // A process that is killed at any point leaves a log that opens and verifies.
 func TestRecovery(t *testing.T) {
 	whole := written(t, 3, 2)
@@ -381,6 +467,10 @@ func TestRecovery(t *testing.T) {
 	write(t, long.Path+".checkpoints", points[:len(points)-9])
 	shut(t, open(t, long))
 	verify(t, long.Path, 3)
+	shut(t, open(t, long)) // now there are more than the last two
+	if last := verify(t, long.Path, 4).Checkpoint; !bytes.Equal(must(audit.LastCheckpoint(long.Path)), last) {
+		t.Errorf("LastCheckpoint() is not the one that signs 4 records, %.40q", last)
+	}
 	for _, test := range []struct {
 		path             string
 		record, unsigned int64 // the record of an opening

@@ -9,11 +9,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,9 +53,36 @@ func TestProve(t *testing.T) {
 			}
 		}
 		for _, n := range []int64{-1, int64(size + 1)} {
-			if _, err := audit.Prove(path, logKey.Public(), n); err == nil {
-				t.Errorf("Prove(%d of %d) error = nil, want one", n, size+1)
+			if _, err := audit.Prove(path, logKey.Public(), n); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("the last checkpoint signs %d records", size+1)) {
+				t.Errorf("Prove(%d of %d) error = %v, want one with the number of records", n, size+1, err)
 			}
+		}
+	}
+}
+
+func TestProveRefuses(t *testing.T) {
+	path := written(t, 6)
+	if _, err := audit.Prove("none", logKey.Public(), 0); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Prove() of no log error = %v, want %v", err, os.ErrNotExist)
+	}
+	if _, err := audit.Prove(path, ecKey.Public(), 0); err == nil || !strings.Contains(err.Error(), "no signature by this key") {
+		t.Errorf("Prove() with another key error = %v, want that of the signature", err)
+	}
+	write(t, path+".hashes", read(t, path+".hashes")[:32])
+	if proof, err := audit.Prove(path, logKey.Public(), 0); err == nil {
+		t.Errorf("Prove() without hashes = %s, nil, want an error", proof)
+	}
+	if err := os.Remove(path + ".hashes"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := audit.Prove(path, logKey.Public(), 0); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Prove() without the file of hashes error = %v, want %v", err, os.ErrNotExist)
+	}
+	// What is no checkpoint, and one without an empty line in it.
+	for text, want := range map[string]string{"x\n\n": "", "a\n— b\n\n": "a\n— b\n"} {
+		write(t, path+".checkpoints", []byte(text))
+		if last, err := audit.LastCheckpoint(path); string(last) != want || (err == nil) != (want != "") {
+			t.Errorf("LastCheckpoint() of %q = %q, %v, want %q", text, last, err, want)
 		}
 	}
 }
@@ -69,6 +98,12 @@ func TestCheckProofRefuses(t *testing.T) {
 	}{
 		"as it is":              {proof, logKey.Public(), true},
 		"with extra data":       {replace("index", "extra AAAA\nindex"), logKey.Public(), true},
+		"longest":               {replace("index", "extra "+strings.Repeat("A", 64<<10-len(proof)-len("extra \n"))+"\nindex"), logKey.Public(), true},
+		"a byte more":           {replace("index", "extra "+strings.Repeat("A", 64<<10-len(proof)-len("extra"))+"\nindex"), logKey.Public(), false},
+		"space in front of it":  {replace("index", " extra AAAA\nindex"), logKey.Public(), false},
+		"index without name":    {replace("index 2", "2"), logKey.Public(), false},
+		"only the header":       {[]byte("c2sp.org/tlog-proof@v1\n\n"), logKey.Public(), false},
+		"with extra data twice": {replace("index", "extra AAAA\nextra AAAA\nindex"), logKey.Public(), false},
 		"another signature":     {append(bytes.Clone(proof), "— witness AAAAAAA=\n"...), logKey.Public(), true},
 		"a malleable one":       {append(bytes.Clone(proof), "— witness AAAAAAB=\n"...), logKey.Public(), false},
 		"another key":           {proof, ecKey.Public(), false},

@@ -52,6 +52,26 @@ func TestAnonymousRefusalsAreCounted(t *testing.T) {
 	})
 }
 
+// By default 50 refusals in a second have their own records.
+func TestDefaultMaxAnonymous(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, path := create(t, audit.Config{})
+		kept := &appended{}
+		r := recorder(t, kept, 0)
+		for range 60 {
+			refusal := gatehouse.Event{Type: "login", Decision: gatehouse.Rejected}
+			if err := errors.Join(l.Observe(t.Context(), refusal), r.Observe(t.Context(), refusal)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shut(t, l)
+		verify(t, path, 1+50+1)
+		if len(kept.records) != 50 {
+			t.Errorf("the recorder has %d records, want 50", len(kept.records))
+		}
+	})
+}
+
 // No event is recorded in a file that has no name any more.
 func TestRemovedFileStopsTheLog(t *testing.T) {
 	for _, replaced := range []bool{false, true} {
@@ -88,6 +108,41 @@ func TestFailedRotationStopsTheLog(t *testing.T) {
 	}
 	shut(t, open(t, audit.Config{Path: path, MaxBytes: 1 << 20}))
 	verify(t, path, written+1)
+}
+
+// A file whose first record has no number gets no name by it.
+func TestRotationOfDamagedFile(t *testing.T) {
+	l, path := create(t, audit.Config{MaxBytes: 1 << 20})
+	for range 17 {
+		send(t, l, large(60_000))
+	}
+	shut(t, l)
+	write(t, path, join(edit(0, `"seq"`, `"Seq"`)(lines(t, path))...))
+	l = open(t, audit.Config{Path: path, MaxBytes: 1 << 20})
+	var err error
+	for range 3 {
+		err = errors.Join(err, l.Observe(t.Context(), large(60_000)))
+	}
+	if err == nil || !strings.Contains(err.Error(), "the first record has no number") {
+		t.Errorf("Observe() error = %v, want that the first record has no number", err)
+	}
+}
+
+// A file of records that cannot be read is not a fault of the log.
+func TestVerifyOfUnreadableFile(t *testing.T) {
+	path := written(t, 1)
+	first, second := path+".0000000000000000000", path+".0000000000000000001"
+	check := func(want string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := audit.Verify(path, logKey.Public()); err == nil || !strings.Contains(err.Error(), want) || errors.As(err, new(*audit.Fault)) {
+			t.Errorf("Verify() error = %v, want %q and no fault", err, want)
+		}
+	}
+	check("no such file", errors.Join(os.Symlink("none", first), os.Symlink("none", second)))
+	check("is a directory", errors.Join(os.Remove(first), os.Mkdir(first, 0o700)))
 }
 
 // The hashes of a log are those that its last checkpoint signs.

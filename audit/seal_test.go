@@ -34,6 +34,7 @@ func TestOpenRefusesForgedRecords(t *testing.T) {
 		"closed, record added":  {func(l [][]byte) [][]byte { return append(l, forged(6)) }, closed, "record 6 was changed"},
 		"closed, record copied": {func(l [][]byte) [][]byte { return edit(6, `"seq":5`, `"seq":6`)(append(l, l[5])) }, closed, "record 6 was changed"},
 		"alone":                 {same, alone, ""},
+		"alone, an empty line":  {func([][]byte) [][]byte { return [][]byte{[]byte("\n")} }, alone, "has no number"},
 		"alone, record changed": {edit(3, "reports", "Reports"), alone, "record 3 was changed"},
 		"alone, record removed and numbered anew": {func(l [][]byte) [][]byte {
 			l[4] = bytes.Replace(l[5], []byte(`"seq":5`), []byte(`"seq":4`), 1)
@@ -79,7 +80,8 @@ func TestOpenRefusesForgedRecords(t *testing.T) {
 // hardware is a key of which only the public half can be read.
 type hardware struct{ crypto.Signer }
 
-// Without the private key in memory, records have no seal, and the log works.
+// Without the private key in memory, records have no seal, and the log works. Changes
+// contradict the hashes.
 func TestSignerWithoutSeal(t *testing.T) {
 	path := newPath(t)
 	for range 2 {
@@ -90,6 +92,15 @@ func TestSignerWithoutSeal(t *testing.T) {
 	verify(t, path, 4)
 	if bytes.Contains(read(t, path), []byte(`"mac"`)) {
 		t.Error("the records have a seal, want none")
+	}
+	observe(t, open(t, audit.Config{Path: path, Key: hardware{logKey}}), 2) // and is killed
+	next := newPath(t)
+	for _, suffix := range []string{".hashes", ".checkpoints"} {
+		write(t, next+suffix, read(t, path+suffix))
+	}
+	write(t, next, join(edit(5, "reports", "Reports")(lines(t, path))...))
+	if _, err := audit.Open(audit.Config{Path: next, Key: hardware{logKey}, Origin: origin}); err == nil || !strings.Contains(err.Error(), "record 5 was changed") {
+		t.Errorf("Open() error = %v, want that record 5 was changed", err)
 	}
 }
 
@@ -126,11 +137,12 @@ func TestUnavailableKey(t *testing.T) {
 			}
 		}
 		key.down.Store(false)
-		observe(t, l, 1)
-		if last, err := audit.LastCheckpoint(path); err != nil || !bytes.HasPrefix(last, []byte(origin+"\n1\n")) {
-			t.Errorf("LastCheckpoint() = %q, %v, want size 1", last, err)
+		for range 2 { // the second record waits for no checkpoint
+			observe(t, l, 1)
+			if last, err := audit.LastCheckpoint(path); err != nil || !bytes.HasPrefix(last, []byte(origin+"\n1\n")) {
+				t.Errorf("LastCheckpoint() = %q, %v, want size 1", last, err)
+			}
 		}
-		observe(t, l, 1)
 		fail()
 		key.down.Store(false)
 		shut(t, l)

@@ -113,6 +113,7 @@ func TestVerifyFindsChangedFiles(t *testing.T) {
 			"": join(lines(t, whole)[:5]...), ".hashes": read(t, whole+".hashes")[:8*32], ".checkpoints": half,
 		}, 5, audit.Missing, [][]byte{kept, half[:len(half)-1]}},
 		{"last checkpoint removed", map[string][]byte{".checkpoints": half}, 5, audit.CheckpointChanged, [][]byte{kept}},
+		{"incomplete checkpoint behind the others", map[string][]byte{".checkpoints": append(bytes.Clone(points), points[:9]...)}, 10, audit.CheckpointChanged, nil},
 		{"no checkpoint", map[string][]byte{".checkpoints": nil}, 0, audit.CheckpointChanged, nil},
 		{"checkpoints swapped", map[string][]byte{".checkpoints": append(bytes.Clone(points[len(half):]), half...)}, 10, audit.CheckpointChanged, nil},
 		{"checkpoints of another log", map[string][]byte{".checkpoints": read(t, forger+".checkpoints")}, 0, audit.Rewritten, nil},
