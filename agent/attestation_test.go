@@ -111,30 +111,37 @@ func TestEvidenceAtRegistration(t *testing.T) {
 			return gatehouse.NewSecret([]byte(strings.Join(parts, ".")))
 		}
 	}
+	headed := func(name string, value any) text { // with one more parameter
+		return func(n string) gatehouse.Secret {
+			token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iss": "boxed", "aud": origin, "nonce": n, "exp": now + 60})
+			token.Header["typ"], token.Header[name] = typ, value
+			return gatehouse.NewSecret([]byte(must(token.SignedString(boxed.private))))
+		}
+	}
 	for name, test := range map[string]struct {
 		attestation string
 		evidence    text
 		want        string // in the error
 	}{
-		"key":            {"key-registration", by(boxed, typ, nil), ""},
-		"none":           {"key-registration", raw(""), "missing or too long"},
-		"too long":       {"key-registration", raw(strings.Repeat("a", 20<<10)), "missing or too long"},
-		"no JWT":         {"key-registration", raw("a.b"), "number of segments"},
-		"header":         {"key-registration", replaced(0, "!"), "header: not canonical base64url"},
-		"payload":        {"key-registration", replaced(1, "!"), "payload: not canonical base64url"},
-		"signature":      {"key-registration", replaced(2, "!"), "signature: not canonical base64url"},
-		"no signature":   {"key-registration", replaced(2, ""), "signature: not canonical base64url"},
-		"no object":      {"key-registration", replaced(1, "W10"), "malformed claims"},
-		"of another key": {"key-registration", by(stranger, typ, nil), "no key of the agent verifies"},
-		"with crit": {"key-registration", func(n string) gatehouse.Secret {
-			token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iss": "boxed", "aud": origin, "nonce": n, "exp": now + 60})
-			token.Header["typ"], token.Header["crit"] = typ, []string{"x"}
-			return gatehouse.NewSecret([]byte(must(token.SignedString(boxed.private))))
-		}, "header: has a parameter"},
+		"key":                   {"key-registration", by(boxed, typ, nil), ""},
+		"none":                  {"key-registration", raw(""), "missing or too long"},
+		"too long":              {"key-registration", raw(strings.Repeat("a", 20<<10)), "missing or too long"},
+		"no JWT":                {"key-registration", raw("a.b"), "number of segments"},
+		"header":                {"key-registration", replaced(0, "!"), "header: not canonical base64url"},
+		"payload":               {"key-registration", replaced(1, "!"), "payload: not canonical base64url"},
+		"signature":             {"key-registration", replaced(2, "!"), "signature: not canonical base64url"},
+		"no signature":          {"key-registration", replaced(2, ""), "signature: not canonical base64url"},
+		"no object":             {"key-registration", replaced(1, "W10"), "malformed claims"},
+		"of another key":        {"key-registration", by(stranger, typ, nil), "no key of the agent verifies"},
+		"with crit":             {"key-registration", headed("crit", []string{"x"}), "header: has a parameter"},
+		"with jwk":              {"key-registration", headed("jwk", json.RawMessage(boxed.jwk)), "header: has a parameter"},
 		"of another type":       {"key-registration", by(boxed, "JWT", nil), "header: typ"},
 		"of no type":            {"key-registration", by(boxed, "", nil), "header: typ"},
 		"of another agent":      {"key-registration", by(boxed, typ, object{"iss": "reader"}), "iss"},
 		"for another server":    {"key-registration", by(boxed, typ, object{"aud": "https://evil.example"}), "aud"},
+		"of a longer name":      {"key-registration", by(boxed, typ, object{"iss": "boxed-2"}), "iss"},
+		"for a longer name":     {"key-registration", by(boxed, typ, object{"aud": origin + "0"}), "aud"},
+		"longer nonce":          {"key-registration", func(n string) gatehouse.Secret { return evidence(boxed, typ, n+"A", nil) }, "nonce is not"},
 		"another nonce":         {"key-registration", func(string) gatehouse.Secret { return evidence(boxed, typ, nonce(), nil) }, "nonce is not"},
 		"no nonce":              {"key-registration", by(boxed, typ, object{"nonce": nil}), "nonce is not"},
 		"without exp":           {"key-registration", by(boxed, typ, object{"exp": nil}), "exp"},
@@ -144,6 +151,7 @@ func TestEvidenceAtRegistration(t *testing.T) {
 		"SVID with another key": {"svid", by(stranger, typ, object{"svid": svid(people, nil)}), "no key of the agent verifies"},
 		"SVID of a stranger":    {"svid", by(boxed, typ, object{"svid": svid(stranger, nil)}), "spiffe"},
 		"SVID of another":       {"svid", by(boxed, typ, object{"svid": svid(people, object{"sub": "spiffe://example.org/other"})}), "another workload"},
+		"SVID of a longer name": {"svid", by(boxed, typ, object{"svid": svid(people, object{"sub": workload + "/a"})}), "another workload"},
 		"EAT":                   {"eat", box(stranger, "eat+jwt", nil), ""},
 		"EAT with media type":   {"eat", box(stranger, "application/EAT+JWT", nil), ""},
 		"EAT with several nonces": {"eat", func(n string) gatehouse.Secret {
@@ -154,6 +162,10 @@ func TestEvidenceAtRegistration(t *testing.T) {
 		}, ""},
 		"EAT with the nonce before a number": {"eat", func(n string) gatehouse.Secret {
 			return eat(stranger, "eat+jwt", "", object{"eat_nonce": []any{n, 1}})
+		}, "eat_nonce"},
+		"EAT with a longer nonce": {"eat", func(n string) gatehouse.Secret { return eat(stranger, "eat+jwt", n+"A", nil) }, "eat_nonce"},
+		"EAT with longer nonces": {"eat", func(n string) gatehouse.Secret {
+			return eat(stranger, "eat+jwt", "", object{"eat_nonce": []string{n + "A", n + "B"}})
 		}, "eat_nonce"},
 		"EAT with thumbprint": {"eat", func(n string) gatehouse.Secret {
 			return eat(stranger, "eat+jwt", n, object{"cnf": object{"jkt": thumbprintOf(boxed)}})
@@ -174,6 +186,8 @@ func TestEvidenceAtRegistration(t *testing.T) {
 		"EAT of a malformed key":  {"eat", box(stranger, "eat+jwt", object{"cnf": object{"jwk": object{}}}), "cnf"},
 		"EAT without cnf":         {"eat", box(stranger, "eat+jwt", object{"cnf": nil}), "cnf"},
 		"EAT of another profile":  {"eat", box(stranger, "eat+jwt", object{"eat_profile": "x"}), "eat_profile"},
+		"EAT of a longer profile": {"eat", box(stranger, "eat+jwt", object{"eat_profile": profile + "0"}), "eat_profile"},
+		"EAT, debugging unknown":  {"eat", box(stranger, "eat+jwt", object{"dbgstat": "disabled-until-reset"}), "dbgstat"},
 		"EAT with debugging":      {"eat", box(stranger, "eat+jwt", object{"dbgstat": "enabled"}), "dbgstat"},
 		"EAT without dbgstat":     {"eat", box(stranger, "eat+jwt", object{"dbgstat": nil}), "dbgstat"},
 		"EAT of another program":  {"eat", box(stranger, "eat+jwt", object{"swname": "shell"}), "another program"},
@@ -189,6 +203,10 @@ func TestEvidenceAtRegistration(t *testing.T) {
 			}
 		})
 	}
+	a.Attestation, a.SPIFFEID = "svid", ""
+	n := nonce()
+	_, err := w.registry.Register(t.Context(), agent.Registration{Agent: a, Nonce: n, Evidence: evidence(boxed, typ, n, object{"svid": svid(people, nil)})})
+	mistakes(t, "Register with the SVID of another workload than none", err, "another workload")
 }
 
 // An agent can sign assertions and evidence in the algorithms of its key, and in no other.
@@ -224,7 +242,16 @@ func TestKeysOfAgents(t *testing.T) {
 		if got := w.ask(tokenRequest("boxed")); (got.Error == "") != test.ok {
 			t.Errorf("response to an assertion of %s = %+v, want a token = %v", a.Keys, got, test.ok)
 		}
+		// The keyring of a server may have any of the algorithms, too.
+		w := newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) { c.Keys = test.by.ring })
+		if _, err := w.admit(w.token(t, tokenRequest("reader"))); err != nil {
+			t.Errorf("Admit(token that is signed with %s) error = %v", test.by.jwk, err)
+		}
 	}
+	first := partyOf(jwtauth.ES384, p384) // of two algorithms
+	agentKeys["boxed"], a.Keys, a.Attestation = first, []string{with(first.jwk, "kid", "k1"), with(stranger.jwk, "kid", "k2")}, ""
+	w.register(t, a)
+	w.token(t, tokenRequest("boxed"))
 }
 
 func thumbprintOf(p party) string { return must(jwtauth.Thumbprint(p.private.Public())) }
@@ -409,6 +436,10 @@ func TestEvidenceAtIssue(t *testing.T) {
 	if got := w.ask(with(n, eat(people, "eat+jwt", n, nil))); got.Error != "invalid_client" || w.events.last().Reason != agent.ReasonAttestation {
 		t.Errorf("response to the evidence of another attester = %d %q, want invalid_client", got.Status, got.Error)
 	}
+	if got := w.events.last().Credential; got != "boxed" {
+		t.Errorf("credential of the refusal = %q, want boxed", got)
+	}
+	w.token(t, with(n, eat(stranger, "eat+jwt", n, nil))) // rejected evidence does not use the nonce
 	// A client that has not authenticated with its key needs evidence of it.
 	register("key")
 	bySVID := func(params ...string) *http.Request {

@@ -34,7 +34,7 @@ func newCertificate(uri string, usage x509.ExtKeyUsage) *x509.Certificate {
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage}, URIs: []*url.URL{must(url.Parse(uri))},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage}, URIs: []*url.URL{must(url.Parse(uri))}, EmailAddresses: []string{"ops@example.org"},
 	}
 	return must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))))
 }
@@ -66,12 +66,13 @@ const typeSPIFFE = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"
 
 func TestClientsByCertificateAndSVID(t *testing.T) {
 	w := newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) {
-		c.Certificates, c.SPIFFE = &mtls.Config{Subjects: []mtls.Subject{{SAN: "dns:unused.example.org", Subject: "unused"}}}, trustDomain(t)
+		c.Certificates, c.SPIFFE = &mtls.Config{Subjects: []mtls.Subject{{SAN: "uri:" + workload, Subject: "unused"}}}, trustDomain(t)
 	})
 	certificate, other := newCertificate(workload, x509.ExtKeyUsageClientAuth), newCertificate("spiffe://example.org/other", x509.ExtKeyUsageClientAuth)
 	roles := must(gatehouse.NewRoles("reader"))
 	for _, a := range []agent.Agent{
 		{ID: "by-name", Tenant: "acme", Roles: roles, Certificates: []string{"uri:" + workload}},
+		{ID: "by-longer-thumbprint", Tenant: "acme", Roles: roles, Certificates: []string{"sha256:" + mtls.Thumbprint(certificate) + "A"}},
 		{ID: "by-svid", Tenant: "acme", Roles: roles, SPIFFEID: workload},
 		{ID: "by-thumbprint", Tenant: "acme", Roles: roles, Certificates: []string{"sha256:" + mtls.Thumbprint(certificate)}},
 	} {
@@ -88,6 +89,7 @@ func TestClientsByCertificateAndSVID(t *testing.T) {
 		"by thumbprint":                     {over(tokenRequest("", "client_id", "by-thumbprint"), certificate), "", ""},
 		"another certificate":               {over(tokenRequest("", "client_id", "by-name"), other), "invalid_client", agent.ReasonClient},
 		"another thumbprint":                {over(tokenRequest("", "client_id", "by-thumbprint"), other), "invalid_client", agent.ReasonClient},
+		"a longer thumbprint":               {over(tokenRequest("", "client_id", "by-longer-thumbprint"), certificate), "invalid_client", agent.ReasonClient},
 		"without certificate":               {tokenRequest("", "client_id", "by-name"), "invalid_client", agent.ReasonClient},
 		"without client_id":                 {over(tokenRequest(""), certificate), "invalid_client", agent.ReasonClient},
 		"of another agent":                  {over(tokenRequest("", "client_id", "reader"), certificate), "invalid_client", agent.ReasonClient},
@@ -106,6 +108,9 @@ func TestClientsByCertificateAndSVID(t *testing.T) {
 	} {
 		if got := w.ask(test.request); got.Error != test.want || test.want != "" && w.events.last().Reason != test.reason {
 			t.Errorf("%s: response = %d %q (%s: %v), want %q (%s)", name, got.Status, got.Error, w.events.last().Reason, w.events.last().Cause, test.want, test.reason)
+		}
+		if got, id := w.events.last().Credential, test.request.Form.Get("client_id"); test.reason == agent.ReasonClient && name != "with Authorization" && got != id {
+			t.Errorf("%s: credential of the refusal = %q, want %q", name, got, id)
 		}
 	}
 	without := newWorld(t)

@@ -61,6 +61,7 @@ func TestGuard(t *testing.T) {
 		"five actors":                  {person(object{"act": chainOf("reader", "reader", "reader", "reader", "reader")}), "jwtauth_claims", "", ""},
 		"unknown actor":                {person(object{"act": chainOf("mallory")}), agent.ReasonUnknown, "", ""},
 		"unknown actor inside":         {person(object{"act": chainOf("reader", "mallory")}), "", gatehouse.KindUser, "data:read"},
+		"decommissioned behind it":     {person(object{"act": chainOf("reader", "mallory", "gone")}), agent.ReasonDecommissioned, "", ""},
 		"stated actor inside":          {person(object{"act": chainOf("reader", "mallory"), "generations": []int{1, 1}}), agent.ReasonUnknown, "", ""},
 		"actor of another one inside":  {person(object{"act": object{"sub": "reader", "act": object{"sub": "gone", "iss": "https://evil.example"}}}), "", gatehouse.KindUser, "data:read"},
 		"decommissioned actor":         {person(object{"act": chainOf("gone")}), agent.ReasonDecommissioned, "", ""},
@@ -70,6 +71,8 @@ func TestGuard(t *testing.T) {
 		"actor without tenant":         {person(object{"act": chainOf("reader"), "tenant": nil}), agent.ReasonTenant, "", ""},
 		"actor of the issuer":          {person(object{"act": object{"sub": "reader", "iss": idp}}), "", gatehouse.KindUser, "data:read"},
 		"actor of this server":         {person(object{"act": object{"sub": "reader", "iss": origin}}), "", gatehouse.KindUser, "data:read"},
+		"actor of a longer issuer":     {person(object{"act": object{"sub": "reader", "iss": idp + ".evil.example"}}), agent.ReasonUnknown, "", ""},
+		"actor of a longer server":     {person(object{"act": object{"sub": "reader", "iss": origin + "0"}}), agent.ReasonUnknown, "", ""},
 		"actor of another issuer":      {person(object{"act": object{"sub": "reader", "iss": "https://evil.example"}}), agent.ReasonUnknown, "", ""},
 		"type of another issuer":       {person(object{"type": "agent", "sub": "helper-1"}), "", gatehouse.KindUser, "data:read data:write profile"},
 		"service of another issuer":    {person(object{"type": "agent", "sub": "helper-1", "client_id": "helper-1"}), "", gatehouse.KindService, "data:read data:write profile"},
@@ -85,6 +88,7 @@ func TestGuard(t *testing.T) {
 		"roles in a token":             {forged(object{"roles": []string{"admin"}}), "", gatehouse.KindAgent, "data:read"},
 		"without type":                 {forged(object{"type": nil}), agent.ReasonToken, "", ""},
 		"of another client":            {forged(object{"client_id": "reader"}), agent.ReasonToken, "", ""},
+		"of a shorter client":          {forged(object{"client_id": "helper"}), agent.ReasonToken, "", ""},
 		"without generation":           {forged(object{"generations": nil}), agent.ReasonToken, "", ""},
 		"of an earlier generation":     {forged(object{"generations": []int{2}}), agent.ReasonGeneration, "", ""},
 		"agent and chain":              {forged(object{"act": chainOf("helper-1"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
@@ -92,6 +96,7 @@ func TestGuard(t *testing.T) {
 		"chain of its namesake":        {forged(object{"type": nil, "act": chainOf("helper-1"), "subject_issuer": idp}), "", gatehouse.KindUser, "data:read"},
 		"chain without issuer":         {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1")}), agent.ReasonToken, "", ""},
 		"chain of another client":      {forged(object{"sub": "alice", "type": nil, "act": chainOf("reader"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
+		"chain of a shorter client":    {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1"), "client_id": "helper", "subject_issuer": idp}), agent.ReasonToken, "", ""},
 		"chain without a generation":   {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1", "reader"), "subject_issuer": idp}), agent.ReasonToken, "", ""},
 		"an earlier generation inside": {forged(object{"sub": "alice", "type": nil, "act": chainOf("helper-1", "reader"), "client_id": "helper-1", "subject_issuer": idp, "generations": []int{1, 2}}), agent.ReasonGeneration, "", ""},
 		"generation zero":              {forged(object{"generations": []int{0}}), agent.ReasonToken, "", ""},
@@ -131,13 +136,15 @@ func TestGuardOfOtherCredentials(t *testing.T) {
 		"long chain":                 {gatehouse.Principal{Method: "introspection", Tenant: "acme", Actors: long}, agent.ReasonChain, ""},
 		"agent without token":        {gatehouse.Principal{Method: "mtls", Subject: "helper-1", Kind: gatehouse.KindAgent}, "", gatehouse.KindService},
 		"agent of the own issuer":    {gatehouse.Principal{Method: "introspection", Issuer: origin, Subject: "helper-1", Client: "helper-1", Kind: gatehouse.KindAgent}, "", gatehouse.KindService},
-		"delegated, Kind agent":      {gatehouse.Principal{Method: "introspection", Issuer: idp, Tenant: "acme", Kind: gatehouse.KindAgent, Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "reader"})}, "", gatehouse.KindService},
+		"delegated, Kind agent":      {gatehouse.Principal{Method: "introspection", Issuer: idp, Tenant: "acme", Kind: gatehouse.KindAgent, Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "reader"}), Claims: gatehouse.VerifiedClaims(`{"attestation":"key"}`)}, "", gatehouse.KindService},
+		"issuer of a longer name":    {gatehouse.Principal{Method: jwtauth.Method, Issuer: origin + "0", Tenant: "acme", Kind: gatehouse.KindUser, Subject: "alice"}, "", gatehouse.KindUser},
 		"more scopes than the actor": {gatehouse.Principal{Method: "introspection", Tenant: "acme", Kind: gatehouse.KindUser, Scopes: must(gatehouse.NewScopes("data:read", "x")), Actors: gatehouse.NewActors(gatehouse.Actor{Subject: "reader"})}, "", gatehouse.KindUser},
 		"no agent":                   {gatehouse.Principal{Method: "session", Kind: gatehouse.KindUser, Subject: "alice"}, "", gatehouse.KindUser},
 		"metadata of no API key":     {gatehouse.Principal{Method: "session", Kind: gatehouse.KindUser, Claims: gatehouse.VerifiedClaims(`{"agent":"mallory"}`)}, "", gatehouse.KindUser},
 		"API key of an agent":        {gatehouse.Principal{Method: apikey.Method, Kind: gatehouse.KindService, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":"reader"}`)}, "", gatehouse.KindService},
 		"API key of another tenant":  {gatehouse.Principal{Method: apikey.Method, Tenant: "globex", Claims: gatehouse.VerifiedClaims(`{"agent":"reader"}`)}, agent.ReasonTenant, ""},
 		"API key of two agents":      {gatehouse.Principal{Method: apikey.Method, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":["reader"]}`)}, agent.ReasonUnknown, ""},
+		"API key of agent null":      {gatehouse.Principal{Method: apikey.Method, Tenant: "acme", Claims: gatehouse.VerifiedClaims(`{"agent":null}`)}, agent.ReasonUnknown, ""},
 		"API key of no agent":        {gatehouse.Principal{Method: apikey.Method, Kind: gatehouse.KindService}, "", gatehouse.KindService},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -151,6 +158,17 @@ func TestGuardOfOtherCredentials(t *testing.T) {
 		}
 		if err == nil && (proof.Header.Get("X") != "y" || len(proof.Tenants) != 1 || proof.Principal().Scopes.Has("x")) {
 			t.Errorf("%s: Authenticate = %+v, want header and tenants of the inner proof, and no more scopes than the actor has", name, proof)
+		}
+		if c, err := w.registry.Caller(t.Context(), proof.Principal()); err != nil || c.Own || c.Delegated != (test.p.Actors.Len() > 0 && test.want == "") || c.Attestation != "" {
+			t.Errorf("%s: Caller = %+v, %v, want neither a token of its own nor an attestation", name, c, err)
+		}
+	}
+	for header, want := range map[string]gatehouse.Code{"X-API-Key": apikey.CodeInvalidKey, "Authorization": apikey.CodeInvalidKeyScheme} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set(header, "ApiKey key")
+		_, err := w.registry.Guard(accepts{Method: apikey.Method, Claims: gatehouse.VerifiedClaims(`{"agent":"mallory"}`)}).Authenticate(r)
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != want {
+			t.Errorf("%s of an unknown agent: Authenticate error = %v, want %v", header, err, want)
 		}
 	}
 	w = newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) { c.MaxAge = time.Nanosecond })
@@ -173,7 +191,10 @@ func TestGuardOfOtherCredentials(t *testing.T) {
 type accepts gatehouse.Principal
 
 func (accepts) Reads() gatehouse.Reads {
-	return gatehouse.Reads{Schemes: []gatehouse.Scheme{{Name: "Bearer"}}, Headers: []gatehouse.Header{{Name: "X-API-Key", Invalid: apikey.CodeInvalidKey}, {Name: "X-Other"}}}
+	return gatehouse.Reads{
+		Schemes: []gatehouse.Scheme{{Name: "Bearer"}, {Name: "ApiKey", Invalid: apikey.CodeInvalidKeyScheme}},
+		Headers: []gatehouse.Header{{Name: "X-Other"}, {Name: "X-API-Key", Invalid: apikey.CodeInvalidKey}},
+	}
 }
 
 func (a accepts) Authenticate(*http.Request) (gatehouse.Proof, error) {
@@ -283,9 +304,17 @@ func TestOtherNodes(t *testing.T) {
 			t.Errorf("%d queries for 300 callers, want one for each agent", store.finds-2)
 		}
 		must(first.Decommission(t.Context(), "acme", "helper-1"))
+		store.fail(errors.New("down"))
+		if _, err := first.Caller(t.Context(), own("helper-1")); reasonOf(err) != agent.ReasonDecommissioned {
+			t.Errorf("Caller of the node that has decommissioned the agent: error = %v, want %s without a query", err, agent.ReasonDecommissioned)
+		}
+		store.fail(nil)
 		register(t, first, newAgent("helper-2", "acme", "reader"))
 		time.Sleep(499 * time.Millisecond)
 		caller("helper-1", "")
+		if a, err := second.Find(t.Context(), "helper-1"); err != nil || a.Active() {
+			t.Errorf("Find = %+v, %v, want what the store has", a, err)
+		}
 		time.Sleep(time.Millisecond)
 		caller("helper-1", agent.ReasonDecommissioned)
 		caller("helper-2", agent.ReasonGeneration)
@@ -461,7 +490,12 @@ func TestEndWithAgentOfFailingStore(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			store, seen := &store{Store: agent.NewMemory(0)}, &events{}
-			r := must(agent.New(registryConfig(store, seen)))
+			r := must(agent.New(registryConfig(store, gatehouse.ObserverFunc(func(ctx context.Context, e gatehouse.Event) error {
+				if time.Sleep(time.Minute); ctx.Err() != nil { // the request has ended meanwhile
+					return ctx.Err()
+				}
+				return seen.Observe(ctx, e)
+			}))))
 			register(t, r, newAgent("helper-1", "acme", "writer"))
 			p, ended := own("helper-1"), false
 			stream(r, p, func(ctx context.Context) {
@@ -471,11 +505,12 @@ func TestEndWithAgentOfFailingStore(t *testing.T) {
 				}
 				ended = ctx.Err() != nil
 			})
+			time.Sleep(2 * time.Minute)
 			synctest.Wait() // for the event
 			var got []gatehouse.Event
 			for _, e := range seen.all {
 				if e.Type == gatehouse.EventStreamEnded {
-					got = append(got, gatehouse.Event{Type: e.Type, Reason: e.Reason, Decision: e.Decision, Principal: e.Principal, Issuer: e.Issuer, Credential: e.Credential})
+					got = append(got, gatehouse.Event{Type: e.Type, Reason: e.Reason, Decision: e.Decision, Duration: e.Duration, Principal: e.Principal, Issuer: e.Issuer, Credential: e.Credential})
 				}
 			}
 			want := []gatehouse.Event{{Type: gatehouse.EventStreamEnded, Reason: test.reason, Principal: p, Issuer: p.Issuer, Credential: p.Credential}}

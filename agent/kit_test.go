@@ -302,6 +302,7 @@ func exchangeRequest(id, subject string, params ...string) *http.Request {
 type answer struct {
 	Status      int    `json:"-"`
 	Error       string `json:"error"`
+	Description string `json:"error_description"`
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
 	Issued      string `json:"issued_token_type"`
@@ -328,6 +329,9 @@ func (w *world) ask(r *http.Request) answer {
 		must(0, json.Unmarshal(recorder.Body.Bytes(), &a))
 	}
 	a.Status = recorder.Code
+	if (a.Issued == "urn:ietf:params:oauth:token-type:access_token") != (claimsOf(a.AccessToken)["act"] != nil) {
+		panic(fmt.Sprintf("issued_token_type %q of a token with the claims %v", a.Issued, claimsOf(a.AccessToken)))
+	}
 	return a
 }
 

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/gatehouse-go/gatehouse/agent"
 	"github.com/gatehouse-go/gatehouse/dpop"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
+	"github.com/gatehouse-go/gatehouse/mtls"
 )
 
 // mistakes checks that an error names each of the wanted texts.
@@ -41,7 +41,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	_, err = agent.New(agent.Config{
 		Issuer: "a\nb", Store: (*agent.Memory)(nil), Replays: (*dpop.Memory)(nil), Observer: (*events)(nil), MaxAge: 2 * time.Second,
 		Roles: map[string]agent.Role{
-			"empty": {}, "wild": {Scopes: []string{"data:*"}}, "bad": {Scopes: []string{"a b"}}, "": {Scopes: []string{"a"}},
+			"empty": {}, "wild": {Scopes: []string{"data:*"}}, "wild within": {Scopes: []string{"*:read"}}, "bad": {Scopes: []string{"a b"}}, "": {Scopes: []string{"a"}},
 			"negative": {Scopes: []string{"a"}, Limits: agent.Limits{PerDay: -1}},
 		},
 		Attestations: map[string]agent.Attestation{
@@ -49,7 +49,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		},
 		NonceKeys: []gatehouse.Secret{gatehouse.NewSecret([]byte("short"))},
 	})
-	mistakes(t, "New", err, "Config.Issuer", "Config.Store", "Config.Replays", "Config.Observer", "Config.MaxAge: got 2s, want 0 to 1s", `Roles["empty"]`, `Roles["wild"]`, `Roles["bad"]: Scopes: gatehouse`, `Roles[""]`,
+	mistakes(t, "New", err, "Config.Issuer", "Config.Store", "Config.Replays", "Config.Observer", "Config.MaxAge: got 2s, want 0 to 1s", `Roles["empty"]`, `Roles["wild"]`, `Roles["wild within"]`, `Roles["bad"]: Scopes: gatehouse`, `Roles[""]`,
 		`Roles["negative"]`, `Attestations["none"]`, `Attestations["never"]`, `Attestations[""]`, `Attestations["nil"]`, "Config.NonceKeys")
 	c := registryConfig(agent.NewMemory(0), nil)
 	c.NonceKeys = make([]gatehouse.Secret, 9)
@@ -65,16 +65,33 @@ func TestNewServerReportsEveryMistake(t *testing.T) {
 	}
 	r := must(agent.New(registryConfig(agent.NewMemory(0), nil)))
 	_, err := agent.NewServer(agent.ServerConfig{
-		Registry: r, Keys: ownKeys.ring, TokenEndpoint: "x", Lifetime: time.Hour,
+		Registry: r, Keys: ownKeys.ring, TokenEndpoint: "x", Challenge: "y", Lifetime: time.Hour, Certificates: &mtls.Config{Issuer: "\n"},
 		Subjects: jwtauth.Config{Issuers: []jwtauth.Issuer{{URL: idp}, {URL: origin, Audiences: []string{audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: people.ring}}},
 	})
-	mistakes(t, "NewServer", err, "ServerConfig.Audience", "ServerConfig.TokenEndpoint", "ServerConfig.JWKS", "ServerConfig.Lifetime", "ServerConfig.Subjects.Issuers[1].URL")
+	mistakes(t, "NewServer", err, "ServerConfig.Audience", "ServerConfig.TokenEndpoint", "ServerConfig.JWKS", "ServerConfig.Challenge", "ServerConfig.Lifetime: got 1h0m0s, want 0 to 15m0s",
+		"ServerConfig.Subjects.Issuers[1].URL", "ServerConfig.Subjects: ", "ServerConfig.Certificates: ")
+	if n := strings.Count(err.Error(), "Lifetime"); n != 1 {
+		t.Errorf("NewServer error = %v, which names Lifetime %d times, want once", err, n)
+	}
+	good := agent.ServerConfig{
+		Registry: r, Keys: ownKeys.ring, Audience: audience, TokenEndpoint: origin + "/token", JWKS: origin + "/jwks", Lifetime: 15 * time.Minute,
+		Subjects: jwtauth.Config{Issuers: []jwtauth.Issuer{{URL: origin + "/people", Audiences: []string{audience}, Algorithms: []jwtauth.Algorithm{jwtauth.ES256}, Keys: people.ring}}},
+	}
+	if s, err := agent.NewServer(good); err != nil || s.Close() != nil {
+		t.Errorf("NewServer error = %v, want nil", err)
+	}
+	good.TokenEndpoint, good.Challenge, good.Lifetime = "x", "y", -1
+	_, err = agent.NewServer(good)
+	mistakes(t, "NewServer", err, "ServerConfig.TokenEndpoint", "ServerConfig.Challenge", "ServerConfig.Lifetime: got -1ns")
 	for _, tenants := range [][]string{nil, {"acme"}} {
 		issuers := []jwtauth.Issuer{{URL: idp, Tenants: tenants}}
 		got := newWorld(t).server.Trust(jwtauth.Config{Issuers: issuers})
 		if got.Issuers[0].AnyTenant != (tenants == nil) || issuers[0].AnyTenant {
 			t.Errorf("Trust of an issuer with the tenants %q = %+v, want AnyTenant without tenants only, and the argument unchanged", tenants, got)
 		}
+	}
+	if got := newWorld(t).server.Trust(jwtauth.Config{Issuers: make([]jwtauth.Issuer, 2)}); got.Issuers[0].AnyTenant || got.Issuers[1].AnyTenant {
+		t.Errorf("Trust of two issuers without tenants = %+v, want no AnyTenant", got)
 	}
 	c := registryConfig(agent.NewMemory(0), nil)
 	c.Issuer = "http://tools.example.com"
@@ -113,10 +130,14 @@ func TestRegisterReportsEveryMistake(t *testing.T) {
 		"two keys with one kid": {func(a *agent.Agent) {
 			a.Keys = []string{with(stranger.jwk, "kid", "a"), with(stranger.jwk, "kid", "a")}
 		}, "Keys[1]: kid"},
+		"two types of keys with one kid": {func(a *agent.Agent) {
+			a.Keys = []string{with(with(rsa, "alg", "RS256"), "kid", "a"), with(stranger.jwk, "kid", "a")}
+		}, "Keys[1]: kid"},
 		"nine keys":              {func(a *agent.Agent) { a.Keys = make([]string, 9) }, "Keys: at most"},
 		"malformed SPIFFE ID":    {func(a *agent.Agent) { a.SPIFFEID = "https://example.org/a" }, "SPIFFEID"},
 		"SPIFFE ID of a domain":  {func(a *agent.Agent) { a.SPIFFEID = "spiffe://example.org" }, "SPIFFEID"},
 		"certificate of no kind": {func(a *agent.Agent) { a.Certificates = []string{"example.org"} }, "Certificates[0]"},
+		"second of no kind":      {func(a *agent.Agent) { a.Certificates = []string{"dns:example.org", "example.org"} }, "Certificates[1]"},
 		"address as certificate": {func(a *agent.Agent) { a.Certificates = []string{"ip:192.0.2.1"} }, "Certificates[0]"},
 		"long certificate":       {func(a *agent.Agent) { a.Certificates = []string{"dns:" + strings.Repeat("a", 2049)} }, "Certificates[0]"},
 		"empty certificate":      {func(a *agent.Agent) { a.Certificates = []string{"dns:"} }, "Certificates[0]"},
@@ -139,7 +160,7 @@ func TestRegisterReportsEveryMistake(t *testing.T) {
 	most := good // of everything
 	most.Keys = []string{with(with(rsa, "alg", "RS256"), "kid", "b")}
 	for n := range 7 {
-		jwk := with(stranger.jwk, "kid", strconv.Itoa(n))
+		jwk := with(stranger.jwk, "kid", strings.Repeat("k", 7-n))
 		most.Keys = append(most.Keys, strings.Repeat(" ", 4<<10-len(jwk))+jwk)
 	}
 	most.Certificates = slices.Repeat([]string{"dns:" + strings.Repeat("a", 2048)}, 8)
@@ -234,6 +255,9 @@ func TestStoreFailures(t *testing.T) {
 		if _, err := w.registry.List(ctx, "acme", "", 10); err == nil {
 			t.Errorf("List of a record with %s: error = nil", name)
 		}
+		if _, err := w.registry.Find(ctx, "odd"); err == nil {
+			t.Errorf("Find of a record with %s: error = nil", name)
+		}
 		role := name == "an unknown role" // which only an active agent needs
 		if got := w.events.last().Reason; (got == agent.ReasonRole) != role {
 			t.Errorf("record with %s: reason = %s", name, got)
@@ -261,8 +285,8 @@ func TestStoreFailures(t *testing.T) {
 	w.store.fail(nil)
 	must(w.store.Register(ctx, "odd", "acme", []byte(must(json.Marshal(object{"roles": []string{"reader"}, "keys": []string{stranger.jwk}, "attestation": "tpm"})))))
 	agentKeys["odd"] = stranger
-	if got := w.ask(tokenRequest("odd")); got.Status != http.StatusServiceUnavailable {
-		t.Errorf("agent with an unknown attestation: status = %d, want 503", got.Status)
+	if got, cause := w.ask(tokenRequest("odd")), w.events.last().Cause; got.Status != http.StatusServiceUnavailable || !strings.Contains(fmt.Sprint(cause), `"odd" has the attestation "tpm"`) {
+		t.Errorf("agent with an unknown attestation: status = %d with the cause %v, want 503 and one that names both", got.Status, cause)
 	}
 }
 
@@ -281,10 +305,11 @@ func TestErrInvalid(t *testing.T) {
 		"Find":                               {find(), agent.ErrNotFound},
 		"Decommission":                       {decommission("none"), agent.ErrNotFound},
 	} {
-		if _, refusal := errors.AsType[*gatehouse.Error](test.got); !errors.Is(test.got, test.want) || refusal {
-			t.Errorf("%s error = %v, want %v", name, test.got, test.want)
+		if _, refusal := errors.AsType[*gatehouse.Error](test.got); !errors.Is(test.got, test.want) || refusal || errors.Is(test.got, agent.ErrDecommissioned) {
+			t.Errorf("%s error = %v, want %v and no other", name, test.got, test.want)
 		}
 	}
+	mistakes(t, "Decommission", decommission("none"), `decommission "none"`)
 	garbled := &store{Store: agent.NewMemory(0), after: func(_ string, r *agent.Record) { r.Details = []byte("x") }}
 	_, err := must(agent.New(registryConfig(garbled, nil))).Register(t.Context(), agent.Registration{Agent: newAgent("reader", "acme", "reader")})
 	if reasonOf(err) != agent.ReasonStoreUnavailable {

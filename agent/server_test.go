@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -23,11 +24,14 @@ import (
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent"
 	"github.com/gatehouse-go/gatehouse/dpop"
+	"github.com/gatehouse-go/gatehouse/mtls"
 )
 
 func TestAgentGetsTokenOfItsOwn(t *testing.T) {
 	w := newWorld(t)
-	token := w.token(t, tokenRequest("helper-1"))
+	r := tokenRequest("helper-1")
+	r.Pattern = "POST /token"
+	token := w.token(t, r)
 	short := newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) { c.Lifetime = time.Minute })
 	if claims := claimsOf(short.token(t, tokenRequest("helper-1"))); claims["exp"].(float64)-claims["iat"].(float64) != 60 {
 		t.Errorf("claims of a token with Lifetime 1 min = %v, want exp 60 s after iat", claims)
@@ -47,8 +51,8 @@ func TestAgentGetsTokenOfItsOwn(t *testing.T) {
 	if diff := cmp.Diff(want, claims); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
 	}
-	if e := w.events.last(); e.Type != agent.EventMinted || e.Principal.Subject != "helper-1" || e.Credential == "" || e.Duration > time.Hour ||
-		fmt.Sprint(e.Method, e.Host, e.Path, e.Attrs) != "POSTexample.com/token[agent=helper-1 agent_tenant=acme agent_generation=1]" {
+	if e := w.events.last(); e.Type != agent.EventMinted || e.Principal.Subject != "helper-1" || e.Principal.Client != "helper-1" || e.Principal.Tenant != "acme" || e.Credential == "" || e.Duration > time.Hour ||
+		fmt.Sprint(e.Method, e.Host, e.Path, e.Route, e.Attrs) != "POSTexample.com/tokenPOST /token[agent=helper-1 agent_tenant=acme agent_generation=1]" {
 		t.Errorf("event = %+v, want agent_token_minted with the request and the agent", e)
 	}
 	p, err := w.admit(token)
@@ -64,9 +68,45 @@ func TestAgentGetsTokenOfItsOwn(t *testing.T) {
 	}
 }
 
+// Of the caps of an agent, of all its roles and of a subject token, the smallest applies.
+func TestSmallestCapsApply(t *testing.T) {
+	w := newWorld(t, func(c *agent.Config, _ *agent.ServerConfig) {
+		c.Roles = maps.Clone(roles)
+		c.Roles["a"] = agent.Role{Scopes: []string{"data:read"}, Limits: agent.Limits{PerRequest: 30, PerDay: 200, Total: 3000}}
+		c.Roles["b"] = agent.Role{Scopes: []string{"data:write"}, Limits: agent.Limits{PerRequest: 20, PerDay: 300}}
+		c.Roles["long"] = agent.Role{Scopes: []string{strings.Repeat("a", 10_000)}}
+	})
+	a := newAgent("reader", "acme", "reader")
+	a.Roles, a.Limits = must(gatehouse.NewRoles("a", "b")), agent.Limits{PerRequest: 40, PerDay: 400, Total: 2000}
+	w.register(t, a)
+	for name, test := range map[string]struct {
+		request *http.Request
+		want    object
+	}{
+		"own token":                    {tokenRequest("reader"), object{"max_tokens_per_request": 20.0, "max_tokens_per_day": 200.0, "token_budget": 2000.0}},
+		"exchange":                     {exchangeRequest("reader", person(object{"max_tokens_per_request": 10, "max_tokens_per_day": 500, "token_budget": 1000})), object{"max_tokens_per_request": 10.0, "max_tokens_per_day": 200.0, "token_budget": 1000.0}},
+		"exchange with another budget": {exchangeRequest("reader", person(object{"max_tokens_per_day": 100, "token_budget": 5000})), object{"max_tokens_per_request": 20.0, "max_tokens_per_day": 100.0, "token_budget": 2000.0}},
+	} {
+		got := claimsOf(w.token(t, test.request))
+		if got["scope"] != "data:read data:write" {
+			t.Errorf("%s: scope = %q, want that of both roles", name, got["scope"])
+		}
+		maps.DeleteFunc(got, func(name string, _ any) bool { return test.want[name] == nil })
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s: caps (-want +got):\n%s", name, diff)
+		}
+	}
+	a.Roles = must(gatehouse.NewRoles("long"))
+	w.register(t, a)
+	if got := w.ask(tokenRequest("reader")); got.Status != http.StatusServiceUnavailable || w.events.last().Reason != agent.ReasonSigning {
+		t.Errorf("response with a token that is too long = %+v for %s, want 503 for %s", got, w.events.last().Reason, agent.ReasonSigning)
+	}
+}
+
 // Covers RFC 8693 §4.1, §4.1 (chain).
 func TestDelegatedToken(t *testing.T) {
 	w := newWorld(t)
+	w.register(t, newAgent("helper-1", "acme", "executor")) // a change: generation 2
 	subject := person(object{"exp": time.Now().Unix() + 100, "auth_time": 1_700_000_000})
 	first := w.token(t, exchangeRequest("helper-1", subject))
 	if e := w.events.last(); e.Type != agent.EventExchanged || e.Principal.Subject != "alice" || e.Principal.Issuer != idp {
@@ -85,7 +125,7 @@ func TestDelegatedToken(t *testing.T) {
 	}
 	want := object{
 		"iss": origin, "sub": "alice", "aud": audience, "client_id": "helper-2", "tenant": "acme", "scope": "data:read",
-		"act": object{"sub": "helper-2", "act": object{"sub": "helper-1"}}, "generations": []any{1.0, 1.0},
+		"act": object{"sub": "helper-2", "act": object{"sub": "helper-1"}}, "generations": []any{1.0, 2.0},
 		"subject_issuer": idp, "max_tokens_per_day": 50_000.0, "token_budget": 9000.0, "auth_time": 1_700_000_000.0,
 	}
 	if diff := cmp.Diff(want, claims); diff != "" {
@@ -102,8 +142,8 @@ func TestDelegatedToken(t *testing.T) {
 	if err != nil || c.Own || !c.Delegated || c.Agent.ID != "helper-2" || c.Subject != p.Key() || c.Attestation != "" {
 		t.Errorf("Caller = %+v, %v", c, err)
 	}
-	if actor, _ := p.Actors.Current(); actor != (gatehouse.Actor{Subject: "helper-2", Issuer: origin}) {
-		t.Errorf("current actor = %+v", actor)
+	if diff := cmp.Diff([]gatehouse.Actor{{Subject: "helper-2", Issuer: origin}, {Subject: "helper-1", Issuer: origin}}, slices.Collect(p.Actors.All())); diff != "" {
+		t.Errorf("actors (-want +got):\n%s", diff)
 	}
 }
 
@@ -113,6 +153,7 @@ func TestTokenRequestsAreRefused(t *testing.T) {
 	own := w.token(t, tokenRequest("helper-2"))
 	once := assertion("helper-1", nil)
 	w.token(t, tokenRequest("helper-1", "client_assertion", "", "client_assertion", once))
+	causes := map[string]string{"another resource": "resource is not", "another audience": "audience is not", "nothing of what is asked": `the request "exec:sandbox"`}
 	for name, test := range map[string]struct {
 		request *http.Request
 		status  int
@@ -132,6 +173,7 @@ func TestTokenRequestsAreRefused(t *testing.T) {
 		"scope beyond the roles":                     {tokenRequest("reader", "scope", "data:write"), 400, "invalid_scope", agent.ReasonScope},
 		"malformed scope":                            {tokenRequest("reader", "scope", "data:read  "), 400, "invalid_scope", agent.ReasonScope},
 		"another resource":                           {tokenRequest("reader", "resource", origin), 400, "invalid_target", agent.ReasonTarget},
+		"a longer resource":                          {tokenRequest("reader", "resource", audience+"/2"), 400, "invalid_target", agent.ReasonTarget},
 		"a second resource":                          {tokenRequest("reader", "resource", audience, "resource", "https://evil.example"), 400, "invalid_target", agent.ReasonTarget},
 		"another audience":                           {tokenRequest("reader", "audience", "mcp"), 400, "invalid_target", agent.ReasonTarget},
 		"authorization_details":                      {tokenRequest("reader", "authorization_details", "[]"), 400, "invalid_authorization_details", agent.ReasonDetails},
@@ -148,10 +190,13 @@ func TestTokenRequestsAreRefused(t *testing.T) {
 		"subject for another API":                    {exchangeRequest("helper-1", person(object{"aud": origin})), 400, "invalid_request", "jwtauth_audience"},
 		"subject without tenant":                     {exchangeRequest("helper-1", person(object{"tenant": nil})), 400, "invalid_request", agent.ReasonSubject},
 		"another tenant":                             {exchangeRequest("foreign", person(nil)), 400, "invalid_request", agent.ReasonSubject},
+		"a longer tenant":                            {exchangeRequest("helper-1", person(object{"tenant": "acme-2"})), 400, "invalid_request", agent.ReasonSubject},
 		"a tenant that the issuer may not speak for": {exchangeRequest("foreign", person(object{"iss": "https://other.example.com", "tenant": "globex"})), 400, "invalid_request", "jwtauth_tenant"},
 		"token of an agent":                          {exchangeRequest("helper-1", own), 400, "invalid_request", agent.ReasonSubject},
 		"token of a service":                         {exchangeRequest("helper-1", person(object{"sub": "app"})), 400, "invalid_request", agent.ReasonSubject},
 		"may_act for another":                        {exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-2"}})), 400, "invalid_request", agent.ReasonMayAct},
+		"may_act for a longer name":                  {exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-10"}})), 400, "invalid_request", agent.ReasonMayAct},
+		"may_act null":                               {exchangeRequest("helper-1", person(object{"may_act": json.RawMessage("null")})), 400, "invalid_request", agent.ReasonMayAct},
 		"may_act of another issuer":                  {exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-1", "iss": "https://evil.example"}})), 400, "invalid_request", agent.ReasonMayAct},
 		"may_act with an unknown member":             {exchangeRequest("helper-1", person(object{"may_act": object{"sub": "helper-1", "group": idp}})), 400, "invalid_request", agent.ReasonMayAct},
 		"may_act for two":                            {exchangeRequest("helper-1", person(object{"may_act": object{"client_id": "helper-1", "sub": "helper-2"}})), 400, "invalid_request", agent.ReasonMayAct},
@@ -172,12 +217,22 @@ func TestTokenRequestsAreRefused(t *testing.T) {
 			if e := w.events.last(); got.Status != test.status || got.Error != test.code || e.Reason != test.reason || got.AccessToken != "" || e.Credential == "acme" || e.Credential == "globex" {
 				t.Errorf("response = %d %s (%s of %q: %v), want %d %s (%s), not of a tenant", got.Status, got.Error, e.Reason, e.Credential, e.Cause, test.status, test.code, test.reason)
 			}
+			e, client := w.events.last(), claimsOf(test.request.Form.Get("client_assertion"))["sub"]
+			if !strings.Contains(fmt.Sprint(e.Cause), causes[name]) || slices.Contains([]string{"invalid_scope", "invalid_target", "invalid_authorization_details"}, test.code) && e.Credential != client {
+				t.Errorf("event = %+v, want the cause %q and the client %v", e, causes[name], client)
+			}
+			if got.Description == "" || strings.Contains(got.Description, string(e.Reason)) {
+				t.Errorf("error_description = %q, want one without the reason", got.Description)
+			}
 		})
 	}
 }
 
 func TestTokenEndpointReadsFormsOnly(t *testing.T) {
 	w := newWorld(t)
+	more := func(params string) func(*http.Request) {
+		return func(r *http.Request) { r.Body = io.NopCloser(io.MultiReader(r.Body, strings.NewReader(params))) }
+	}
 	for name, test := range map[string]struct {
 		change func(*http.Request)
 		status int
@@ -186,6 +241,9 @@ func TestTokenEndpointReadsFormsOnly(t *testing.T) {
 		"query":               {func(r *http.Request) { r.URL.RawQuery = "scope=data:read" }, 400},
 		"content type":        {func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, 400},
 		"too long":            {func(r *http.Request) { *r = *tokenRequest("helper-1", "state", strings.Repeat("a", 70<<10)) }, 400},
+		"malformed parameter": {more("&state=%zz"), 400},
+		"second target":       {more("&resource=&resource=https://evil.example"), 400},
+		"audience, twice":     {more("&audience=" + audience + "&audience=" + audience), 200},
 		"Authorization":       {func(r *http.Request) { r.SetBasicAuth("helper-1", "x") }, 401},
 		"empty Authorization": {func(r *http.Request) { r.Header.Set("Authorization", "") }, 401},
 	} {
@@ -200,7 +258,7 @@ func TestTokenEndpointReadsFormsOnly(t *testing.T) {
 	}
 	// A parameter without a value counts as omitted.
 	r := exchangeRequest("helper-1", person(nil), "requested_token_type", "urn:ietf:params:oauth:token-type:access_token")
-	r.Body = io.NopCloser(io.MultiReader(r.Body, strings.NewReader("&client_secret=&actor_token=&scope=")))
+	more("&client_secret=&actor_token=&scope=&authorization_details=")(r)
 	w.token(t, r)
 }
 
@@ -249,6 +307,22 @@ func TestMetadata(t *testing.T) {
 	if diff := cmp.Diff(want, document); status != http.StatusOK || diff != "" {
 		t.Errorf("GET = %d (-want +got):\n%s", status, diff)
 	}
+	for name, test := range map[string]struct {
+		change func(*agent.ServerConfig)
+		want   object
+	}{
+		"SPIFFE":       {func(c *agent.ServerConfig) { c.SPIFFE = trustDomain(t) }, object{"token_endpoint_auth_methods_supported": []any{"private_key_jwt", "spiffe_jwt"}}},
+		"certificates": {func(c *agent.ServerConfig) { c.Certificates = &mtls.Config{} }, object{"token_endpoint_auth_methods_supported": []any{"private_key_jwt", "tls_client_auth"}, "tls_client_certificate_bound_access_tokens": true}},
+		"challenge":    {func(c *agent.ServerConfig) { c.Challenge = origin + "/challenge" }, object{"challenge_endpoint": origin + "/challenge"}},
+	} {
+		w = newWorld(t, func(_ *agent.Config, c *agent.ServerConfig) { test.change(c) })
+		_, document := get(http.MethodGet)
+		with := maps.Clone(want)
+		maps.Copy(with, test.want)
+		if diff := cmp.Diff(with, document); diff != "" {
+			t.Errorf("GET with %s (-want +got):\n%s", name, diff)
+		}
+	}
 	if status, document := get(http.MethodHead); status != http.StatusOK || document != nil {
 		t.Errorf("HEAD = %d %v, want 200 without a body", status, document)
 	}
@@ -272,6 +346,9 @@ func TestDPoPBindsToken(t *testing.T) {
 	if cnf := claimsOf(got.AccessToken)["cnf"]; got.TokenType != "DPoP" || !cmp.Equal(cnf, any(object{"jkt": key.Thumbprint()})) {
 		t.Fatalf("response = %+v, cnf = %v, want a token that is bound to the key", got, cnf)
 	}
+	if e := w.events.last(); e.Principal.Binding != dpop.Binding {
+		t.Errorf("binding in the event = %q, want %q", e.Principal.Binding, dpop.Binding)
+	}
 	if _, err := w.admit(got.AccessToken); reasonOf(err) != gatehouse.ReasonUnconfirmed {
 		t.Errorf("Admit(bound token as Bearer) error = %v, want %s", err, gatehouse.ReasonUnconfirmed)
 	}
@@ -294,12 +371,16 @@ func TestDPoPBindsToken(t *testing.T) {
 		{"with ath", w, with(tokenRequest("helper-1"), proof("/token", "token")), 400, "invalid_dpop_proof"},
 		{"malformed", w, with(tokenRequest("helper-1"), "x"), 400, "invalid_dpop_proof"},
 		{"replay store down", down, with(tokenRequest("helper-1"), proof("/token", "")), 503, "temporarily_unavailable"},
+		{"bound token without verifier", unsupported, with(exchangeRequest("helper-1", bound), proof("/token", "")), 400, "invalid_request"},
 		{"without verifier", unsupported, with(tokenRequest("helper-1"), proof("/token", "")), 400, "invalid_dpop_proof"},
 	} {
 		got := test.w.ask(test.request)
 		if got.Status != test.status || got.Error != test.code || (got.TokenType == "DPoP") != (test.status == http.StatusOK) {
 			t.Errorf("%s: response = %+v, want %d %q, and a bound token with 200", test.name, got, test.status, test.code)
 		}
+	}
+	if got := unsupported.events.last().Credential; got != "helper-1" {
+		t.Errorf("credential of the refusal without verifier = %q, want helper-1", got)
 	}
 }
 
@@ -311,12 +392,16 @@ func TestDPoPNonces(t *testing.T) {
 			c.DPoP = must(dpop.New(dpop.Config{PublicOrigin: origin, Replays: a.Replays, NonceKeys: keys}))
 		})
 		key, nonce := must(dpop.GenerateKey()), ""
-		for _, want := range []string{"use_dpop_nonce", ""} {
+		for n := range 64 { // many, because the order of the header fields of a refusal is random
+			status, want, sent := http.StatusBadRequest, "use_dpop_nonce", ""
+			if n == 63 {
+				status, want, sent = http.StatusOK, "", nonce
+			}
 			r := tokenRequest("helper-1")
-			r.Header.Set("DPoP", must(key.Proof(dpop.ProofRequest{Method: http.MethodPost, URL: must(url.Parse(origin + "/token")), Nonce: nonce})))
+			r.Header.Set("DPoP", must(key.Proof(dpop.ProofRequest{Method: http.MethodPost, URL: must(url.Parse(origin + "/token")), Nonce: sent})))
 			got := w.ask(r)
-			if got.Error != want || got.Nonce == "" || got.Nonce == nonce {
-				t.Errorf("response to a proof with the nonce %q = %+v, want the error %q and another nonce", nonce, got, want)
+			if got.Status != status || got.Error != want || got.Nonce == "" || got.Nonce == nonce {
+				t.Errorf("response to a proof with the nonce %q = %+v, want %d %q and another nonce", sent, got, status, want)
 			}
 			nonce = got.Nonce
 			time.Sleep(4 * time.Minute)

@@ -39,10 +39,10 @@ type faulty struct {
 var faults = slices.Concat(contract.ClockFaults(), contract.FieldFaults[agent.Record]("register", "Created", "Decommissioned"),
 	contract.CreateFaults("register"), contract.FindFaults("find"), contract.ChangeFaults("decommission"), contract.ListFaults("list"), []string{
 		"register does nothing", "register keeps the details", "register keeps the generation", "register always counts", "register keeps the time",
-		"register always changes the time", "register takes another tenant", "register folds the tenant", "register revives", "register changes a decommissioned one",
+		"register always changes the time", "register takes another tenant", "register folds the tenant", "register takes tenants by prefix", "register revives", "register changes a decommissioned one",
 		"register says decommissioned first", "register answers with the old record", "register forgets a decommission meanwhile", "register answers early",
 		"register ignores case of details", "register shares memory", "register deletes the record",
-		"decommission takes another tenant", "decommission folds the tenant", "decommission trims the tenant", "decommission keeps the generation",
+		"decommission takes another tenant", "decommission folds the tenant", "decommission trims the tenant", "decommission takes tenants by prefix", "decommission keeps the generation",
 		"decommission counts again", "decommission again moves the time", "decommission keeps the time of the change", "decommission ends all", "decommission shares memory",
 		"find skips decommissioned", "find reports not found for canceled", "find normalizes the ID",
 		"list takes every tenant", "list takes tenants by prefix", "list ignores after", "list includes after",
@@ -64,7 +64,7 @@ func (f *faulty) key(id string) string {
 func (f *faulty) other(method, a, b string) bool {
 	switch {
 	case f.Is(method, "takes another tenant"), f.Is(method, "folds the tenant") && strings.EqualFold(a, b),
-		f.Is(method, "trims the tenant") && strings.TrimSpace(a) == strings.TrimSpace(b):
+		f.Is(method, "takes tenants by prefix") && strings.HasPrefix(a, b), f.Is(method, "trims the tenant") && strings.TrimSpace(a) == strings.TrimSpace(b):
 		return false
 	}
 	return a != b

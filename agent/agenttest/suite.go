@@ -139,9 +139,11 @@ var rules = []rule{
 			first := s.register("a", "acme", "x")
 			_, err := s.store.Register(s.Context(), "a", "globex", []byte("y"))
 			s.fails("Register for another tenant", err, agent.ErrConflict)
-			_, err = s.store.Register(s.Context(), "a", "Acme", []byte("x"))
-			s.fails("Register for a tenant in another case", err, agent.ErrConflict)
-			for _, tenant := range []string{"globex", "", "Acme", "acme "} {
+			for _, tenant := range []string{"Acme", "acm", "acme2"} {
+				_, err = s.store.Register(s.Context(), "a", tenant, []byte("x"))
+				s.fails("Register for a tenant of nearly the same name", err, agent.ErrConflict)
+			}
+			for _, tenant := range []string{"globex", "", "Acme", "acme ", "acm"} {
 				_, err = s.store.Decommission(s.Context(), tenant, "a")
 				s.fails("Decommission for another tenant", err, agent.ErrNotFound)
 			}
