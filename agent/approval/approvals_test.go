@@ -37,7 +37,7 @@ func TestNewReportsAllErrors(t *testing.T) {
 	}
 	for _, url := range []string{
 		"", "/approvals", "https://a.example", "https://a.example/", "https://a.example/approvals/", "https://a.example/a?b", "https://a.example/a?",
-		"https://a.example/a#b", "https://u@a.example/a", "https://a.example/%61",
+		"https://a.example/a#b", "https://u@a.example/a", "https://a.example/%61", "https://a.example/%25",
 	} {
 		if _, err := approval.New(approval.Config{Store: approval.NewMemory(0), URL: url}); err == nil {
 			t.Errorf("New with the URL %q error = nil, want one", url)
@@ -71,7 +71,7 @@ func TestOnlyPersonsOfTheRuleDecide(t *testing.T) {
 		decider gatehouse.Principal
 		want    string
 	}{
-		{"operator", pay(`{}`), operators, person("oscar", "operator"), ""},
+		{"operator", pay(`{"text":"` + strings.Repeat("x", 200) + `"}`), operators, person("oscar", "operator"), ""},
 		{"admin", pay(`{}`), operators, person("ada", "admin", "other"), ""},
 		{"no role", pay(`{}`), operators, person("alice", "Operator", "oper"), "access_denied"},
 		{"no caller", pay(`{}`), operators, gatehouse.Principal{}, "access_denied"},
@@ -338,7 +338,7 @@ func TestWait(t *testing.T) {
 		a := newApprovals(t, nil)
 		asked := request(t, a, profile(), approval.Rule{Consent: true})
 		time.AfterFunc(90*time.Second, func() { decide(a, person("alice"), asked.ID, true) })
-		short, cancel := context.WithTimeout(t.Context(), time.Minute)
+		short, cancel := context.WithTimeout(t.Context(), time.Minute-time.Second/2) // between two queries
 		defer cancel()
 		if _, err := a.Wait(short, "acme", asked.ID); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Wait for a minute error = %v, want %v", err, context.DeadlineExceeded)
@@ -347,13 +347,21 @@ func TestWait(t *testing.T) {
 		if got, err := a.Wait(t.Context(), "acme", asked.ID); err != nil || got.Status() != approval.Approved || time.Since(start) > 31*time.Second {
 			t.Errorf("Wait = %s, %v after %v, want approved after 30 s", got.Status(), err, time.Since(start))
 		}
+		two := request(t, a, profile(), approval.Rule{Roles: roles("admin"), Count: 2})
+		for after, name := range []string{"ada", "bea"} {
+			time.AfterFunc(time.Duration(after+1)*time.Minute, func() { decide(a, person(name, "admin"), two.ID, true) })
+		}
+		if got, err := a.Wait(t.Context(), "acme", two.ID); err != nil || len(got.Decisions) != 2 {
+			t.Errorf("Wait for two persons = %+v, %v, want both decisions", got, err)
+		}
 		other := request(t, a, pay(`{}`), approval.Rule{Consent: true})
 		if got, err := a.Wait(t.Context(), "acme", other.ID); err != nil || got.Status() != approval.Expired {
 			t.Errorf("Wait without a decision = %s, %v, want expired", got.Status(), err)
 		}
 		for _, id := range []string{"apr_x", strings.Repeat("x", 300)} {
-			if _, err := a.Wait(t.Context(), "acme", id); !errors.Is(err, approval.ErrNotFound) {
-				t.Errorf("Wait(%.10s) error = %v, want %v", id, err, approval.ErrNotFound)
+			_, err := a.Wait(t.Context(), "acme", id)
+			if _, refusal := errors.AsType[*gatehouse.Error](err); !errors.Is(err, approval.ErrNotFound) || refusal {
+				t.Errorf("Wait(%.10s) error = %v, want %v and no 503", id, err, approval.ErrNotFound)
 			}
 		}
 		if _, err := a.Find(t.Context(), "", asked.ID); !errors.Is(err, approval.ErrNotFound) {
@@ -385,7 +393,7 @@ func TestHooksAndFailures(t *testing.T) {
 	if e, hook := seen.last("hook"); e.Type != approval.EventHookFailed || hook != "requested" || !errors.Is(e.Cause, failing) {
 		t.Errorf("event = %+v, want %q", e, approval.EventHookFailed)
 	}
-	for _, reason := range []string{strings.Repeat("x", 2001), "\xff"} {
+	for _, reason := range []string{strings.Repeat("x", 2001), strings.Repeat("é", 1001), "\xff"} {
 		if _, err := a.Decide(t.Context(), person("alice"), first.ID, true, reason); codeOf(err) != "invalid_request" {
 			t.Errorf("Decide with the reason %.10q error = %v, want invalid_request", reason, err)
 		}
@@ -396,7 +404,22 @@ func TestHooksAndFailures(t *testing.T) {
 	_, decideErr := a.Decide(t.Context(), person("alice"), first.ID, true, "")
 	_, claimErr := a.Claim(t.Context(), profile(), rule)
 	_, requestErr := a.Request(t.Context(), pay(`{}`), rule)
-	for name, err := range map[string]error{"Decide": decideErr, "Claim": claimErr, "Request": requestErr} {
+	_, plainErr := newApprovals(t, func(c *approval.Config) { c.Observer = &seen }).Request(t.Context(), pay(`{}`), rule)
+	unrecorded := newApprovals(t, func(c *approval.Config) {
+		c.Requested = func(context.Context, approval.Approval) error { return failing }
+		c.Decided = c.Requested
+		c.Observer = gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+			if e.Type == approval.EventHookFailed {
+				return seen.fail
+			}
+			return nil
+		})
+	})
+	kept, requestedErr := unrecorded.Request(t.Context(), profile(), rule)
+	_, decidedErr := unrecorded.Decide(t.Context(), person("alice"), kept.ID, true, "")
+	for name, err := range map[string]error{
+		"Decide": decideErr, "Claim": claimErr, "Request": requestErr, "Request without a hook": plainErr, "Requested": requestedErr, "Decided": decidedErr,
+	} {
 		if codeOf(err) != "temporarily_unavailable" {
 			t.Errorf("%s with an observer that fails error = %v, want temporarily_unavailable", name, err)
 		}
@@ -418,6 +441,14 @@ func TestStoreFailureIsUnavailable(t *testing.T) {
 	a := newApprovals(t, func(c *approval.Config) { c.Store = &store{err: errDown} })
 	if _, err := a.Find(t.Context(), "", "a"); !errors.Is(err, approval.ErrNotFound) {
 		t.Errorf("Find without a tenant error = %v, want %v without a call of the store", err, approval.ErrNotFound)
+	}
+	for size, want := range map[int]error{255: errDown, 256: approval.ErrNotFound} {
+		if _, err := a.Find(t.Context(), "acme", strings.Repeat("x", size)); !errors.Is(err, want) {
+			t.Errorf("Find of an ID of %d bytes error = %v, want %v", size, err, want)
+		}
+	}
+	if _, err := a.Claim(t.Context(), approval.Call{}, approval.Rule{Consent: true}); !errors.Is(err, approval.ErrNotFound) {
+		t.Errorf("Claim of an invalid call error = %v, want %v without a call of the store", err, approval.ErrNotFound)
 	}
 	_, requestErr := a.Request(t.Context(), profile(), approval.Rule{Consent: true})
 	_, decideErr := a.Decide(t.Context(), person("alice"), "a", true, "")

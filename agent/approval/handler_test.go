@@ -111,6 +111,8 @@ func TestJSON(t *testing.T) {
 		{"the agent polls with the delegated token", second.ID, delegated, 200},
 		{"the agent with the token of another person", second.ID, another, 403},
 		{"another agent of the subject", second.ID, through, 403},
+		{"an agent of a longer name", second.ID, with(through, func(p *gatehouse.Principal) { p.Actors = gatehouse.NewActors(gatehouse.Actor{Subject: "helper-10"}) }), 403},
+		{"the agent with the token of a person of a longer name", second.ID, with(delegated, func(p *gatehouse.Principal) { p.Subject = "alice2" }), 403},
 		{"the subject of a call on which others decide", third.ID, alice, 200},
 		{"an operator and consent", second.ID, oscar, 403},
 	} {
@@ -172,6 +174,8 @@ func TestMalformedDecisions(t *testing.T) {
 		}
 		if e, _ := seen.last(""); e.Decision != gatehouse.Denied || e.Principal != alice || e.Duration > time.Hour || strings.Contains(body, "deny") && !strings.Contains(e.Cause.Error(), "duplicate") {
 			t.Errorf("POST %.80s: decision = %s, %v, want %s with the cause", body, e.Decision, e.Cause, gatehouse.Denied)
+		} else if body == "" && !strings.Contains(e.Cause.Error(), "malformed JSON") {
+			t.Errorf("POST without a body: cause = %v, want that of the JSON parser", e.Cause)
 		}
 	}
 	for _, form := range []string{"", "reason=x", "decision=approve&decision=deny", "decision=approve&access_token=x", "decision=yes", "decision=approve;reason=x", "decision=approve&%zz"} {
@@ -185,7 +189,7 @@ func TestMalformedDecisions(t *testing.T) {
 		x := postJSON(path, alice, `{"decision":"approve"}`)
 		x.header["Content-Type"] = contentType
 		w := x.do(a)
-		if e, _ := seen.last(""); w.Code != 400 || !strings.Contains(e.Cause.Error(), "Content-Type") {
+		if e, _ := seen.last(""); w.Code != 400 || !strings.Contains(e.Cause.Error(), "Content-Type") || contentType == "text/plain" && !strings.Contains(e.Cause.Error(), `"text/plain"`) {
 			t.Errorf("POST as %q = %d, %v, want 400 with the cause", contentType, w.Code, e.Cause)
 		}
 	}
@@ -221,6 +225,9 @@ func TestCrossSite(t *testing.T) {
 		{"other origin with a header that says otherwise", server, "same-origin", "https://evil.example", 403},
 		{"null without a host", local, "same-origin", "null", 403},
 		{"the host without TLS", server, "same-origin", strings.Replace(server, "https", "http", 1), 403},
+		{"a longer origin", server, "same-origin", server + ".evil.example", 403},
+		{"a longer host", local, "same-origin", "http://evil-127.0.0.1:8080", 403},
+		{"a host in capitals", "http://LOCALHOST:8080", "same-origin", "http://localhost:8080", 200},
 		{"two sites", server, "same-origin,cross-site", server, 403},
 		{"two origins", server, "", server + "," + server, 403},
 	} {
@@ -295,6 +302,22 @@ func TestPages(t *testing.T) {
 	page(get("/approvals", person("bob")), 200, "Nothing waits for you")
 	page(exchange{"GET", "/approvals", alice, nil, ""}, 200, "helper-1")
 	page(get("/approvals/"+asked.ID, alice), 200, `<form method="post" action="/approvals/`+asked.ID+`"`, "display_name", "Do you consent?", "https://id.example.com")
+	for _, test := range []struct {
+		accept []string
+		want   string
+	}{
+		{[]string{"Application/JSON"}, "application/json"},
+		{[]string{"text/plain, application/json;q=0.1"}, "application/json"},
+		{[]string{"text/plain", "application/json"}, "application/json"},
+		{[]string{"application/json", "Text/HTML"}, "text/html; charset=utf-8"},
+	} {
+		w, r := httptest.NewRecorder(), get("/approvals", alice).request(server)
+		r.Header["Accept"] = test.accept
+		a.ServeHTTP(w, r)
+		if got := w.Header().Get("Content-Type"); got != test.want {
+			t.Errorf("GET with Accept %q = %s, want %s", test.accept, got, test.want)
+		}
+	}
 	page(get("/approvals/"+asked.ID, agent()), 200, "helper-1")
 	if w := get("/approvals/"+asked.ID, agent()).do(a); strings.Contains(w.Body.String(), "<form") {
 		t.Error("the page of the agent has a form")
@@ -324,8 +347,9 @@ func TestPageOfApproval(t *testing.T) {
 		a := newApprovals(t, func(c *approval.Config) { c.Lifetime = 2 * time.Hour })
 		call, ada := profile(), person("ada", "admin")
 		call.Version = "1"
-		asked := request(t, a, call, approval.Rule{Roles: roles("admin"), Count: 2})
+		asked := request(t, a, call, approval.Rule{Roles: roles("admin"), Count: 3})
 		decide(a, ada, asked.ID, true)
+		decide(a, person("abe", "admin"), asked.ID, true)
 		for _, left := range []struct {
 			sleep time.Duration
 			want  string
@@ -341,8 +365,9 @@ func TestPageOfApproval(t *testing.T) {
 			for _, part := range []string{
 				`<style>`, `href="/approvals"`, `<span>ada</span><span class="soft">acme</span>`,
 				`helper-1<span class="soft">https://tools.example.com</span>`, `alice<span class="soft">https://id.example.com</span>`,
-				`update_profile<span class="soft">version 1</span>`, `1 of 2 people<span class="soft">You have decided.</span>`,
+				`update_profile<span class="soft">version 1</span>`, `2 of 3 people<span class="soft">You have decided.</span>`,
 				`<dt>Asked</dt><dd>1 Jan 2000, 00:00:00 UTC</dd>`, `<strong>ada</strong> approved <span class="soft">1 Jan 2000, 00:00:00 UTC</span>`,
+				`<strong>abe</strong> approved`,
 				`<dt>Expires</dt><dd>1 Jan 2000, 02:00:00 UTC<span class="soft">` + left.want + `</span>`,
 				`<span class="soft">20 bytes</span>`, fmt.Sprintf(`<code>%x</code>`, sha256.Sum256([]byte(call.Arguments))),
 			} {
@@ -356,6 +381,24 @@ func TestPageOfApproval(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The time that is left is that of the store. Arguments that are no JSON are shown as they
+// are, and are a 503 as JSON.
+func TestApprovalOfTheStore(t *testing.T) {
+	now := time.Unix(1_000_000_000, 0)
+	stored := approval.Approval{ID: "x", Call: profile(), Rule: approval.Rule{Consent: true}, Expires: now.Add(5 * time.Minute), AsOf: now}
+	stored.Arguments = `{"a":1,`
+	a := newApprovals(t, func(c *approval.Config) { c.Store = &store{answer: &stored} })
+	page := exchange{method: "GET", path: "/approvals/x", caller: person("alice")}.do(a).Body.String()
+	for _, part := range []string{"in 5 minutes", "<pre>{&#34;a&#34;:1,</pre>"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page lacks %s:\n%s", part, page)
+		}
+	}
+	if w := getJSON("/approvals/x", person("alice")).do(a); w.Code != 503 {
+		t.Errorf("GET of arguments that are no JSON = %d %s, want 503", w.Code, w.Body)
+	}
 }
 
 func TestUnavailable(t *testing.T) {

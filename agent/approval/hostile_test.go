@@ -3,6 +3,7 @@
 package approval_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -78,6 +79,7 @@ func TestHostileTextIsShownAsEscapes(t *testing.T) {
 		"a\nb": "a<b class=\"esc lf\">\\n</b>\nb", "\ufffd": "\ufffd", "<": "&lt;",
 		"\ufe0f": `<b class="esc">\ufe0f</b>`, "e\u0301e\u0301e\u0301e\u0301": "e\u0301e\u0301e\u0301e\u0301",
 		"\u2800": `<b class="esc">\u2800</b>`, "e\u0301\u0301\u0301": "e\u0301\u0301\u0301", "e\u0301\u0301\u0301\u0301": "e\u0301\u0301\u0301" + `<b class="esc">\u0301</b>`,
+		"e\u20dd\u20dd\u20dd\u20dd": "e\u20dd\u20dd\u20dd" + `<b class="esc">\u20dd</b>`, "\a": `<b class="esc">\u0007</b>`, "\uffff": `<b class="esc">\uffff</b>`,
 	} {
 		asked := request(t, a, profileWith(`{"text":`+string(quotedOf(text))+`}`), approval.Rule{Consent: true})
 		if body := (exchange{method: "GET", path: "/approvals/" + asked.ID, caller: alice}).do(a).Body.String(); !strings.Contains(body, `<pre>`+want+`</pre>`) {
@@ -85,7 +87,7 @@ func TestHostileTextIsShownAsEscapes(t *testing.T) {
 		}
 	}
 	// The name of a caller comes from its issuer, and may be no UTF-8.
-	if list := (exchange{method: "GET", path: "/approvals", caller: person("a\xffb")}).do(a).Body.String(); !strings.Contains(list, `<span>a<b class="esc">\xff</b>b</span>`) {
+	if list := (exchange{method: "GET", path: "/approvals", caller: person("a\xffb\ufffdc\xfe")}).do(a).Body.String(); !strings.Contains(list, `<span>a<b class="esc">\xff</b>b`+"\ufffd"+`c<b class="esc">\xfe</b></span>`) {
 		t.Errorf("the page does not show the caller: %s", list)
 	}
 }
@@ -93,6 +95,10 @@ func TestHostileTextIsShownAsEscapes(t *testing.T) {
 // The list shows the beginning of long arguments, up to a whole character.
 func TestPreviewEndsWithACharacter(t *testing.T) {
 	a := newApprovals(t, nil)
+	request(t, a, profileWith(`{"texts":"`+strings.Repeat("a", 108)+`"}`), approval.Rule{Consent: true}) // 120 bytes
+	if list := (exchange{method: "GET", path: "/approvals", caller: person("alice")}).do(a).Body.String(); strings.Contains(list, "…") {
+		t.Errorf("the list does not show all of short arguments: %s", list)
+	}
 	request(t, a, profileWith(`{"texts":"`+strings.Repeat("☂", 100)+`"}`), approval.Rule{Consent: true})
 	if list := (exchange{method: "GET", path: "/approvals", caller: person("alice")}).do(a).Body.String(); !strings.Contains(list, "☂…") {
 		t.Errorf("the list does not show the beginning of the arguments: %s", list)
@@ -135,8 +141,11 @@ func TestLongArgumentsAreShownInParts(t *testing.T) {
 
 	// Every character is in one of the parts, in order.
 	short := strings.Repeat("☂é1<", 16<<10)
-	asked = request(t, a, profileWith(`{"a":`+string(quotedOf(short))+`,"b":`+string(quotedOf(short))+`}`), approval.Rule{Consent: true})
-	parts := 2 * len(short) / (16 << 10)
+	list := `[` + strings.Repeat(`1,`, 8<<10) + `1]`
+	var lines bytes.Buffer
+	must(0, json.Indent(&lines, []byte(list), "", "  "))
+	asked = request(t, a, profileWith(`{"a":`+string(quotedOf(short))+`,"b":`+string(quotedOf(short))+`,"c":`+list+`}`), approval.Rule{Consent: true})
+	parts := 2*len(short)/(16<<10) + (lines.Len()+16<<10-1)/(16<<10)
 	for part, links := range map[string][]string{"": {"2"}, "?part=-1": {"2"}, "?part=2": {"1", "3"}, fmt.Sprint("?part=", parts): {fmt.Sprint(parts - 1)}} {
 		var got []string
 		for _, link := range regexp.MustCompile(`\?part=(\d+)"`).FindAllStringSubmatch(get(part), -1) {
@@ -152,8 +161,11 @@ func TestLongArgumentsAreShownInParts(t *testing.T) {
 			shown.WriteString(html.UnescapeString(match[1]))
 		}
 	}
-	if shown.String() != short+short {
-		t.Errorf("the parts show %d bytes, want the %d of the arguments", shown.Len(), 2*len(short))
+	if want := short + short + lines.String(); shown.String() != want {
+		t.Errorf("the parts show %d bytes, want the %d of the arguments", shown.Len(), len(want))
+	}
+	if n := strings.Count(get("?part=2"), "<pre>"); n != 1 {
+		t.Errorf("part 2 shows %d arguments, want the one that it has a part of", n)
 	}
 }
 
@@ -171,13 +183,17 @@ func TestPageTellsNamesakesApart(t *testing.T) {
 
 func TestArgumentsWithManyMembers(t *testing.T) {
 	a := newApprovals(t, nil)
-	many := make(map[string]int)
+	many, most := make(map[string]int), make(map[string]int)
 	for i := range 200 {
-		many[fmt.Sprint("n", i)] = 1
+		if many[fmt.Sprint("n", i)] = 1; i < 64 {
+			most[fmt.Sprint("n", i)] = 1
+		}
 	}
 	for name, test := range map[string]struct{ arguments, want string }{
 		"none": {`{}`, "without arguments"}, "many": {string(must(json.Marshal(many))), "&#34;n199&#34;: 1"}, "empty name": {`{"":"value"}`, "&#34;&#34;: &#34;value&#34;"},
-		"long name": {`{"` + strings.Repeat("n", 1000) + `":1}`, strings.Repeat("n", 1000)}, "empty text": {`{"a":""}`, "&#34;&#34;</pre>"},
+		"most": {string(must(json.Marshal(most))), "<div>n63</div><pre>1</pre>"}, "line feed in a name": {`{"a\nb":1}`, `<div>a<b class="esc">\n</b>b</div>`},
+		"long name": {`{"` + strings.Repeat("n", 121) + `":1}`, strings.Repeat("n", 121) + "&#34;: 1"}, "longest name": {`{"` + strings.Repeat("n", 120) + `":1}`, strings.Repeat("n", 120) + "</div><pre>1</pre>"},
+		"long name before another": {`{"` + strings.Repeat("n", 121) + `":1,"z":2}`, "&#34;z&#34;: 2"}, "empty text": {`{"a":""}`, "&#34;&#34;</pre>"},
 	} {
 		asked := request(t, a, profileWith(test.arguments), approval.Rule{Consent: true})
 		body := (exchange{method: "GET", path: "/approvals/" + asked.ID, caller: person("alice")}).do(a).Body.String()

@@ -3,6 +3,7 @@
 package approval_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,27 @@ import (
 
 func TestMemoryContract(t *testing.T) {
 	approvaltest.TestStore(t, func(*testing.T) approval.Store { return approval.NewMemory(0) })
+}
+
+// Approvals that were created at one time are listed by ID.
+func TestMemoryListsByID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := approval.NewMemory(0)
+		for _, id := range []string{"b", "d", "a", "c"} {
+			call := profile()
+			call.Tool = id
+			if _, _, err := m.Request(t.Context(), approval.Approval{ID: id, Call: call, Rule: approval.Rule{Consent: true}}, approval.Limits{Lifetime: time.Minute, Pending: 4, Bytes: 1000}, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got strings.Builder
+		for _, a := range must(m.List(t.Context(), approval.Filter{Tenant: "acme", Decider: profile().Subject}, 10, 1000)) {
+			got.WriteString(a.ID)
+		}
+		if got.String() != "abcd" {
+			t.Errorf("List = %q, want %q", got.String(), "abcd")
+		}
+	})
 }
 
 // A full store accepts a request again when an approval has expired.

@@ -133,6 +133,16 @@ var claimRules = []rule{
 		s.status("after Claim", used, approval.Used)
 		s.notClaimed("a used approval", a)
 		s.same("stored after a second Claim", s.find("a"), used)
+		for n := range 4 { // more approvals of the same call
+			next := draft("a")
+			next.ID = fmt.Sprint("a", n)
+			next = s.request("again", next, false, true)
+			s.decide("first", next, approve("oscar"), true)
+			s.decide("second", next, approve("olga"), true)
+			if got := s.claim(next); got.ID != next.ID {
+				s.Failf("Claim = %q, want %q, which is the one that is approved", got.ID, next.ID)
+			}
+		}
 	}),
 }
 
@@ -203,6 +213,7 @@ var listRules = []rule{
 		}
 		olga := everyone()
 		add("another tenant", func(a *approval.Approval) { a.Tenant = "Tenant ☂" })
+		add("a tenant of a shorter name", func(a *approval.Approval) { a.Tenant = "tenant" })
 		add("other roles", func(a *approval.Approval) { a.Roles = roles("Operator, of 100%", "operator", "admin") })
 		add("own call", func(a *approval.Approval) { a.Subject = olga.Decider })
 		add("own actor", func(a *approval.Approval) { a.Actor = olga.Decider })

@@ -47,16 +47,16 @@ var faults = slices.Concat(
 		"clock of the record is missing",
 		"request ignores the context", "request reads then writes", "request keeps what it is given", "request overwrites", "request shares memory",
 		"request returns no open approval", "request returns no approved approval", "request returns used approvals", "request forgets denials",
-		"request ignores again", "request returns denials first", "request returns expired approvals", "request counts other tenants", "request counts other actors",
+		"request ignores again", "request returns denials first", "request returns expired approvals", "request counts other tenants", "request counts tenants by prefix", "request counts other actors",
 		"request counts decided approvals", "request counts expired approvals", "request counts nothing", "request counts the open approval",
-		"request answers with another error", "lifetime in seconds", "request counts no bytes", "request counts characters", "request counts its own bytes only",
+		"request answers with another error", "lifetime in seconds", "request counts no bytes", "request counts characters", "request counts its own bytes only", "request counts its own bytes for all",
 		"digest ignores Tenant", "digest ignores Subject", "digest ignores Actor", "digest ignores Tool", "digest ignores Version", "digest ignores Arguments", "digest ignores Rule",
 		"find ignores the tenant", "decide ignores the tenant", "claim ignores the tenant", "tenants are folded", "tenants are trimmed",
 		"decide accepts a person twice", "decide folds persons", "decide accepts decided approvals", "decide accepts used approvals", "decide accepts expired approvals",
 		"decide keeps the time", "decide drops the comment", "comments end at a zero byte", "one approval suffices", "count is one more", "count is at most two", "denial is an approval", "denial does not end",
 		"decide returns the old approval",
 		"claim takes pending approvals", "claim takes used approvals", "claim takes expired approvals", "claim takes denied approvals", "claim takes any", "claim uses all",
-		"list returns the decided", "list returns the expired", "list returns the decider's", "list ignores the tenant", "list ignores roles", "list returns own calls",
+		"list returns the decided", "list returns the expired", "list returns the decider's", "list ignores the tenant", "list takes tenants by prefix", "list ignores roles", "list returns own calls",
 		"list returns own actors", "list returns consent of others", "list returns no consent", "list takes parts of roles", "list folds persons", "list takes no turns", "list takes turns of subjects", "list counts no bytes", "list counts characters", "list skips the large", "list cuts arguments",
 	},
 )
@@ -129,9 +129,13 @@ func (f *faulty) Request(ctx context.Context, a approval.Approval, limits approv
 				denied = r
 			}
 		}
-		same := (r.Tenant == a.Tenant || f.Is("request counts other tenants")) && (r.Actor == a.Actor || f.Is("request counts other actors"))
+		same := (r.Tenant == a.Tenant || f.Is("request counts other tenants") || f.Is("request counts tenants by prefix") && strings.HasPrefix(r.Tenant, a.Tenant)) && (r.Actor == a.Actor || f.Is("request counts other actors"))
 		if same && (status == approval.Pending || f.Is("request counts decided approvals") && status != approval.Expired || f.Is("request counts expired approvals") && status == approval.Expired) {
-			if pending++; !f.Is("request counts its own bytes only") {
+			pending++
+			switch {
+			case f.Is("request counts its own bytes for all"):
+				size += len(a.Arguments)
+			case !f.Is("request counts its own bytes only"):
 				size += len(r.Arguments)
 			}
 		}
@@ -264,6 +268,8 @@ func (f *faulty) List(ctx context.Context, filter approval.Filter, limit, maxByt
 		case f.Is("list returns the decider's"):
 			shown.Decisions = nil
 		case f.Is("list ignores the tenant"):
+			seen.Tenant = a.Tenant
+		case f.Is("list takes tenants by prefix") && strings.HasPrefix(seen.Tenant, a.Tenant):
 			seen.Tenant = a.Tenant
 		case f.Is("list ignores roles"):
 			seen.Roles = a.Roles

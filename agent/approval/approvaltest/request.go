@@ -109,16 +109,15 @@ var requestRules = []rule{
 		}
 		s.NoError(request("a", nil, lifetime, 2)) // is there
 		s.NoError(request("d", func(a *approval.Approval) { a.Actor = key("another agent") }, lifetime, 1))
-		s.NoError(request("e", func(a *approval.Approval) { a.Tenant = "another tenant" }, lifetime, 1))
+		s.NoError(request("e", func(a *approval.Approval) { a.Tenant = "tenant" }, lifetime, 1)) // the beginning of the other one
 		s.decide("no", s.find("b"), deny("oscar"), true)
 		s.NoError(request("f", nil, short, 2))
 		s.Until("an expired approval does not count", func() bool { return request("g", nil, lifetime, 2) == nil })
 	}),
 	newRule("too large", "If the Arguments of the pending approvals of the tenant and the actor, with those of a, exceed Limits.Bytes, Request returns ErrTooMany.", func(s suite) {
-		const arguments = `{"a":"é"}` // 10 bytes, 9 characters
 		request := func(id string, change func(a *approval.Approval), bytes int) error {
 			a := draft(id)
-			if a.Arguments = arguments; change != nil {
+			if a.Arguments = `{"a":"é"}`; change != nil { // 10 bytes, 9 characters
 				change(&a)
 			}
 			_, _, err := s.store.Request(s.Context(), a, approval.Limits{Lifetime: lifetime, Pending: 50, Bytes: bytes}, false)
@@ -126,18 +125,20 @@ var requestRules = []rule{
 		}
 		s.approved("approved")
 		for i, step := range []struct {
-			bytes int
-			want  error
-		}{{9, approval.ErrTooMany}, {10, nil}, {19, approval.ErrTooMany}, {20, nil}, {29, approval.ErrTooMany}} {
-			if err := request(fmt.Sprint("a", i), nil, step.bytes); !errors.Is(err, step.want) {
-				s.Failf("Request with at most %d bytes: error = %v, want %v", step.bytes, err, step.want)
+			arguments string
+			bytes     int
+			want      error
+		}{{`{"a":"é"}`, 9, approval.ErrTooMany}, {`{"a":"é"}`, 10, nil}, {`{"a":"éé"}`, 21, approval.ErrTooMany}, {`{"a":"éé"}`, 22, nil}, {`{"a":"é"}`, 31, approval.ErrTooMany}} {
+			err := request(fmt.Sprint("a", i), func(a *approval.Approval) { a.Arguments = step.arguments }, step.bytes)
+			if !errors.Is(err, step.want) {
+				s.Failf("Request of %s with at most %d bytes: error = %v, want %v", step.arguments, step.bytes, err, step.want)
 			}
 		}
 		s.NoError(request("a1", nil, 1)) // is there
 		s.NoError(request("b", func(a *approval.Approval) { a.Actor = key("another agent") }, 10))
 		s.NoError(request("c", func(a *approval.Approval) { a.Tenant = "another tenant" }, 10))
 		s.decide("no", s.find("a1"), deny("oscar"), true)
-		s.NoError(request("d", nil, 20))
+		s.NoError(request("d", nil, 22))
 	}),
 	newRule("ID exists", "If the ID exists, Request returns an error.", func(s suite) {
 		first := s.request("first", draft("a"), false, true)
@@ -164,10 +165,12 @@ var requestRules = []rule{
 			s.notFound("Claim in "+tenant, err)
 		}
 		for _, id := range []string{"", "A", " a", "c"} {
-			_, err := s.store.Find(s.Context(), a.Tenant, id)
-			s.notFound("Find "+id, err)
-			_, _, err = s.store.Decide(s.Context(), a.Tenant, id, approve("oscar"))
-			s.notFound("Decide "+id, err)
+			for _, tenant := range []string{a.Tenant, ""} {
+				_, err := s.store.Find(s.Context(), tenant, id)
+				s.notFound("Find "+id, err)
+				_, _, err = s.store.Decide(s.Context(), tenant, id, approve("oscar"))
+				s.notFound("Decide "+id, err)
+			}
 		}
 		s.same("pending", s.find("b"), pending)
 		s.same("approved", s.find("a"), a)
