@@ -151,6 +151,8 @@ func TestUsage(t *testing.T) {
 			chat, `{"usage":{"cost":"0.5","prompt_tokens":7,"completion_tokens":5,"prompt_tokens_details":{"audio_tokens":1,"cached_tokens":3,"cache_write_tokens":2}}}`,
 			Usage{Input: 7, CacheRead: 3, CacheWrite: 2, Output: 5, Total: 12},
 		},
+		{chat, `{"usage":{"total_tokens":9007199254740991,"prompt_tokens_details":[{}]}}`, Usage{Total: MaxAmount}},
+		{messages, `{"usage":{"input_tokens":9007199254740990,"output_tokens":1}}`, Usage{Input: MaxAmount - 1, Output: 1, Total: MaxAmount}},
 		{chat, `{"service_tier":"flex","usage":{"prompt_tokens":0,"completion_tokens":0}}`, Usage{}}, // nothing was served
 		{
 			messages, "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7}}}\n\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5}}\n\n" +
@@ -202,6 +204,10 @@ func TestUsedOfUnfinishedMessage(t *testing.T) {
 	f.events.feed(nil, []byte("data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7}}}\n\n"))
 	if u, ok := f.used(false); !ok || u != (Usage{Input: 7, Output: 100, Total: 107}) {
 		t.Errorf("used = %+v, %v, want 7 and 100 tokens", u, ok)
+	}
+	f.events.feed(nil, []byte("data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9007199254740891}}}\n\n"))
+	if u, ok := f.used(false); !ok || u.Total != MaxAmount {
+		t.Errorf("used = %+v, %v, want MaxAmount", u, ok)
 	}
 }
 

@@ -3,7 +3,9 @@
 package budget_test
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/budget"
+	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
 // pools is a ledger with chunks, its store, and the calls in progress.
@@ -78,6 +81,38 @@ func TestChunks(t *testing.T) {
 			k.stop()
 			k.hold(10)
 		}, 0, 10, 1},
+		{"serve a call of their size", 1000, 100, func(k *pools) { k.settle(k.hold(100), 9) }, 0, 100, 1},
+		{"serve a call that grows", 1000, 100, func(k *pools) {
+			h := k.hold(10)
+			time.Sleep(2 * time.Minute) // of three minutes, and a call may take one
+			k.extend(h, 100)
+		}, 0, 100, 1},
+		{"of two budgets serve a call", 1000, 100, func(k *pools) {
+			second := k.line
+			second.Account.Name = "b"
+			for _, id := range []string{"1", "2"} {
+				reserve(k.t, k.Ledger, id, charge(k.line, 10), charge(second, 10))
+			}
+		}, 0, 100, 2},
+		{"are settled after half of a hold without a call", 1000, 100, func(k *pools) {
+			k.settle(k.hold(10), 9)
+			time.Sleep(30*time.Second + time.Second/2)
+		}, 9, 0, 2},
+		{"are settled although the next caller has gone", 1000, 100, func(k *pools) {
+			k.settle(k.hold(91), 91)
+			ctx, cancel := context.WithCancel(k.t.Context())
+			k.store.before = cancel
+			_, err := k.Reserve(ctx, "gone", charge(k.line, 10))
+			refused(k.t, "Reserve with a context that is canceled", err, 503, budget.ReasonUnavailable)
+		}, 91, 0, 3},
+		{"are settled although an older one could not be", 1000, 100, func(k *pools) {
+			first, second := k.hold(60), k.hold(50)
+			k.store.down.Store(true)
+			k.settle(first, 55)
+			k.store.down.Store(false)
+			k.settle(second, 40)
+			k.stop()
+		}, 95, 0, 0},
 		{"are not reserved for nothing", 1000, 100, func(k *pools) { k.hold(0) }, 0, 0, 1},
 		{"are half of a small limit", 1000, 1000, func(k *pools) { k.hold(10) }, 0, 500, 1},
 		{"are half of what is left", 1000, 1000, func(k *pools) {
@@ -88,7 +123,7 @@ func TestChunks(t *testing.T) {
 			k.settle(k.hold(91), 91)
 			k.hold(10)
 		}, 91, 100, 3},
-		{"are smaller if another one is not used up", 1000, 100, func(k *pools) { k.hold(60); k.hold(50) }, 0, 160, 2},
+		{"are smaller if another one is not used up", 1000, 100, func(k *pools) { k.hold(60); k.hold(50); k.hold(45) }, 0, 100 + 60 + 50, 3},
 		{"are settled when a newer one is in use", 1000, 100, func(k *pools) {
 			first := k.hold(60)
 			k.hold(50)
@@ -145,19 +180,23 @@ func TestChunks(t *testing.T) {
 				k.settle(k.hold(10), 10)
 				time.Sleep(24 * time.Second)
 			}
+			time.Sleep(time.Second / 2)
+			if n := k.store.calls.Load(); n != 1 {
+				k.t.Errorf("%d calls of the store when a minute is left, want 1", n)
+			}
 			time.Sleep(3 * time.Second) // less than a minute is left
 		}, 50, 0, 2},
 		{"are settled after their window", 1000, 100, func(k *pools) {
 			k.line.Window = budget.Minute()
 			time.Sleep(50 * time.Second)
 			k.settle(k.hold(10), 10)
-			time.Sleep(12 * time.Second)
+			time.Sleep(10*time.Second + time.Second/2)
 		}, 0, 0, 2},
 		{"are settled after the hour of a rolling window", 1000, 100, func(k *pools) {
 			k.line.Window = budget.Rolling24h()
 			time.Sleep(59*time.Minute + 50*time.Second)
 			k.settle(k.hold(10), 10)
-			time.Sleep(12 * time.Second)
+			time.Sleep(10*time.Second + time.Second/2)
 		}, 10, 0, 2},
 		{"are of one account and window", 1000, 100, func(k *pools) {
 			k.hold(10)
@@ -205,6 +244,9 @@ func TestChunks(t *testing.T) {
 			k.line.Max = 50
 			_, err := k.Reserve(k.t.Context(), "low", charge(k.line, 10))
 			refused(k.t, "Reserve(10) of 50 with 100 held", err, 429, budget.ReasonBusy)
+			k.line.Max, k.line.Spare = 1000, 950
+			_, err = k.Reserve(k.t.Context(), "spare", charge(k.line, 10))
+			refused(k.t, "Reserve(10) of 50 beside a spare with 100 held", err, 429, budget.ReasonBusy)
 		}, 0, 100, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -248,6 +290,27 @@ func TestClockOfTheStoreIsRemembered(t *testing.T) {
 			if got := len(k.store.reserved); got != 3 {
 				t.Errorf("chunks of %d: two calls cost %d calls of the store, want 3", chunk, got)
 			}
+			base := func(*http.Request) (*http.Response, error) { return response(http.NoBody, "application/json"), nil }
+			resp, err := newMeter(t, k.Ledger, model.ChatCompletions, nil).Transport(roundTrip(base)).RoundTrip(chatRequest(t))
+			noError(t, err)
+			noError(t, resp.Body.Close())
+			if got := resp.Header.Get("RateLimit"); !strings.HasSuffix(got, ";t=43200") {
+				t.Errorf("RateLimit = %s, want 12 h until the end of the day of the store", got)
+			}
+			before := len(k.store.reserved)
+			k.hold(5)
+			time.Sleep(2*time.Minute + time.Second)
+			k.hold(5) // does not fit into the lifetime of a chunk of the first one
+			if got := len(k.store.reserved) - before; got != 2 {
+				t.Errorf("chunks of %d: two calls in more than two minutes cost %d calls of the store, want 2", chunk, got)
+			}
+			k.store.reserve = func(budget.Reservation) budget.Result {
+				return budget.Result{Outcome: budget.Exceeded, At: tomorrow.Add(12 * time.Hour), Counts: []budget.Count{{Spent: 1000}}}
+			}
+			_, err = k.Reserve(t.Context(), "exhausted", charge(k.line, 10))
+			if e, _ := refused(t, "Reserve of an exhausted budget", err, 429, budget.ReasonExhausted); e.RetryAfter != 12*time.Hour {
+				t.Errorf("Retry-After = %v, want 12 h until the end of the day of the store", e.RetryAfter)
+			}
 		})
 	}
 }
@@ -290,9 +353,12 @@ func TestCallWithPartAndHold(t *testing.T) {
 			k := newPools(t, 1000, 100)
 			own, last := keyLine(9), keyLine(50)
 			own.Account.Per, own.Chunk, last.Account.Per, last.Warn = test.per, test.chunk, "zzz", []float64{0.04}
+			if test.chunk == 0 {
+				own.Warn = []float64{0.3}
+			}
 			h := reserve(t, k.Ledger, "1", charge(k.line, 10), charge(own, 5), charge(last, 4))
-			if test.chunk == 0 && (len(h.Balances) != 2 || h.Balances[0].Account.Per != test.per) {
-				t.Errorf("Balances = %+v, want that of %s", h.Balances, test.per)
+			if test.chunk == 0 && (len(h.Balances) != 2 || h.Balances[0].Account.Per != test.per || h.Balances[1].Account.Per != "zzz") {
+				t.Errorf("Balances = %+v, want those of %s and zzz", h.Balances, test.per)
 			}
 			for i := range 100 {
 				_, err := k.Reserve(t.Context(), fmt.Sprint("x", i), charge(k.line, 10), charge(own, 5))
@@ -308,14 +374,18 @@ func TestCallWithPartAndHold(t *testing.T) {
 			expect(t, "after Extend", k.Ledger, k.line, 0, 120)
 			expect(t, "after Extend", k.Ledger, own, 0, 7)
 			expect(t, "after Extend", k.Ledger, last, 0, 6)
-			k.settle(h, 15, 3, 2)
+			k.settle(h, 15, 3, 7)
 			noError(t, reserve(t, k.Ledger, "2", charge(k.line, 10), charge(own, 1), charge(last, 1)).SettleAll(t.Context()))
 			k.stop()
 			expect(t, "after Settle", k.Ledger, k.line, 25, 0)
 			expect(t, "after Settle", k.Ledger, own, 4, 0)
-			expect(t, "after Settle", k.Ledger, last, 3, 0)
-			if got := k.events.types(); !slices.Equal(got, []gatehouse.EventType{budget.EventThreshold}) {
-				t.Errorf("events = %v, want one threshold", got)
+			expect(t, "after Settle", k.Ledger, last, 8, 0)
+			want := []gatehouse.EventType{budget.EventThreshold, budget.EventOverrun}
+			if test.chunk == 0 {
+				want = slices.Insert(want, 0, budget.EventThreshold) // of own
+			}
+			if got := k.events.types(); !slices.Equal(got, want) {
+				t.Errorf("events = %v, want %v", got, want)
 			}
 		})
 	}

@@ -45,6 +45,7 @@ func TestPiecesOfAStream(t *testing.T) {
 		"in a large event":      {chat, []string{large + "x", "\n" + report, done}, "", 0, true, false},
 		"messages":              {model.Messages, []string{begun, text, text, delta, stop}, "", 12, true, true},
 		"messages with names":   {model.Messages, []string{"event: message_start\n" + begun, text, "event: message_delta\n" + delta, stop}, "", 12, true, true},
+		"messages two deltas":   {model.Messages, []string{"event: message_start\n" + begun, delta, "event: message_delta\n" + delta, stop}, "", 12, true, true},
 		"messages begun":        {model.Messages, []string{"event: message_start\n" + begun, text}, "", 8, false, false},
 		"messages begun twice":  {model.Messages, []string{"event: message_start\n" + strings.Replace(begun, "7", `7,"cache_read_input_tokens":3`, 1), "event: message_start\n" + strings.Replace(begun, "7", "9", 1), text}, "", 13, false, false},
 		"messages without stop": {model.Messages, []string{begun, text, delta, text}, "", 12, false, false},
@@ -69,10 +70,11 @@ func TestPiecesOfAStream(t *testing.T) {
 					}
 				}
 				out = append(out, e.rest...)
+				last := e.last // before usage reads what is left
 				u, known := e.usage()
-				if want := strings.Replace(whole, test.hidden, "", 1); string(out) != want || u.Total != test.total || known != test.whole || e.last != test.last || e.fresh != (test.total > 0) {
+				if want := strings.Replace(whole, test.hidden, "", 1); string(out) != want || u.Total != test.total || known != test.whole || last != test.last || e.fresh != (test.total > 0) {
 					t.Fatalf("%d pieces, the first of %d bytes: %d bytes forwarded, want %d; total %d of the whole call %t, last %t, fresh %t; want %d, %t, %t",
-						len(pieces), len(pieces[0]), len(out), len(want), u.Total, known, e.last, e.fresh, test.total, test.whole, test.last)
+						len(pieces), len(pieces[0]), len(out), len(want), u.Total, known, last, e.fresh, test.total, test.whole, test.last)
 				}
 			}
 		})
@@ -105,6 +107,9 @@ func TestReadKeepsToItsBuffer(t *testing.T) {
 		n, err := b.Read(buffer[:minPiece])
 		got = append(got, buffer[:n]...)
 		copy(buffer, bytes.Repeat([]byte{'!'}, minPiece))
+		if n == 0 && err == nil {
+			t.Error("Read = 0, nil, want an error or some bytes")
+		}
 		if err != nil {
 			break
 		}

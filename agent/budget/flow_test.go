@@ -97,6 +97,11 @@ func TestCallsWithoutResponse(t *testing.T) {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	})
+	ctx, cancel := context.WithCancel(t.Context())
+	_, transport := metered(t, func(*http.Request) (*http.Response, error) { cancel(); return nil, errDown }, nil)
+	if _, err := transport.RoundTrip(chatRequest(t).WithContext(ctx)); err != errDown {
+		t.Errorf("RoundTrip error after the client has gone = %v, want that of the transport, %v", err, errDown)
+	}
 	body := &closing{}
 	withoutResponse(t, 1, 0, budget.ErrUnmetered, func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{}, Body: body}, nil
@@ -141,11 +146,13 @@ func TestProgressExtendsTheHold(t *testing.T) {
 func testProgress(t *testing.T, contentType string, length int64) {
 	var inner context.Context
 	read, write := io.Pipe()
-	l, transport := metered(t, func(r *http.Request) (*http.Response, error) {
+	s := newStore()
+	l := newLedger(t, budget.Config{Store: s, Hold: time.Minute})
+	transport := newMeter(t, l, model.ChatCompletions, nil).Transport(roundTrip(func(r *http.Request) (*http.Response, error) {
 		inner = r.Context()
 		context.AfterFunc(inner, func() { write.CloseWithError(inner.Err()) })
 		return response(read, contentType), nil
-	}, nil)
+	}))
 	line, hold := keyLine(1000), holdOf(t, model.ChatCompletions, chatStream, 50)
 	resp, err := transport.RoundTrip(chatRequest(t))
 	noError(t, err)
@@ -165,6 +172,12 @@ func testProgress(t *testing.T, contentType string, length int64) {
 		_, err := resp.Body.Read(buffer)
 		noError(t, err)
 		expect(t, "during a slow stream", l, line, 0, hold)
+	}
+	s.mu.Lock()
+	extended := len(s.reserved) - 1
+	s.mu.Unlock()
+	if extended > 11*4 {
+		t.Errorf("the hold was extended %d times in 11 min, want at most 4 times a minute", extended)
 	}
 	stalled := time.Now()
 	rest, err := io.ReadAll(resp.Body)
@@ -223,7 +236,7 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 		chunks   int
 		cut      bool
 	}{
-		{"short", 0, 5, false},
+		{"short", 0, 6, false},
 		{"uses its hold", 0, 10, false},
 		{"grows", 40, 45, false},
 		{"no capacity", 10, 45, true},
@@ -252,12 +265,12 @@ func TestStreamGrowsOrIsCut(t *testing.T) {
 			noError(t, err)
 		}
 		next(len(finish))
-		for n := range int64(5) { // of which the last one comes near
+		for n := range int64(6) { // of which the last two come near
 			next(len(chunk))
 			expect(t, test.name+fmt.Sprint(" after ", n+1), l, line, 0, 1000-test.capacity+n/4*min(test.capacity, 10))
 		}
 		if !test.cut {
-			next((test.chunks-5)*len(chunk) + len(done))
+			next((test.chunks-6)*len(chunk) + len(done))
 			expect(t, test.name+" before the end is read", l, line, 12, 1000-first-test.capacity)
 		}
 		got, err := io.ReadAll(resp.Body)
@@ -307,6 +320,7 @@ func TestHandlerIsCut(t *testing.T) {
 	}{
 		{budget.Tokens, small, small, six, [3]string{chunk, chunk, chunk}},
 		{"micro_usd", 1000, small, six, [3]string{chunk, chunk, chunk}},
+		{budget.Tokens, small, small, six, [3]string{chunk + chunk[:20], chunk[20:], chunk}},
 		{budget.Tokens, 1000, holdOf(t, model.ChatCompletions, chatStream, 50), nil, [3]string{running("50"), running("51"), chunk}},
 	} {
 		l, line := newLedger(t, budget.Config{}), keyLine(test.max)
@@ -429,6 +443,11 @@ func TestHandlerPassesOn(t *testing.T) {
 		}
 		expect(t, name, l, keyLine(1000), test.spent, 0)
 	}
+	newMeter(t, newLedger(t, budget.Config{}), model.ChatCompletions, nil).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if err := http.NewResponseController(w).Flush(); !errors.Is(err, http.ErrNotSupported) {
+			t.Errorf("Flush of a writer that cannot flush = %v, want %v", err, http.ErrNotSupported)
+		}
+	})).ServeHTTP(struct{ http.ResponseWriter }{httptest.NewRecorder()}, chatRequest(t))
 }
 
 // slow is a reader of one event at a time.

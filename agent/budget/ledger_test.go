@@ -82,20 +82,26 @@ func TestReserveChecksItsCharges(t *testing.T) {
 		{"Chunk: 9007199254740992:", func(c *budget.Charge) { c.Line.Chunk = budget.MaxAmount + 1 }},
 		{"Warn:", func(c *budget.Charge) { c.Line.Warn = []float64{math.NaN()} }},
 		{"Warn:", func(c *budget.Charge) { c.Line.Warn = []float64{0} }},
-		{"Warn:", func(c *budget.Charge) { c.Line.Warn = []float64{1.01} }},
+		{"Warn:", func(c *budget.Charge) { c.Line.Warn = []float64{1, 1.01} }},
 		{"two tenants", func(c *budget.Charge) { c.Line.Account.Tenant = "other" }},
+		{"two tenants", func(c *budget.Charge) { c.Line.Account.Tenant = "acme2" }},
+		{"two tenants", func(c *budget.Charge) { c.Line.Account.Tenant = "ac" }},
 		{"differ in their amount", func(c *budget.Charge) { c.Amount++ }},
 	} {
 		c := good
 		test.change(&c)
 		invalid("a wrong "+test.text, test.text, "1", good, c)
 	}
+	more := good
+	more.Amount++
+	invalid("two amounts", "charges to the account key/k1 differ", "1", good, charge(tenantLine(100), 1), more)
 	_, err := l.Usage(t.Context(), keyLine(1), budget.Line{})
 	refused(t, "Usage of an invalid line", err, 503, budget.ReasonInvalid)
 	limits := charge(keyLine(budget.MaxAmount), 0)
 	limits.Line.Account.Per, limits.Line.Unit = strings.Repeat("az_", 21)+"z", "micro_usd"
 	limits.Line.Chunk, limits.Line.Warn = budget.MaxAmount, []float64{1}
 	reserve(t, l, "limits", limits)
+	reserve(t, l, "nothing", charge(keyLine(0), 0))
 	var many []budget.Charge
 	for n := range 65 {
 		c := good
@@ -112,7 +118,8 @@ func TestReserveChecksItsCharges(t *testing.T) {
 
 func TestReserveIsAllOrNothing(t *testing.T) {
 	l := newLedger(t, budget.Config{})
-	key, tenant := keyLine(100), tenantLine(50)
+	first, key, tenant := keyLine(100), keyLine(100), tenantLine(50)
+	first.Account.Name = "k0"
 	h := reserve(t, l, "1", budget.Charge{Line: key, Amount: 40, Floor: 40}, charge(tenant, 40))
 	expect(t, "after Reserve", l, tenant, 0, 40)
 	_, err := l.Reserve(t.Context(), "2", charge(key, 50), charge(tenant, 50))
@@ -127,7 +134,7 @@ func TestReserveIsAllOrNothing(t *testing.T) {
 	if e, cause := refused(t, "Reserve of an exhausted budget", err, 429, budget.ReasonExhausted); cause.Busy || e.RetryAfter <= 0 {
 		t.Errorf("Reserve of an exhausted budget: %+v, Retry-After %v", cause, e.RetryAfter)
 	}
-	_, err = l.Reserve(t.Context(), "4", charge(key, 101))
+	_, err = l.Reserve(t.Context(), "4", charge(first, 1), charge(key, 101))
 	want := budget.ExceededError{Balance: must(l.Usage(t.Context(), key))[0], Amount: 101, Never: true}
 	want.Balance.Spent = 0
 	if _, cause := refused(t, "Reserve above the whole limit", err, 403, budget.ReasonTooLarge); cause != want {
@@ -161,10 +168,18 @@ func TestChargesOfOneBudget(t *testing.T) {
 		expect(t, "after Reserve", l, large, 0, 40)
 		_, err = l.Reserve(t.Context(), "2", both(test.limit-39)...)
 		refused(t, "Reserve above the rest of the smaller limit", err, 429, budget.ReasonBusy)
+		if e, _ := refused(t, "Settle(1)", h.Settle(t.Context(), 1), 503, budget.ReasonInvalid); !strings.Contains(e.Cause.Error(), "3 charges and 1 amounts") {
+			t.Errorf("Settle(1) error = %v, want 3 charges and 1 amounts", e.Cause)
+		}
 		noError(t, h.Settle(t.Context(), test.settle...))
 		expect(t, "after Settle", l, large, 35, 0)
 		expect(t, "another budget after Settle", l, tenantLine(1000), 1, 0)
 	}
+	l, utc, local := newLedger(t, budget.Config{}), keyLine(100), keyLine(100)
+	utc.Window, local.Window = budget.Day(nil), budget.Day(zone(t, "Europe/Berlin"))
+	reserve(t, l, "in two zones", charge(utc, 1), charge(local, 2))
+	expect(t, "in UTC", l, utc, 0, 1)
+	expect(t, "in Berlin", l, local, 0, 2)
 }
 
 // SettleAll charges what the last Extend before it has made of the hold.
@@ -209,6 +224,15 @@ func TestHoldExpiresAtItsDeadline(t *testing.T) {
 		expect(t, "after the end of an extended hold", l, line, 75, 0)
 		time.Sleep(budget.Retention)
 		noError(t, h.Settle(t.Context(), 5)) // it was charged long ago
+		s := newStore()
+		s.before = func() { time.Sleep(time.Second) }
+		h = reserve(t, newLedger(t, budget.Config{Store: s}), "4", charge(line, 1))
+		for _, call := range []string{"Reserve", "Extend"} { // the deadline of the store may begin with the call
+			if left := time.Until(h.Deadline()); left != time.Minute-time.Second {
+				t.Errorf("the hold expires %v after %s of a second, want 59s", left, call)
+			}
+			noError(t, h.Extend(t.Context()))
+		}
 	})
 }
 
@@ -241,6 +265,7 @@ func TestSpareIsForCallsInProgress(t *testing.T) {
 	}
 	noError(t, h.Settle(t.Context(), 95))
 	expect(t, "after Settle", l, line, 95, 0)
+	noError(t, reserve(t, l, "6", charge(keyLine(100), 1)).Settle(t.Context(), budget.MaxAmount))
 	_ = h.Settle(t.Context()) // without amounts, which is invalid
 	refused(t, "Extend of a settled hold", h.Extend(t.Context()), 503, budget.ReasonInvalid)
 }
@@ -254,16 +279,43 @@ func TestUsageIsOfOneWindow(t *testing.T) {
 	})
 }
 
+// The clock of the store decides on the window, and is asked at most twice.
+func TestUsageFollowsTheClockOfTheStore(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, test := range []struct {
+		name        string
+		ahead, step time.Duration // of the clock of the store, and what each call adds to it
+		start       time.Duration // of the window
+		calls       int64
+	}{
+		{"at the start of the window", 0, 0, 0, 1},
+		{"at the start of the next window", day, 0, day, 2},
+		{"at the end of the previous window", -time.Microsecond, 0, -day, 2},
+		{"another window with each call", 0, day, day, 2},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, line, begun := newStore(), keyLine(100), time.Now()
+			s.ahead, s.before = test.ahead, func() { s.ahead += test.step }
+			b, err := newLedger(t, budget.Config{Store: s}).Usage(t.Context(), line)
+			noError(t, err)
+			if start, calls := b[0].Start.Sub(begun), s.calls.Load(); start != test.start || calls != test.calls {
+				t.Errorf("%s: Usage of the window that begins in %v after %d calls, want %v after %d", test.name, start, calls, test.start, test.calls)
+			}
+		})
+	}
+}
+
 func TestTenantListsItsBudgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		l := newLedger(t, budget.Config{Store: s, Hold: 24 * time.Hour})
-		lines := []budget.Line{keyLine(500), keyLine(100), tenantLine(200), tenantLine(1000), tenantLine(300)} // in the order of Tenant
+		lines := []budget.Line{keyLine(500), keyLine(100), tenantLine(200), tenantLine(1000), tenantLine(300), tenantLine(400)} // in the order of Tenant
 		lines[0].Account.Name, lines[0].Unit = "a", "micro_usd"
 		lines[2].Window, lines[3].Window = budget.Life(time.Now().AddDate(1, 0, 0)), budget.Month(zone(t, "Europe/Berlin"))
 		lines[4].Window = budget.Rolling24h()
+		lines[5].Account.Per, lines[5].Window = "user", budget.Life(time.Time{})
 		before := lines[4]
-		before.Max = 299
+		before.Max = 301
 		reserve(t, l, "0", charge(before, 10))
 		noError(t, reserve(t, l, "1", charge(before, 10)).Settle(t.Context(), 4))
 		time.Sleep(time.Hour) // another counter of the same budget
@@ -272,12 +324,13 @@ func TestTenantListsItsBudgets(t *testing.T) {
 			charges = append(charges, charge(line, 10))
 		}
 		reserve(t, l, "2", charges...)
-		noError(t, reserve(t, l, "3", charges...).Settle(t.Context(), 5, 5, 5, 5, 5))
+		noError(t, reserve(t, l, "3", charges...).Settle(t.Context(), 5, 5, 5, 5, 5, 5))
+		s.ahead = time.Hour // another hour of the rolling window
 		text := func(balances []budget.Balance, err error) (texts []string) {
 			noError(t, err)
 			for _, b := range balances {
 				_, end := b.Window.Span(time.Now())
-				texts = append(texts, fmt.Sprint(string(must(json.Marshal(b))), b.Account.Tenant, b.Window, end))
+				texts = append(texts, fmt.Sprint(string(must(json.Marshal(b))), b.Account.Tenant, b.Window, end, b.Window == budget.Life(time.Time{})))
 			}
 			return texts
 		}
@@ -291,7 +344,25 @@ func TestTenantListsItsBudgets(t *testing.T) {
 		if others, err := l.Tenant(t.Context(), "other"); err != nil || len(others) != 1 || others[0].Window != budget.Day(nil) {
 			t.Errorf("Tenant with an unknown zone = %v, %v, want UTC in its place", others, err)
 		}
-		for _, c := range []budget.Counter{{Account: "key", Window: "day"}, {Account: "key/a", Window: "year"}} {
+		s.more = append(s.more, budget.Counter{Account: "key/a", Window: "day@Nowhere/Else2"})
+		if others, err := l.Tenant(t.Context(), "other"); err != nil || len(others) != 2 {
+			t.Errorf("Tenant with two unknown zones = %v, %v, want two budgets", others, err)
+		}
+		s.more = nil
+		for i, name := range []string{"key/b rolling_24h", "key/b rolling_24h", "key/a rolling_24h", "key/a rolling_24h", "key:usd/a day", "key:eur/a rolling_24h", "key/a rolling_24h", "key/z day", "key/y day"} {
+			account, window, _ := strings.Cut(name, " ")
+			s.more = append(s.more, budget.Counter{Account: account, Window: window, Count: budget.Count{Spent: 1 << i}})
+		}
+		others, err := l.Tenant(t.Context(), "m")
+		noError(t, err)
+		var list strings.Builder
+		for _, b := range others {
+			fmt.Fprintf(&list, "%s%s %s %d, ", b.Unit, b.Account.Name, b.Window, b.Spent)
+		}
+		if got, want := list.String(), "usda day 16, a rolling_24h 12, eura rolling_24h 32, a rolling_24h 64, b rolling_24h 3, y day 256, z day 128, "; got != want {
+			t.Errorf("Tenant(m) = %s, want %s", got, want)
+		}
+		for _, c := range []budget.Counter{{Account: "key", Window: "day"}, {Account: "key/a", Window: "year"}, {Account: "key/a", Window: "life2"}, {Account: "key/a", Window: "lif"}} {
 			s.more = []budget.Counter{c}
 			_, err := l.Tenant(t.Context(), "other")
 			refused(t, "Tenant with a malformed counter", err, 503, budget.ReasonUnavailable)

@@ -52,18 +52,25 @@ func TestMemoryLimits(t *testing.T) {
 		entries := []budget.Entry{entry("a", 100, 0), entry("b", 100, 1)}
 		reserve("of as many accounts as fit", budget.Held, "1", entries...)
 		entries[1].Amount = 50 // the entries of the caller
+		extended := []budget.Entry{entry("a", 100, 0), entry("b", 100, 2)}
+		if r, err := m.Extend(t.Context(), budget.Reservation{Tenant: "acme", ID: "1", TTL: time.Minute, Entries: extended}); r.Outcome != budget.Held || err != nil {
+			t.Errorf("Extend = %q, %v, want %q", r.Outcome, err, budget.Held)
+		}
+		extended[1].Amount = 50
 		reserve("of as many holds as fit", budget.Held, "2", entry("a", 50, 5))
 		reserve("of one more hold", "", "3", entry("a", 100, 5))
 		free := entry("a", 0, 5)
 		free.Floor = 0
 		reserve("above the limit without a floor", budget.Exceeded, "3", free)
-		settle("1", 7, 1)
+		amounts := []int64{7, 1}
+		settled := settle("1", amounts...)
+		if amounts[0] = 99; settled.Charged[0] != 7 { // the amounts of the caller
+			t.Errorf("Charged = %v, want 7 and 1", settled.Charged)
+		}
+		settled.Charged[0] = 98 // the result of the caller
 		if a, b := counters("a")[0], counters("b")[0]; a.Max != 50 || a.Spent != 7 || a.Held != 5 || b.Held != 0 {
 			t.Errorf("after Settle: %+v and %+v, want Max 50 of the last call, and its hold", a, b)
 		}
-		amounts := []int64{7, 1}
-		settle("1", amounts...)
-		amounts[0] = 99                   // the amounts of the caller
 		settle("1", 7, 1).Charged[0] = 99 // the result of the caller
 		if r := settle("1", 7, 1); r.Charged[0] != 7 {
 			t.Errorf("Charged = %v, want 7 and 1", r.Charged)
@@ -101,5 +108,46 @@ func TestMemoryLimits(t *testing.T) {
 		if c := counters("a"); len(c) != 1 {
 			t.Errorf("counters after the end of their retention: %v, want one", c)
 		}
+	})
+}
+
+// The counters of an account go when the last one has, and those of all accounts at once.
+func TestMemoryRemovesCounters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, start := budget.NewMemory(2), time.Now()
+		reserve := func(want budget.Outcome, id string, hours time.Duration, accounts ...string) {
+			t.Helper()
+			r := budget.Reservation{Tenant: "acme", ID: id, TTL: time.Minute}
+			for _, account := range accounts {
+				at := start.Add(hours * time.Hour)
+				r.Entries = append(r.Entries, budget.Entry{Account: account, Window: "day", Start: at, Since: at, Next: at.Add(time.Hour), End: at.Add(time.Hour)})
+			}
+			if got, err := m.Reserve(t.Context(), r); got.Outcome != want || (err == nil) != (want != "") {
+				t.Errorf("Reserve(%s) of %v = %q, %v, want %q", id, accounts, got.Outcome, err, want)
+			}
+		}
+		counters := func(what, account string, want int) {
+			t.Helper()
+			if c, _, err := m.Read(t.Context(), "acme", account, "day", start); len(c) != want || err != nil {
+				t.Errorf("%s: counters of %s = %v, %v, want %d", what, account, c, err, want)
+			}
+		}
+		reserve("", "1", 0, "a", "b", "c")
+		reserve(budget.Held, "1", 0, "a", "b")
+		time.Sleep(time.Hour)
+		reserve(budget.Held, "2", 1, "a")
+		for _, id := range []string{"2", "1"} { // the call of the first hour ends last
+			if r, err := m.Settle(t.Context(), "acme", id, map[string][]int64{"2": {1}, "1": {1, 1}}[id]); r.Outcome != budget.Settled || err != nil {
+				t.Errorf("Settle(%s) = %q, %v, want %q", id, r.Outcome, err, budget.Settled)
+			}
+		}
+		time.Sleep(budget.CounterRetention)
+		reserve(budget.Moved, "3", 1, "a")
+		counters("before a call", "a", 2)
+		reserve(budget.Held, "3", 49, "a", "b")
+		counters("after the retention of the first one", "a", 2)
+		time.Sleep(49*time.Hour + budget.CounterRetention)
+		reserve(budget.Held, "4", 146, "c", "d")
+		counters("after the retention of all", "a", 0)
 	})
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gatehouse-go/gatehouse"
 )
 
 // A change that always fails, such as one of a malformed record, does not stop the others.
@@ -72,8 +74,13 @@ func TestTurnOfAPool(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		l.skew.Store(int64(time.Minute))
+		third, err := held.take(t.Context(), l, &c)
+		if err != nil || third.chunk == second.chunk {
+			t.Fatalf("take in the next hour of the store = %+v, %v, want a part of another chunk", third, err)
+		}
 		time.Sleep(time.Minute)
-		if next, err := held.take(t.Context(), l, &c); err != nil || next.chunk == second.chunk {
+		if next, err := held.take(t.Context(), l, &c); err != nil || next.chunk == third.chunk {
 			t.Errorf("take in the next hour = %+v, %v, want a part of another chunk", next, err)
 		}
 		// A call that waits while the last chunk is settled does not use the pool any more:
@@ -83,7 +90,55 @@ func TestTurnOfAPool(t *testing.T) {
 		if p, err := held.take(t.Context(), l, &c); p != nil || err != nil {
 			t.Errorf("take of a pool that is gone = %v, %v, want nothing", p, err)
 		}
+		l.running.Store(1)
+		waits := l.pools.pool(l, &c, "")
+		waits.turn <- struct{}{} // of another call
+		taken := make(chan *part, 1)
+		go func() {
+			parts, _ := l.pools.take(t.Context(), l, &plan{charges: []Charge{c}})
+			taken <- partOf(parts, 0)
+		}()
+		synctest.Wait()
+		waits.gone = true
+		clear(l.pools.byName)
+		<-waits.turn
+		if p := <-taken; p == nil || p.chunk.pool == waits {
+			t.Errorf("take that has waited for a pool that is gone = %+v, want a part of another one", p)
+		}
+		l.pools.pool(l, &c, "other")
+		for _, held := range l.pools.byName {
+			held.chunks = nil
+		}
+		if l.pools.idle(t.Context(), l, true); len(l.pools.byName) > 0 {
+			t.Errorf("%d pools without chunks, want none", len(l.pools.byName))
+		}
 	})
+}
+
+// After Run, a call can settle two chunks in its turn: both thresholds are reported.
+func TestTurnReportsAllChunks(t *testing.T) {
+	events := 0
+	l, err := New(Config{Store: NewMemory(0), Observer: gatehouse.ObserverFunc(func(context.Context, gatehouse.Event) error { events++; return nil })})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := tokens
+	c.Amount, c.Line.Warn = 10, []float64{0.1, 0.2}
+	held := l.pools.pool(l, &c, "")
+	var parts []*part
+	for range 2 {
+		p, err := held.take(t.Context(), l, &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, p)
+	}
+	l.running.Store(1)
+	parts[1].settle(t.Context(), l, 10) // its chunk stays in use
+	l.running.Store(0)
+	if parts[0].settle(t.Context(), l, 10); events != 2 {
+		t.Errorf("%d events, want 2", events)
+	}
 }
 
 // Above the limits of changes that wait for the store, and of accounts, no call is admitted
@@ -96,6 +151,11 @@ func TestUnrecordedCallsEnd(t *testing.T) {
 	p := &plan{charges: []Charge{tokens}}
 	h := &Hold{plan: p, direct: p, random: true}
 	waiting := func(n int) []func(context.Context) error { return make([]func(context.Context) error, n) }
+	l.pending = waiting(maxPending)
+	if l.later(nil); len(l.pending) != maxPending {
+		t.Errorf("%d changes wait, want at most %d", len(l.pending), maxPending)
+	}
+	l.pending = nil
 	if l.admitUnrecorded(t.Context(), h) {
 		l.recordLater(p, []int64{1})
 	}
@@ -142,10 +202,11 @@ func TestRateLimit(t *testing.T) {
 		}
 	}
 	header := http.Header{}
-	week := b
-	week.Window, week.Spent = Week(nil), 4
-	rateLimit(header, []Balance{b, counted, week}, at, time.Time{})
-	if got, want := header.Get("RateLimit")+" "+header.Get("RateLimit-Policy"), `"key-minute";r=10;t=60, "key-week";r=6;t=60 "key-minute";q=10;w=60, "key-week";q=10;w=60`; got != want {
+	week, large := b, b
+	week.Window, week.Spent, large.Max = Week(nil), 4, 1000
+	large.Spent = 1
+	rateLimit(header, []Balance{large, counted, week}, at, time.Time{})
+	if got, want := header.Get("RateLimit")+" "+header.Get("RateLimit-Policy"), `"key-minute";r=999;t=60, "key-week";r=6;t=60 "key-minute";q=1000;w=60, "key-week";q=10;w=60`; got != want {
 		t.Errorf("header of two budgets = %s, want %s", got, want)
 	}
 	before := header.Get("RateLimit")

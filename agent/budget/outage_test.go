@@ -26,7 +26,7 @@ type store struct {
 	down         atomic.Bool
 	calls, swept atomic.Int64
 	before       func()                                 // called before each call if it is set
-	ahead        time.Duration                          // the clock of Read
+	ahead        time.Duration                          // the clock of Read and List
 	more         []budget.Counter                       // of Read and List
 	reserve      func(budget.Reservation) budget.Result // answers Reserve if it is set
 	mu           sync.Mutex
@@ -117,7 +117,7 @@ func (s *store) List(ctx context.Context, tenant string, limit int) ([]budget.Co
 		return nil, time.Time{}, err
 	}
 	counters, now, err := s.Store.List(ctx, tenant, limit)
-	return append(counters, s.more...), now, err
+	return append(counters, s.more...), now.Add(s.ahead), err
 }
 
 func (s *store) Sweep(ctx context.Context, limit int) (int, error) {
@@ -216,6 +216,49 @@ func TestUnrecordedCallsAreBoundedAndRecordedLater(t *testing.T) {
 	})
 }
 
+// A call of several budgets is admitted without the store if all of them allow it, and
+// counts in all of them or, if it is refused, in none.
+func TestUnrecordedCallsOfSeveralBudgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, observer := newStore(), &events{}
+		l := newLedger(t, budget.Config{Store: store, AllowUnrecorded: 50, Observer: observer})
+		run(t, l)
+		lines := []budget.Line{keyLine(100), tenantLine(100), tenantLine(100)} // in the order of the plan
+		lines[2].Account.Per = "user"
+		charges := func(amounts ...int64) (all []budget.Charge) {
+			for i, amount := range amounts {
+				all = append(all, budget.Charge{Line: lines[i], Amount: amount, Floor: 1})
+			}
+			return all
+		}
+		store.down.Store(true)
+		h := reserve(t, l, "1", charges(30, 40, 35)...)
+		if got, want := observer.all[0].Attrs[8], slog.Int64("left", 10); !got.Equal(want) {
+			t.Errorf("attribute of the event = %v, want %v", got, want)
+		}
+		_, err := l.Reserve(t.Context(), "2", charges(1, 1, 16)...)
+		refused(t, "Reserve above AllowUnrecorded of the last budget", err, 503, budget.ReasonUnavailable)
+		refused(t, "Extend above AllowUnrecorded of the last budget", h.Extend(t.Context(), 31, 41, 51), 503, budget.ReasonUnavailable)
+		noError(t, h.Extend(t.Context(), 50, 50, 50))
+		for i := range lines {
+			_, err := l.Reserve(t.Context(), "3", charges(1, 1, 1)[i])
+			refused(t, "Reserve of one more of "+lines[i].Account.Per, err, 503, budget.ReasonUnavailable)
+		}
+		noError(t, h.Settle(t.Context(), 20, 30, 40))
+		noError(t, reserve(t, l, "4", charges(30, 20, 10)...).Settle(t.Context(), 3, 2, 1))
+		store.down.Store(false)
+		time.Sleep(2 * time.Second)
+		for i, spent := range []int64{23, 32, 41} {
+			expect(t, "after the outage", l, lines[i], spent, 0)
+			if e := store.reserved[len(store.reserved)-1].Entries[i]; e.Amount != 0 || e.Floor != 0 { // the limit may be reached
+				t.Errorf("the call is recorded with the amount %d and the floor %d, want 0", e.Amount, e.Floor)
+			}
+		}
+		store.down.Store(true)
+		reserve(t, l, "5", charges(50, 50, 50)...)
+	})
+}
+
 // What could not be settled is settled later.
 func TestSettleIsRepeatedAfterAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -224,7 +267,8 @@ func TestSettleIsRepeatedAfterAnOutage(t *testing.T) {
 		run(t, l)
 		line := keyLine(100)
 		chunked := chunkedLine(1000, 100)
-		h, whole, part := reserve(t, l, "1", charge(line, 60)), reserve(t, l, "2", charge(line, 20)), reserve(t, l, "part", charge(chunked, 100))
+		chunked.Account.Per = "a" // the first in the order of the plan
+		h, whole, part := reserve(t, l, "1", charge(chunked, 7), charge(line, 60)), reserve(t, l, "2", charge(line, 20)), reserve(t, l, "part", charge(chunked, 100))
 		store.down.Store(true)
 		_, reserved := l.Reserve(t.Context(), "3", charge(line, 0))
 		_, chunk := l.Reserve(t.Context(), "4", charge(chunked, 1))
@@ -232,7 +276,7 @@ func TestSettleIsRepeatedAfterAnOutage(t *testing.T) {
 		_, tenant := l.Tenant(t.Context(), "acme")
 		for name, err := range map[string]error{
 			"Reserve": reserved, "Reserve of a chunk": chunk, "Extend of a chunk": part.Extend(t.Context(), 101), "Usage": usage, "Tenant": tenant,
-			"Extend": h.Extend(t.Context(), 61), "Settle": h.Settle(t.Context(), 10), "SettleAll": whole.SettleAll(t.Context()),
+			"Extend": h.Extend(t.Context(), 7, 61), "Settle": h.Settle(t.Context(), 5, 10), "SettleAll": whole.SettleAll(t.Context()),
 		} {
 			if refused(t, name+" without the store", err, 503, budget.ReasonUnavailable); !errors.Is(err, errDown) {
 				t.Errorf("%s without the store = %v, want %v", name, err, errDown)
@@ -244,6 +288,9 @@ func TestSettleIsRepeatedAfterAnOutage(t *testing.T) {
 		expect(t, "after the outage", l, line, 30, 0)
 		if got, want := observer.types(), []gatehouse.EventType{budget.EventUnsettled, budget.EventUnsettled}; !slices.Equal(got, want) {
 			t.Errorf("events = %v, want %v", got, want)
+		}
+		if got := observer.all[0].Attrs; got[0].Value.String() != "key" || got[7].Value.Int64() != 10 {
+			t.Errorf("attributes of the event = %v, want those of the key, of which 10 were used", got)
 		}
 	})
 }
@@ -257,7 +304,9 @@ func TestLostAnswerIsNotCharged(t *testing.T) {
 			store := newStore()
 			l := newLedger(t, budget.Config{Store: store})
 			run(t, l)
-			m := newMeter(t, l, model.ChatCompletions, func(c *budget.Call) { c.ID = id })
+			chunked := chunkedLine(100_000, 1000)
+			reserve(t, l, "chunk", charge(chunked, 1)) // the call takes a part of it
+			m := newMeter(t, l, model.ChatCompletions, func(c *budget.Call) { c.ID, c.Lines = id, append(c.Lines, chunked) })
 			store.next("Reserve is lost", "Settle fails")
 			_, err := m.Transport(roundTrip(func(*http.Request) (*http.Response, error) { panic("sent") })).RoundTrip(chatRequest(t))
 			refused(t, "RoundTrip", err, 503, budget.ReasonUnavailable)

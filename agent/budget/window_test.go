@@ -113,6 +113,15 @@ func TestWindowsAtMissingAndDoubledMidnights(t *testing.T) {
 	}
 }
 
+// The first three hours of a day are there twice, and it begins with the first of them.
+func TestDayBeginsWithTheFirstMidnight(t *testing.T) {
+	loc := zone(t, "Antarctica/Casey") // UTC+11, and from 02:00 on 5 March UTC+8
+	start, end := budget.Day(loc).Span(time.Date(2010, 3, 5, 12, 0, 0, 0, loc))
+	if want := time.Date(2010, 3, 4, 13, 0, 0, 0, time.UTC); !start.Equal(want) || end.Sub(start) != 27*time.Hour {
+		t.Errorf("Span = %v, %v, want 27 h from %v", start, end, want)
+	}
+}
+
 func TestWindowsWithoutCalendar(t *testing.T) {
 	at := time.Date(2026, 3, 29, 12, 34, 56, 789, time.UTC)
 	until := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
@@ -144,9 +153,11 @@ func TestParseWindow(t *testing.T) {
 		{"month", "America/New_York", "month@America/New_York"},
 		{"rolling_24h", "", "rolling_24h"},
 		{"rolling_24h", "Europe/Berlin", "rolling_24h"},
-		{"day", "Local", "error: must be the name of a time zone"},
+		{"day", "Local", `error: zone "Local": must be the name of a time zone`},
 		{"day", "Europe/Nowhere", "error: must be the name of a time zone"},
-		{"life", "", "error: must be minute, day"},
+		{"life", "UTC", `error: window "life": must be minute, day`},
+		{"minutes", "", "error: must be minute, day"},
+		{"min", "", "error: must be minute, day"},
 		{"", "", "error: must be minute, day"},
 		{"Day", "", "error: must be minute, day"},
 	} {

@@ -94,10 +94,16 @@ var reserveRules = []rule{
 		differs := budget.Result{Outcome: budget.Differs, Replayed: true}
 		s.result("Reserve of another amount", s.reserve(reservation("1", s.entry("a", 100, 60), s.entry("b", 100, 59))), differs)
 		s.result("Reserve of another account", s.reserve(reservation("1", s.entry("a", 100, 60), s.entry("c", 100, 60))), differs)
+		s.reserve(reservation("2", s.entry("xy", 100, 60)))
+		for _, account := range []string{"x", "xyz", "XY"} {
+			s.result("Reserve of the account "+account, s.reserve(reservation("2", s.entry(account, 100, 60))), differs)
+		}
 		s.result("Reserve of fewer entries", s.reserve(reservation("1", s.entry("a", 100, 60))), differs)
-		other := s.entry("b", 100, 60)
-		other.Window = "month"
-		s.result("Reserve in another window", s.reserve(reservation("1", s.entry("a", 100, 60), other)), differs)
+		for _, window := range []string{"month", "da", "day@Europe/Berlin"} {
+			other := s.entry("b", 100, 60)
+			other.Window = window
+			s.result("Reserve in the window "+window, s.reserve(reservation("1", s.entry("a", 100, 60), other)), differs)
+		}
 		s.result("Reserve in another counter", s.reserve(reservation("1", s.entry("a", 100, 60), s.inHours("b", 1, 1, 100, 60))), differs)
 		s.read("after replays", "a", budget.Count{Held: 60})
 		s.read("after replays", "c")
@@ -112,6 +118,8 @@ var reserveRules = []rule{
 		future.Start = s.start.Add(50 * time.Minute)
 		s.result("Reserve in the past", s.reserve(reservation("1", s.entry("a", 100, 1), past)), moved)
 		s.result("Reserve in the future", s.reserve(reservation("2", s.entry("a", 100, 1), future)), moved)
+		past.Amount = 101 // does not fit either
+		s.result("Reserve of too much in the past", s.reserve(reservation("2", s.entry("a", 100, 101), past)), moved)
 		s.read("after Moved", "a")
 		r := reservation("3", s.entry("a", 100, 1))
 		s.reserve(r)
