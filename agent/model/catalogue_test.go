@@ -146,6 +146,18 @@ func TestNewCopiesTheConfig(t *testing.T) {
 	}
 }
 
+// Each limit is accepted, and a model whose name begins with that of another one.
+func TestNewAcceptsLimits(t *testing.T) {
+	config, long := config(), strings.Repeat("m", 256)
+	config.Tiers["x"] = []string{"small-12", long}
+	config.Fallbacks["small-12"], config.Fallbacks["small-1"] = []string{"small-1"}, []string{"small-12"}
+	config.MaxOutput["small-12"], config.MaxOutput[long] = model.MaxTokens, 1
+	config.ToolOverhead["small-12"], config.ToolOverhead[long] = model.MaxTokens, 0
+	if _, err := model.New(config); err != nil {
+		t.Errorf("New error = %v, want none", err)
+	}
+}
+
 func TestNewErrors(t *testing.T) {
 	long := strings.Repeat("m", 257)
 	for _, test := range []struct {
@@ -171,6 +183,7 @@ func TestNewErrors(t *testing.T) {
 		{"alias with a space", func(c *model.Config) { c.Aliases["a b"] = "small-1" }, []string{`model: Config.Aliases: "a b"`}},
 		{"fallback of nothing", func(c *model.Config) { c.Fallbacks["none"] = []string{"small-1"} }, []string{`model: Config.Fallbacks["none"]`}},
 		{"fallback to nothing", func(c *model.Config) { c.Fallbacks["small-2"] = []string{"none"} }, []string{`model: Config.Fallbacks["small-2"]: unknown model "none"`}},
+		{"fallback to nothing twice", func(c *model.Config) { c.Fallbacks["small-2"] = []string{"none", "none"} }, []string{`model: Config.Fallbacks["small-2"]: unknown model "none"`, `model: Config.Fallbacks["small-2"]: unknown model "none"`}},
 		{"fallback to itself", func(c *model.Config) { c.Fallbacks["small-2"] = []string{"small-2"} }, []string{`model: Config.Fallbacks["small-2"]: "small-2" is the model itself`}},
 		{"fallback twice", func(c *model.Config) { c.Fallbacks["small-2"] = []string{"small-1", "small-1"} }, []string{`model: Config.Fallbacks["small-2"]: "small-1" is`}},
 		{"tenant of nothing", func(c *model.Config) { c.Tenants["none"] = "acme" }, []string{`model: Config.Tenants["none"]`}},
@@ -178,7 +191,8 @@ func TestNewErrors(t *testing.T) {
 		{"limit of nothing", func(c *model.Config) { c.MaxOutput["none"] = 1 }, []string{`model: Config.MaxOutput["none"]: unknown`}},
 		{"overhead of nothing", func(c *model.Config) { c.ToolOverhead["none"] = 1 }, []string{`model: Config.ToolOverhead["none"]: unknown`}},
 		{"negative overhead", func(c *model.Config) { c.ToolOverhead["small-1"] = -1 }, []string{`model: Config.ToolOverhead["small-1"]: got -1`}},
-		{"several", func(c *model.Config) { c.Tenants["none"], c.Aliases["x"] = "acme", "none" }, []string{`model: Config.Aliases["x"]`, `model: Config.Tenants["none"]`}},
+		{"overhead above the largest", func(c *model.Config) { c.ToolOverhead["small-1"] = model.MaxTokens + 1 }, []string{`model: Config.ToolOverhead["small-1"]: got 9007199254740992`}},
+		{"several", func(c *model.Config) { c.Tenants["none"], c.Tenants["none2"], c.Aliases["x"] = "acme", "acme", "none" }, []string{`model: Config.Aliases["x"]`, `model: Config.Tenants["none"]`, `model: Config.Tenants["none2"]`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			config := config()

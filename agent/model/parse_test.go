@@ -3,12 +3,14 @@
 package model_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/agent/model"
 )
 
@@ -51,9 +53,16 @@ func TestParse(t *testing.T) {
 			model.Call{Name: "m", Choices: 1, Input: 2*16 + len64(`[{"id":"1","function":{"name":"f","arguments":"{}"}}]`+"1"+"42"), Texts: []string{"1f{}", "142"}},
 		},
 		{"null", chat, `{"model":"m","messages":[],"n":null,"max_tokens":null,"stream":null,"stream_options":null,"prompt":null,"tools":null}`, model.Call{Name: "m", Choices: 1}},
+		{"smallest limit", chat, `{"model":"m","messages":[],"max_tokens":1}`, model.Call{Name: "m", Choices: 1, Limit: 1}},
+		{"largest limit", chat, `{"model":"m","messages":[],"max_tokens":9007199254740991}`, model.Call{Name: "m", Choices: 1, Limit: model.MaxTokens}},
+		{"null in values", chat, `{"model":"m","messages":[],"stream_options":{"include_usage":null},"x":null}`, model.Call{Name: "m", Choices: 1}},
+		{"null as type of a tool", chat, `{"model":"m","messages":[],"tools":[{"type":null}]}`, model.Call{Name: "m", Choices: 1, Input: 15, Tools: true}},
+		{"functions", chat, `{"model":"m","messages":[],"functions":[{"name":"f"}]}`, model.Call{Name: "m", Choices: 1, Input: 14, Tools: true}},
+		{"name in another case", chat, `{"model":"m","messages":[{"role":"user","Name":"bob","content":"x"}]}`, model.Call{Name: "m", Choices: 1, Input: 16 + 4, Texts: []string{"bobx"}}},
 		{"all three limits", chat, `{"model":"m","messages":[],"max_tokens":9,"max_output_tokens":3,"max_completion_tokens":8}`, model.Call{Name: "m", Choices: 1, Limit: 3}},
 		{"huge numbers", chat, `{"model":"m","messages":[],"max_tokens":9999999999999999999999,"n":9007199254740993}`, model.Call{Name: "m", Choices: 1 << 53, Limit: 1 << 53}},
 		{"best_of", chat, `{"model":"m","messages":[],"n":2,"best_of":4}`, model.Call{Name: "m", Choices: 4}},
+		{"best_of before a smaller n", chat, `{"model":"m","messages":[],"best_of":4,"n":2}`, model.Call{Name: "m", Choices: 4}},
 		{"unknown member", chat, `{"model":"m","messages":[],"documents":[{"text":"abc"},12]}`, model.Call{Name: "m", Choices: 1, Input: len64(`[{"text":"abc"},12]`)}},
 		{"schema", chat, `{"model":"m","messages":[],"response_format":{"type":"x"}}`, model.Call{Name: "m", Choices: 1, Input: len64(`{"type":"x"}`)}},
 		{"brackets of a schema", chat, `{"model":"m","messages":[],"response_format":[[[]],{},true]}`, model.Call{Name: "m", Choices: 1, Input: len64(`[[[]],{},true]`)}},
@@ -62,6 +71,8 @@ func TestParse(t *testing.T) {
 			"responses with a string", model.Responses, `{"model":"m","input":"hello","instructions":"be brief","max_output_tokens":10}`,
 			model.Call{Name: "m", Choices: 1, Limit: 10, Input: 5 + 16 + 8, Texts: []string{"hello", "be brief"}},
 		},
+		{"null as instructions", model.Responses, `{"model":"m","input":"x","instructions":null}`, model.Call{Name: "m", Choices: 1, Input: 1 + 16, Texts: []string{"x"}}},
+		{"brackets in a string", model.Responses, `{"model":"m","input":"a[b"}`, model.Call{Name: "m", Choices: 1, Input: 3 + 16, Texts: []string{"a[b"}}},
 		{
 			"responses with items", model.Responses,
 			`{"model":"m","input":[{"role":"user","content":"ab"},{"type":"message","role":"user","content":[{"type":"input_text","text":"cd"}]},` +
@@ -81,6 +92,9 @@ func TestParse(t *testing.T) {
 			},
 		},
 		{"no thinking", model.Messages, `{"model":"m","messages":[],"thinking":{"type":"disabled","budget_tokens":null}}`, model.Call{Name: "m", Choices: 1}},
+		{"negative budget", model.Messages, `{"model":"m","messages":[],"thinking":{"budget_tokens":-5}}`, model.Call{Name: "m", Choices: 1}},
+		{"thinking of many members", model.Messages, `{"model":"m","messages":[],"thinking":{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"budget_tokens":5}}`, model.Call{Name: "m", Choices: 1, Thinking: 5}},
+		{"embeddings of brackets", model.Embeddings, `{"model":"m","input":"a[b{"}`, model.Call{Name: "m", Choices: 1, Input: 4, Texts: []string{"a[b{"}}},
 		{"embeddings", model.Embeddings, `{"model":"m","input":"abc","dimensions":5}`, model.Call{Name: "m", Choices: 1, Input: 3, Texts: []string{"abc"}}},
 		{"embeddings of texts", model.Embeddings, `{"model":"m","input":["abc","é"]}`, model.Call{Name: "m", Choices: 1, Input: 5, Texts: []string{"abc", "é"}}},
 		{"embeddings of tokens", model.Embeddings, `{"model":"m","input":[1,22,333]}`, model.Call{Name: "m", Choices: 1, Input: 3}},
@@ -186,12 +200,14 @@ func TestParseRefuses(t *testing.T) {
 		{"background", model.Responses, `{"model":"m","input":"","background":true}`, unbounded},
 		{"item reference", model.Responses, input(`[{"type":"item_reference","id":"x"}]`), unbounded},
 		{"item reference without type", model.Responses, input(`[{"id":"x"}]`), unbounded},
+		{"message with almost a content", model.Responses, input(`[{"type":"message","contents":"x","cont":"x"}]`), unbounded},
 		{"message without content", model.Responses, input(`[{"type":"message","role":"assistant","id":"x"}]`), unbounded},
 		{"call without arguments", model.Responses, input(`[{"type":"function_call","id":"x"}]`), unbounded},
 		{"stored reasoning", model.Responses, input(`[{"type":"reasoning","id":"x","encrypted_content":null}]`), unbounded},
 		{"image in a result", model.Responses, input(`[{"type":"function_call_output","output":[{"type":"input_image"}]}]`), unbounded},
 		{"file", model.Responses, input(`[{"role":"user","content":[{"type":"input_file","file_id":"f"}]}]`), unbounded},
 		{"hosted tool", model.Responses, `{"model":"m","input":"","tools":[{"type":"web_search"}]}`, unbounded},
+		{"function in another case", model.Responses, `{"model":"m","input":"","tools":[{"Type":"function"}]}`, unbounded},
 		{"hosted tool in another case", model.Responses, `{"model":"m","input":"","tools":[{"Type":"web_search"}]}`, unbounded},
 		{"server tool", model.Messages, `{"model":"m","messages":[],"tools":[{"type":"web_search_20250305","name":"web_search"}]}`, unbounded},
 		{"image of Anthropic", model.Messages, message(`[{"type":"image","source":{"type":"url"}}]`), unbounded},
@@ -215,16 +231,34 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// The error of a body is written to logs, so it has no text of the prompt.
+// The error of a body is written to logs, so it names the place but has no text of the prompt.
 func TestErrorsHaveNoTextOfTheBody(t *testing.T) {
-	for _, body := range []string{
-		`{"model":"m","messages":[{"role":"user","content":[{"type":"SECRET","text":"SECRET"}]}]}`,
-		`{"model":"m","messages":[{"role":"user","SECRET":"SECRET","content":{"SECRET":"x"}}]}`,
-		`{"model":"m","messages":[{"role":"user","content":"SECRET`,
-		`{"model":"m","messages":[],"tools":[{"type":"SECRET"}]}`,
-		`{"model":"m","messages":[],"max_tokens":"SECRET"}`,
+	for body, want := range map[string]string{
+		`{"model":"m","messages":[{"role":"user","content":[{"type":"SECRET","text":"SECRET"}]}]}`: "content[].type: not a kind of text",
+		`{"model":"m","messages":[{"role":"user","SECRET":"SECRET","content":{"SECRET":"x"}}]}`:    "content: not an array",
+		`{"model":"m","messages":[{"role":"user","content":"SECRET`:                                "strictjson: ",
+		`{"model":"m","messages":[],"tools":[{"type":"SECRET"}]}`:                                  "tools[].type: neither function nor custom",
+		`{"model":"m","messages":[],"max_tokens":"SECRET"}`:                                        "max_tokens: not an integer",
+		`{"model":"m","messages":"[SECRET"}`:                                                       "messages: not an array",
+		`{"model":"m","messages":["{SECRET"]}`:                                                     "messages[]: not an object",
+		`{"model":"m","messages":[{"Image":"SECRET"}]}`:                                            "messages[].image: only text",
+		`{"model":"m","messages":[{"Content":"SECRET"}]}`:                                          "messages[].content: in another case",
+		`{"model":"m","messages":[{"type":["SECRET"]}]}`:                                           "messages[].type: not a string",
+		`{"model":"m","messages":[],"tools":"[SECRET"}`:                                            "tools: not an array",
+		`{"model":"m","messages":[],"functions":"[SECRET"}`:                                        "functions: not an array",
+		`{"model":"m","messages":[],"tools":["{SECRET"]}`:                                          "tools[]: not an object",
+		`{"model":"m","messages":[],"Tools":"SECRET"}`:                                             "tools: in another case",
+		`{"model":"m","messages":[],"Prompt":"SECRET"}`:                                            "prompt: refers to",
+		`{"model":"m","messages":[],"stream":"SECRET"}`:                                            "stream: not a boolean",
+		`{"model":"m","messages":[],"background":"SECRET"}`:                                        "background: not a boolean",
+		`{"model":"m","messages":[],"thinking":{"budget_tokens":"SECRET"}}`:                        "thinking.budget_tokens: not an integer",
+		`{"model":"m","messages":[],"stream_options":{"include_usage":"SECRET"}}`:                  "stream_options.include_usage: not a boolean",
+		`{"model":"m","messages":[],"input":[{"type":"function_call","name":"SECRET"}]}`:           "input[]: without arguments it refers",
 	} {
 		_, err := model.Parse(chat, []byte(body))
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || !strings.HasPrefix(e.Cause.Error(), "model: "+want) {
+			t.Errorf("Parse(%s) error = %v, want the cause %s", body, err, want)
+		}
 		for cause := err; cause != nil; {
 			if strings.Contains(cause.Error(), "SECRET") {
 				t.Errorf("Parse(%s) error = %v, want one without text of the body", body, cause)

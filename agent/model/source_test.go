@@ -5,6 +5,7 @@ package model_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,7 +23,10 @@ const body = ` {"model":"fast","messages":[{"role":"user","content":"h\u00e9llo"
 
 // upstream answers with what it gets.
 func upstream(w http.ResponseWriter, r *http.Request) {
-	call, _ := model.FromContext(r.Context())
+	call, ok := model.FromContext(r.Context())
+	if !ok {
+		w.WriteHeader(http.StatusInternalServerError)
+	}
 	text, err := io.ReadAll(r.Body)
 	fmt.Fprintf(w, "%s %d %v %q", call.Model.Name, r.ContentLength, err, text)
 }
@@ -61,7 +65,10 @@ func TestRequire(t *testing.T) {
 	}{
 		{"body", inBody, "/", nil, body, ok("small-1", body)},
 		{"content type", inBody, "/", http.Header{"Content-Type": {"application/json; charset=UTF-8"}}, body, ok("small-1", body)},
+		{"content type without a charset", inBody, "/", http.Header{"Content-Type": {"application/json"}}, body, ok("small-1", body)},
+		{"chunked", inBody, "/", nil, body, ok("small-1", body)},
 		{"identity", inBody, "/", http.Header{"Content-Encoding": {"identity"}}, body, ok("small-1", body)},
+		{"identity in another case", inBody, "/", http.Header{"Content-Encoding": {"Identity"}}, body, ok("small-1", body)},
 		{"path and header are not asked", inBody, "/models/large-1", http.Header{"X-Model": {"large-1"}}, small, ok("small-1", small)},
 		{"path", model.Source{Path: "model"}, "/models/small-1", nil, "\x00", `200 small-1 1 <nil> "\x00"`},
 		{"escaped path", model.Source{Path: "model"}, "/models/sm%61ll-1", nil, "", `200 small-1 0 <nil> ""`},
@@ -72,6 +79,9 @@ func TestRequire(t *testing.T) {
 		{"path disagrees", everywhere, "/models/large-1", nil, small, "400 invalid_request"},
 		{"path disagrees by an alias", everywhere, "/models/fast", nil, small, "400 invalid_request"},
 		{"header disagrees", everywhere, "/", http.Header{"X-Model": {"small-2"}}, small, "400 invalid_request"},
+		{"header in another case", everywhere, "/", http.Header{"X-Model": {"SMALL-1"}}, small, "400 invalid_request"},
+		{"header with more", everywhere, "/", http.Header{"X-Model": {"small-12"}}, small, "400 invalid_request"},
+		{"header with less", everywhere, "/", http.Header{"X-Model": {"small"}}, small, "400 invalid_request"},
 		{"headers disagree", model.Source{Header: "X-Model"}, "/", http.Header{"X-Model": {"small-1", "small-2"}}, "", "400 invalid_request"},
 		{"header without text beside a name", model.Source{Header: "X-Model"}, "/", http.Header{"X-Model": {"small-1", ""}}, "", "400 invalid_request"},
 		{"no name", everywhere, "/", nil, `{"messages":[]}`, "400 invalid_request"},
@@ -99,6 +109,9 @@ func TestRequire(t *testing.T) {
 			if test.header != nil {
 				r.Header = test.header
 			}
+			if test.name == "chunked" {
+				r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
+			}
 			w := httptest.NewRecorder()
 			serve(t, test.source, caller("globex", "model:standard")).ServeHTTP(w, r)
 			if got := answer(w.Code, w.Body.Bytes()); got != test.want {
@@ -106,6 +119,9 @@ func TestRequire(t *testing.T) {
 			}
 			if w.Code != http.StatusOK && w.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("Cache-Control = %q, want no-store", w.Header().Get("Cache-Control"))
+			}
+			if test.name == "too large" && w.Header().Get("Connection") != "close" {
+				t.Errorf("Connection = %q, want close", w.Header().Get("Connection"))
 			}
 		})
 	}
@@ -174,6 +190,43 @@ func TestRequireFailsClosed(t *testing.T) {
 	if got := answer(w.Code, w.Body.Bytes()); got != "401 missing_credentials" {
 		t.Errorf("outside of a gate: %s, want 401 missing_credentials", got)
 	}
+	if call, ok := model.FromContext(t.Context()); call != nil || ok {
+		t.Errorf("FromContext without a call = %v, %v, want nil, false", call, ok)
+	}
+}
+
+// The cause of a refusal, which only events have, names the values.
+func TestRefusalsNameTheValues(t *testing.T) {
+	for _, test := range []struct {
+		source model.Source
+		want   string
+	}{
+		{model.Source{Body: chat, Header: "X-Model"}, `model: the request names "fast" and "small-1"`},
+		{model.Source{Body: chat, MaxBytes: 9}, fmt.Sprintf("model: the body has %d bytes, the limit is 9", len(body))},
+	} {
+		var causes []error
+		observer := gatehouse.ObserverFunc(func(_ context.Context, e gatehouse.Event) error {
+			causes = append(causes, e.Cause)
+			return nil
+		})
+		gate := must(gatehouse.New(gatehouse.Config{Authenticators: []gatehouse.Authenticator{everyone{}}, Realm: "models", Observer: observer}))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+		r.Header.Set("X-Model", "small-1")
+		gate.Handler(catalogue(t).Require(test.source)(http.HandlerFunc(upstream))).ServeHTTP(httptest.NewRecorder(), r)
+		if last := causes[len(causes)-1]; last == nil || last.Error() != test.want {
+			t.Errorf("cause of the event = %v, want %s", last, test.want)
+		}
+	}
+}
+
+// everyone accepts every request.
+type everyone struct{}
+
+func (everyone) Reads() gatehouse.Reads { return gatehouse.Reads{Connection: true} }
+
+func (everyone) Authenticate(*http.Request) (gatehouse.Proof, error) {
+	p := caller("acme", "model:standard")
+	return gatehouse.NewProof(&p), nil
 }
 
 type failing struct{}
@@ -191,8 +244,8 @@ func TestRequirePanics(t *testing.T) {
 	} {
 		func() {
 			defer func() {
-				if recover() == nil {
-					t.Errorf("%s: no panic", name)
+				if v := recover(); v == nil || name == "header" && !strings.Contains(fmt.Sprint(v), `"a b"`) {
+					t.Errorf("%s: panic with %v, want one that names the value", name, v)
 				}
 			}()
 			call()

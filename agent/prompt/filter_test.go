@@ -219,7 +219,7 @@ func TestNewErrors(t *testing.T) {
 		"concurrent": {prompt.Config{Classify: answers(), Rules: rules, Concurrent: -1}, "prompt: Config.Concurrent: negative"},
 		"observer":   {prompt.Config{Classify: answers(), Rules: rules, Observer: none}, "prompt: Config.Observer: is a nil *prompt_test.observer"},
 		"names": {
-			prompt.Config{Classify: answers(), Rules: map[string]prompt.Rule{"": {}, "a": {Scopes: []string{"x y"}, Roles: []string{""}}}},
+			prompt.Config{Classify: answers(), Rules: map[string]prompt.Rule{"": {}, "a": {Scopes: []string{"x", "x y"}, Roles: []string{"x", ""}}}},
 			"prompt: Config.Rules: empty category\nprompt: Config.Rules[\"a\"].Scopes: \"x y\" is not a scope\nprompt: Config.Rules[\"a\"].Roles: \"\" is not a role",
 		},
 		"tenants": {
