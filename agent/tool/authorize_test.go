@@ -132,6 +132,14 @@ func TestRowsOfTheSpecification(t *testing.T) {
 			if err := k.Check(t.Context(), test.caller, test.tool); codeOf(err) != wantCheck {
 				t.Errorf("Check error = %v, want %q", err, wantCheck)
 			}
+			if _, sum := k.seen.last(tool.EventCall, "arguments_sha256"); (sum != "") != (wantCheck == "") {
+				t.Errorf("arguments_sha256 = %q, want one only if the arguments were read", sum)
+			}
+			for _, a := range e.Attrs[1:] { // the first is the name of the tool
+				if a.Value.String() == "" {
+					t.Errorf("attribute %s is empty", a.Key)
+				}
+			}
 		})
 	}
 }
@@ -214,8 +222,12 @@ func TestStrictArguments(t *testing.T) {
 		if e, _ := k.seen.last(approval.EventRequested, ""); e.Type != "" {
 			t.Errorf("Authorize(%.60q) requested an approval", arguments)
 		}
-		if e, _ := k.seen.last(tool.EventCall, ""); e.Cause == nil || strings.Contains(e.Cause.Error(), "xxx") {
+		e, _ := k.seen.last(tool.EventCall, "")
+		if e.Cause == nil || strings.Contains(e.Cause.Error(), "xxx") {
 			t.Errorf("Authorize(%.60q): cause = %v, want one without the arguments", arguments, e.Cause)
+		}
+		if strings.Contains(arguments, "-0") && !errors.Is(e.Cause, approval.ErrNumber) {
+			t.Errorf("Authorize(%.60q): cause = %v, want %v", arguments, e.Cause, approval.ErrNumber)
 		}
 	}
 }
@@ -227,6 +239,9 @@ func TestFailuresDeny(t *testing.T) {
 	if _, err := k.Authorize(canceled, key(), "read_public", []byte(readArguments)); codeOf(err) != "temporarily_unavailable" {
 		t.Errorf("Authorize with a canceled context error = %v, want temporarily_unavailable", err)
 	}
+	if e, _ := k.seen.last(tool.EventCall, ""); e.Decision != gatehouse.Unavailable || e.Level != slog.LevelError {
+		t.Errorf("event with a canceled context = %+v, want %s at the level ERROR", e, gatehouse.Unavailable)
+	}
 	if ok, err := k.Visible(canceled, key(), "read_public"); ok || err == nil {
 		t.Errorf("Visible with a canceled context = %v, %v, want an error", ok, err)
 	}
@@ -235,6 +250,7 @@ func TestFailuresDeny(t *testing.T) {
 		want string
 	}{
 		"denied":      {errors.New("unknown agent"), "access_denied"},
+		"nil refusal": {(*gatehouse.Error)(nil), "access_denied"},
 		"refusal":     {&gatehouse.Error{Code: gatehouse.CodeInvalidToken}, "invalid_token"},
 		"unavailable": {&url.Error{Op: "Get", URL: "x", Err: context.DeadlineExceeded}, "temporarily_unavailable"},
 	} {
@@ -259,6 +275,9 @@ func TestFailuresDeny(t *testing.T) {
 	k = newKit()
 	k.store.fail = errDisk
 	k.want(t, "with a failing claim", own(), "run_code", codeArguments, "temporarily_unavailable")
+	k = newKit()
+	k.store.full = approval.ErrTooMany
+	k.want(t, "with too many requests", own(), "run_code", codeArguments, "too_many_approvals")
 	// A caller that has left while the arguments were checked uses no approval.
 	k = newKit()
 	left, leave := context.WithCancel(t.Context())
@@ -326,6 +345,17 @@ func TestVisible(t *testing.T) {
 		}
 		if got := strings.Join(visible, " "); got != test.want {
 			t.Errorf("%s: visible tools = %q, want %q", test.name, got, test.want)
+		}
+	}
+	two := read()
+	two.Scopes = scopes("a", "b")
+	for has, want := range map[string]bool{"a": false, "b": false, "a b": true} {
+		table := must(tool.New(tool.Config{
+			Classes: map[string]tool.Class{"c": two}, Tools: []tool.Tool{{Name: "t", Class: "c", Arguments: tool.Args[struct{}]()}}, Facts: factsAre(tool.Facts{Kind: tool.APIKey}),
+		}))
+		caller := with(key(), func(p *gatehouse.Principal) { p.Scopes = scopes(strings.Fields(has)...) })
+		if ok, err := table.Visible(t.Context(), caller, "t"); ok != want || err != nil {
+			t.Errorf("Visible of a tool with the scopes a and b to a caller with %s = %v, %v, want %v", has, ok, err, want)
 		}
 	}
 	if _, ok := k.Scopes("delete_all"); ok {

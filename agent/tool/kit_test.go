@@ -66,11 +66,19 @@ func (e *events) last(of gatehouse.EventType, attr string) (last gatehouse.Event
 
 var errDisk = errors.New("disk full")
 
-// store is a memory store whose claims are counted, and fail while fail is set.
+// store is a memory store whose claims are counted, and fail while fail is set. Its requests
+// fail while full is set.
 type store struct {
 	*approval.Memory
-	claims int
-	fail   error
+	claims     int
+	fail, full error
+}
+
+func (s *store) Request(ctx context.Context, a approval.Approval, limits approval.Limits, again bool) (approval.Approval, bool, error) {
+	if s.full != nil {
+		return approval.Approval{}, false, s.full
+	}
+	return s.Memory.Request(ctx, a, limits, again)
 }
 
 func (s *store) Claim(ctx context.Context, tenant string, digest approval.Digest) (approval.Approval, error) {

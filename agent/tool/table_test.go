@@ -5,6 +5,8 @@ package tool_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -169,6 +171,16 @@ func TestNothingUnlistedIsAllowed(t *testing.T) {
 	}
 }
 
+// positive is a number that reports an error for others, although it keeps them.
+type positive int
+
+func (p *positive) UnmarshalJSON(text []byte) error {
+	if err := json.Unmarshal(text, (*int)(p)); err != nil || *p <= 0 {
+		return errors.New("not positive")
+	}
+	return nil
+}
+
 func TestArgs(t *testing.T) {
 	type inner struct {
 		N *int `json:"n"`
@@ -177,12 +189,14 @@ func TestArgs(t *testing.T) {
 		Text string            `json:"text"`
 		List []inner           `json:"list,omitempty"`
 		Map  map[string]string `json:"map,omitzero"`
+		Z    positive          `json:"z,omitzero"`
 	}
 	table := must(tool.New(tool.Config{
 		Classes: map[string]tool.Class{"c": read()}, Tools: []tool.Tool{{Name: "t", Class: "c", Arguments: tool.Args[arguments]()}}, Facts: factsAre(tool.Facts{Kind: tool.APIKey}),
 	}))
 	for text, want := range map[string]bool{
 		`{"text":""}`: true, `{"text":"<&>\u2028"}`: true, `{"text":"a","list":[{"n":1},{"n":null}]}`: true, `{"text":"a","map":{"B":"c","a":"d"}}`: true,
+		`{"text":"a","z":1}`: true, `{"text":"a","z":-1}`: false,
 		`{}`: false, `{"text":"a","list":[]}`: false, `{"text":"a","list":null}`: false, `{"text":"a","list":[{}]}`: false, `{"text":"a","list":[{"n":1,"m":2}]}`: false,
 		`{"text":"a","list":[{"N":1}]}`: false, `{"text":"a","map":{"a":1}}`: false, `{"text":"a","map":null}`: false,
 	} {
@@ -246,6 +260,7 @@ func TestHandler(t *testing.T) {
 		{"as long as allowed", "read_public", key(), nil, `{"topic":"` + strings.Repeat("x", maxArguments-12) + `"}`, 200, ""},
 		{"too long", "read_public", key(), nil, readArguments + strings.Repeat(" ", maxArguments+1-len(readArguments)), 400, ""},
 		{"method", "read_public", key(), func(r *http.Request) { r.Method = "GET" }, readArguments, 400, ""},
+		{"malformed type", "read_public", key(), func(r *http.Request) { r.Header.Set("Content-Type", "application/json; charset") }, readArguments, 400, ""},
 		{"type", "read_public", key(), func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, readArguments, 400, ""},
 	} {
 		before := ran
@@ -256,6 +271,18 @@ func TestHandler(t *testing.T) {
 		if got := w.Header().Get("WWW-Authenticate"); !strings.Contains(got, test.header) {
 			t.Errorf("%s: challenge = %q, want %q in it", test.name, got, test.header)
 		}
+	}
+	if call, ok := tool.FromContext(t.Context()); ok || call != nil {
+		t.Errorf("FromContext outside a handler = %v, %v, want none", call, ok)
+	}
+	table := must(tool.New(tool.Config{
+		Classes: map[string]tool.Class{"c": read()}, Tools: []tool.Tool{{Name: "t", Class: "c", Arguments: tool.Args[struct{}]()}}, Facts: factsAre(tool.Facts{Kind: tool.APIKey}),
+	}))
+	w := httptest.NewRecorder()
+	table.Handler("t", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a GET runs a tool without arguments") })).
+		ServeHTTP(w, httptest.NewRequestWithContext(gatehouse.NewContext(t.Context(), key()), http.MethodGet, "/", nil))
+	if w.Code != http.StatusBadRequest {
+		t.Errorf("GET of a tool without arguments = %d, want 400", w.Code)
 	}
 	for name, f := range map[string]func(){
 		"unlisted": func() { k.Handler("delete_all", http.NotFoundHandler()) }, "nil": func() { k.Handler("read_public", nil) },
