@@ -173,9 +173,9 @@ func routeAttacks(issuer *Issuer) iter.Seq[Attempt] {
 // to returns the attempt as a request to the route of a pattern of
 // [http.ServeMux].
 func (a Attempt) to(pattern string) Attempt {
-	method, rest, ok := strings.Cut(pattern, " ")
-	if !ok {
-		method, rest = http.MethodGet, pattern
+	method, rest := http.MethodGet, pattern
+	if end := strings.IndexAny(pattern, " \t"); end >= 0 {
+		method, rest = pattern[:end], pattern[end:]
 	}
 	host, path, _ := strings.Cut(strings.TrimLeft(rest, " \t"), "/")
 	segments := strings.Split("/"+path, "/")

@@ -4,6 +4,7 @@ package authtest_test
 
 import (
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -234,6 +235,12 @@ func TestAttackNeedsValidToken(t *testing.T) {
 	if r := attack(t, closed, issuer); len(r.fatal) != 1 || !strings.Contains(r.fatal[0], "before the first attempt: status 401") {
 		t.Errorf("Attack(closed handler) = %q, want it fatal", r.fatal)
 	}
+	for status, hint := range map[int]string{401: "is there a gate", 403: "Set Scope or Claims", 404: "IssuerConfig.Target", 405: "IssuerConfig.Target", 500: "status 500"} {
+		handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		if r := attack(t, handler, issuer); len(r.fatal) != 1 || !strings.Contains(r.fatal[0], hint) {
+			t.Errorf("Attack(handler that answers %d) = %q, want the hint %q", status, r.fatal, hint)
+		}
+	}
 	requests := 0
 	closing := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if requests++; requests > 1 {
@@ -334,13 +341,13 @@ func bearer(r *http.Request) string {
 // A verifier that uses the key in the header, or fetches its URL, accepts the tokens
 // that the attacker has signed.
 func TestAttackerKeyVerifies(t *testing.T) {
-	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"RS256"}})
+	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"RS256"}, Path: "/tenants/acme"})
 	tried := 0
 	for a := range authtest.Attacks(issuer) {
 		if a.Section == "envelope" {
 			break
 		}
-		if a.Row != "key in the header" || !strings.Contains(a.Name, "signed with") {
+		if !strings.HasSuffix(a.Row, " in the header") || !strings.Contains(a.Name, "signed with") {
 			continue
 		}
 		_, err := jwt.Parse(bearer(a.Request), func(token *jwt.Token) (any, error) {
@@ -349,6 +356,9 @@ func TestAttackerKeyVerifies(t *testing.T) {
 			}
 			if key, ok := token.Header["jwk"]; ok {
 				return rsaKey(t, must(json.Marshal(map[string]any{"keys": []any{key}})))
+			}
+			if chain, ok := token.Header["x5c"].([]any); ok {
+				return must(x509.ParseCertificate(must(base64.StdEncoding.DecodeString(chain[0].(string))))).PublicKey, nil
 			}
 			for _, name := range []string{"jku", "x5u"} {
 				if address, ok := token.Header[name].(string); ok {
@@ -366,8 +376,8 @@ func TestAttackerKeyVerifies(t *testing.T) {
 			t.Errorf("%s: Parse error = %v, want nil", a.Name, err)
 		}
 	}
-	if tried != 10 {
-		t.Errorf("%d tokens with a key of the attacker, want 10", tried)
+	if tried != 12 {
+		t.Errorf("%d tokens with a key of the attacker, want 12", tried)
 	}
 	if fetched := issuer.AttackerURLFetches(); len(fetched) != 4 || !strings.HasPrefix(fetched[0], "key in the header: jku of the attacker") {
 		t.Errorf("AttackerURLFetches = %q, want 4 of key in the header", fetched)

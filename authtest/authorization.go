@@ -55,6 +55,7 @@ func schemeCase(k *kit) {
 func severalHeaders(k *kit) {
 	k.row = "several credentials"
 	valid, foreign := k.token(), k.issuer.ForeignToken(nil)
+	both := valid + " " + foreign
 	for _, test := range []struct {
 		name   string
 		values []string
@@ -73,7 +74,7 @@ func severalHeaders(k *kit) {
 		{"joined with Basic", []string{"Bearer " + valid + ", Basic YTpi"}},
 		{"joined by a semicolon", []string{"Bearer " + valid + "; Bearer " + valid}},
 	} {
-		k.raw(test.name, badRequest, valid, test.values...)
+		k.raw(test.name, badRequest, both, test.values...)
 	}
 	k.raw("joined after Basic", eitherOfTwo, valid, "Basic YTpi, Bearer "+valid)
 }

@@ -58,11 +58,13 @@ func (a Attempt) Try(handler http.Handler) []Finding {
 // known.
 func (a Attempt) try(handler http.Handler, accepted *recording) (*recording, []Finding) {
 	answer, panicked := a.send(handler)
+	var findings []Finding
 	if panicked != nil {
-		return answer, []Finding{{a.Name, Panicked, fmt.Sprint(panicked)}}
+		findings = []Finding{{a.Name, Panicked, fmt.Sprint(panicked)}}
+	} else {
+		findings = a.examine(answer)
 	}
-	findings := a.examine(answer)
-	if ran := answer.ran(accepted); ran != "" && !a.Valid() && answer.Code >= http.StatusMultipleChoices {
+	if ran := answer.ran(accepted); ran != "" && !a.Valid() && (panicked != nil || answer.Code >= http.StatusMultipleChoices) {
 		findings = append(findings, Finding{a.Name, Accepted, fmt.Sprintf("status %d, and the handler ran: %s", answer.Code, ran)})
 	}
 	return answer, findings

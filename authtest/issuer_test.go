@@ -4,7 +4,9 @@ package authtest_test
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net/http"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatehouse-go/gatehouse/authtest"
 )
@@ -70,11 +73,15 @@ func TestTokenVerifies(t *testing.T) {
 }
 
 func TestTokenClaims(t *testing.T) {
+	own := authtest.Claims{"tenant": "acme", "sub": "carol"}
 	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{
-		Path: "/tenants/acme", Audience: "urn:api", Type: "JWT", Scope: "read",
-		Claims: authtest.Claims{"tenant": "acme", "sub": "carol"},
+		Path: "/tenants/acme", Audience: "urn:api", Type: "JWT", Scope: "read", Claims: own,
 	})
+	own["tenant"] = "globex" // the issuer has a copy
 	claims := must(verify(issuer, issuer.Token(authtest.Claims{"client_id": nil, "sub": "<bob>", "n": 1})))
+	if lifetime := claims["exp"].(float64) - claims["iat"].(float64); lifetime != 300 {
+		t.Errorf("Token is valid for %v s, want 300", lifetime)
+	}
 	for name, want := range map[string]any{
 		"iss": issuer.URL, "aud": "urn:api", "tenant": "acme", "sub": "<bob>", "n": 1.0, "client_id": nil, "scope": "read",
 	} {
@@ -109,6 +116,26 @@ func TestInvalidTokens(t *testing.T) {
 				t.Errorf("%s: verify(%s) error = %v, want %v", algorithms[0], name, err, test.want)
 			}
 		}
+		expired, _ := verify(issuer, issuer.ExpiredToken(nil))
+		if past := time.Since(time.Unix(int64(expired["exp"].(float64)), 0)); past < time.Hour || past > time.Hour+time.Minute || expired["exp"].(float64)-expired["iat"].(float64) != 300 {
+			t.Errorf("%s: ExpiredToken = %v, want it expired for an hour and valid for 300 s", algorithms[0], expired)
+		}
+		secret := []byte(issuer.URL)
+		for _, k := range issuer.Keys() {
+			secret = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: must(x509.MarshalPKIXPublicKey(k.Public))})
+		}
+		if _, err := jwt.Parse(issuer.ConfusedToken(nil), func(*jwt.Token) (any, error) { return secret, nil }, jwt.WithValidMethods([]string{"HS256"})); err != nil {
+			t.Errorf("%s: Parse(ConfusedToken) with the public key as a secret error = %v, want nil", algorithms[0], err)
+		}
+		id, _ := verify(issuer, issuer.IDToken(nil))
+		for _, name := range []string{"nonce", "at_hash", "auth_time", "iat", "exp", "sub"} {
+			if id[name] == nil {
+				t.Errorf("%s: IDToken has no %s", algorithms[0], name)
+			}
+		}
+		if id["aud"] != "authtest-client" || id["client_id"] != nil || id["jti"] != nil {
+			t.Errorf("%s: IDToken = %v, want the client as aud and no client_id or jti", algorithms[0], id)
+		}
 		if _, err := verify(issuer, issuer.IDToken(authtest.Claims{"aud": issuer.Audience})); err != nil {
 			t.Errorf("%s: verify(ID token) error = %v, want nil", algorithms[0], err)
 		}
@@ -138,6 +165,16 @@ func TestRotateAndWithdraw(t *testing.T) {
 	old := issuer.TokenWith(authtest.Header{"kid": "es256-1"}, nil)
 	if _, err := verify(issuer, old); err == nil {
 		t.Error("verify(kid of a withdrawn key) error = nil, want one")
+	}
+	issuer.Rotate()
+	issuer.Rotate()
+	issuer.Withdraw()
+	var published []string
+	for _, k := range issuer.Keys() {
+		published = append(published, k.ID)
+	}
+	if want := []string{"es256-4", "eddsa-4"}; !slices.Equal(published, want) {
+		t.Errorf("keys after Rotate, Rotate and Withdraw = %q, want %q", published, want)
 	}
 }
 
@@ -215,7 +252,9 @@ func TestFaults(t *testing.T) {
 		{"Delayed by a millisecond", authtest.Delayed(time.Millisecond), long, complete},
 		{"Cut", authtest.Cut, long, nil},
 		{"Status", authtest.Status(502), long, func(a answer) bool { return a.status == 502 }},
-		{"HTML", authtest.HTML, long, func(a answer) bool { return a.status == 200 && !json.Valid([]byte(a.body)) }},
+		{"HTML", authtest.HTML, long, func(a answer) bool {
+			return a.status == 200 && !json.Valid([]byte(a.body)) && strings.HasPrefix(a.header.Get("Content-Type"), "text/html")
+		}},
 		{"HTMLType", authtest.HTMLType, long, func(a answer) bool {
 			return complete(a) && strings.HasPrefix(a.header.Get("Content-Type"), "text/html")
 		}},
@@ -255,6 +294,47 @@ func TestOddKeysAreServed(t *testing.T) {
 		}
 		if len(set.Keys) < 19 || len(set.Keys) > 25 {
 			t.Errorf("%s: %d keys, want 19 to 25", algorithm, len(set.Keys))
+		}
+		another := map[string]string{"RS256": "RS512", "ES256": "ES384", "ES384": "RS256", "EdDSA": "RS256"}[algorithm]
+		for id, want := range map[string]map[string]any{
+			"use enc":             {"use": "enc", "alg": algorithm},
+			"use unknown":         {"use": "tls"},
+			"key_ops encrypt":     {"use": nil, "key_ops": []any{"encrypt", "wrapKey"}},
+			"key_ops sign":        {"use": nil, "key_ops": []any{"sign"}},
+			"key_ops empty":       {"use": nil, "key_ops": []any{}},
+			"alg of another":      {"use": "sig", "alg": another},
+			"oct":                 {"kty": "oct", "alg": "HS256"},
+			"oct of one byte":     {"k": "aw"},
+			"x5u":                 {"use": "enc", "x5u": issuer.URL + "/.authtest/attacker/odd%20key:%20x5u%20of%20the%20attacker"},
+			"kty unknown":         {"kty": "XYZ"},
+			"kty missing":         {"kty": nil, "crv": "P-256"},
+			"curve unknown":       {"kty": "OKP", "crv": "Ed448"},
+			"point off the curve": {"kty": "EC", "x": "AAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "y": "AAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
+			"modulus not base64":  {"kty": "RSA", "n": "!!!"},
+			"modulus a number":    {"kty": "RSA", "n": 65537.0},
+		} {
+			n := slices.IndexFunc(set.Keys, func(k map[string]any) bool { return k["kid"] == "odd: "+id })
+			for name := range want {
+				if diff := cmp.Diff(want[name], set.Keys[n][name]); diff != "" {
+					t.Errorf("%s: %s of the key %s (-want +got):\n%s", algorithm, name, id, diff)
+				}
+			}
+		}
+		for id, first := range map[string]string{
+			"one kid, two types": map[bool]string{true: "EdDSA", false: "ES256"}[algorithm[:2] == "ES"], "one kid, two of a type": algorithm,
+		} {
+			var twins []any
+			for _, key := range set.Keys {
+				if key["kid"] == "odd: "+id {
+					twins = append(twins, key["alg"])
+				}
+			}
+			if diff := cmp.Diff([]any{first, algorithm}, twins); diff != "" {
+				t.Errorf("%s: algorithms of the keys %s (-want +got):\n%s", algorithm, id, diff)
+			}
+		}
+		if n := slices.IndexFunc(set.Keys, func(k map[string]any) bool { return k["kid"] == "odd: private parts" }); set.Keys[n]["d"] == nil {
+			t.Errorf("%s: the key with private parts has no d: %v", algorithm, set.Keys[n])
 		}
 	}
 	issuer := authtest.NewIssuer(t, authtest.IssuerConfig{Algorithms: []string{"HS256"}})

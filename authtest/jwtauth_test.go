@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/gatehouse-go/gatehouse"
 	"github.com/gatehouse-go/gatehouse/authtest"
 	"github.com/gatehouse-go/gatehouse/jwtauth"
@@ -58,6 +60,10 @@ func TestAttackOnJWTAuth(t *testing.T) {
 		"all":        {authtest.IssuerConfig{Algorithms: asymmetric, Path: "/tenants/acme"}, jwtauth.RFC9068},
 		"HS256":      {authtest.IssuerConfig{Algorithms: []string{"HS256"}}, jwtauth.RFC9068},
 		"compatible": {authtest.IssuerConfig{Algorithms: []string{"ES256"}, Type: "JWT"}, jwtauth.Compatible},
+		// The tokens of one second are equal.
+		"without jti and client_id": {
+			authtest.IssuerConfig{Algorithms: []string{"RS256", "EdDSA"}, Type: "JWT", Claims: authtest.Claims{"jti": nil, "client_id": nil}}, jwtauth.Compatible,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			issuer := authtest.NewIssuer(t, test.config)
@@ -84,6 +90,11 @@ func TestCrossIssuerAttacksOnJWTAuth(t *testing.T) {
 	attempts := 0
 	for attempt := range authtest.CrossIssuerAttacks(a, b) {
 		attempts++
+		token, _, err := jwt.NewParser().ParseUnverified(bearer(attempt.Request), jwt.MapClaims{})
+		want := map[bool]string{true: a.URL, false: b.URL}[strings.Contains(attempt.Name, "name of the first")]
+		if iss := must(must(token, err).Claims.GetIssuer()); iss != want {
+			t.Errorf("%s: iss = %s, want %s", attempt.Name, iss, want)
+		}
 		for _, finding := range attempt.Try(handler) {
 			t.Error(finding)
 		}
@@ -99,7 +110,7 @@ func TestAttackRoutes(t *testing.T) {
 	mux := newGate(t, trust(issuer, jwtauth.RFC9068)).Mux()
 	mux.Handle("GET /hello", ok, gatehouse.Authenticated)
 	mux.Handle("/files/{path...}", ok, scopes.All("files:read"))
-	mux.Handle("DELETE api.example.com/users/{id}/{$}", ok, scopes.Any("users:write", "admin"))
+	mux.Handle("DELETE users.example.com/users/{id}/{$}", ok, scopes.Any("users:write", "admin"))
 	mux.Optional("GET /optional", ok)
 	mux.Public("GET /public", ok)
 	authtest.AttackRoutes(t, mux, mux.Routes(), issuer)
@@ -118,7 +129,7 @@ func TestAttackRoutes(t *testing.T) {
 		}
 	}
 	const scopeless = ": accepted: scopes of the route: valid token without scopes: status 204"
-	open.wantReported(t, "/files/{path...}"+scopeless, "DELETE api.example.com/users/{id}/{$}"+scopeless)
+	open.wantReported(t, "/files/{path...}"+scopeless, "DELETE users.example.com/users/{id}/{$}"+scopeless)
 	// A handler that fetches keys from where the token says.
 	fetching := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var header struct{ JKU string }

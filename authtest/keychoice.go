@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"iter"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -180,8 +181,8 @@ func oddKeys(k *kit) {
 		header := k.header().set("kid", odd.jwk.id()).set("alg", quote(odd.algorithm))
 		var input string
 		var signature []byte
-		for signature == nil {
-			input = signingInput(header, k.claims())
+		for n := 0; signature == nil; n++ {
+			input = signingInput(header, k.claims().set("x", strconv.Itoa(n)))
 			signature = odd.sign(input)
 		}
 		a := k.attempt(odd.name, input+"."+encode(signature))

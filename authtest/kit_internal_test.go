@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -65,11 +66,21 @@ func verifiesBy(k *key, token string) bool {
 // tokens have none.
 func TestSignaturesAreAsDeclared(t *testing.T) {
 	racetest.Skip(t)
-	for _, config := range []IssuerConfig{everything, {Algorithms: []string{"HS256"}}, {Algorithms: []string{"ES256"}, Type: "JWT"}} {
+	counts := make(map[string][3]int)
+	for n, config := range []IssuerConfig{everything, {Algorithms: []string{"HS256"}}, {Algorithms: []string{"ES256"}, Type: "JWT"}} {
 		issuer := NewIssuer(t, config)
+		if n == 0 {
+			if err := issuer.PublishOddKeys(); err != nil {
+				t.Fatal(err)
+			}
+		}
 		published := slices.Clone(issuer.keys)
 		sound, forged := 0, 0
 		for a := range Attacks(issuer) {
+			row := strings.TrimSpace(fmt.Sprintf("%s: %s %s", a.Row, list(a.Want), a.code))
+			count := counts[row]
+			count[n]++
+			counts[row] = count
 			token, ok := strings.CutPrefix(a.Request.Header.Get("Authorization"), "Bearer ")
 			if !ok || a.Section == "HTTP" && a.signer == nil {
 				continue
@@ -91,6 +102,9 @@ func TestSignaturesAreAsDeclared(t *testing.T) {
 		if sound < 300 || forged < 40 {
 			t.Errorf("%v: %d signed and %d forged tokens, want at least 300 and 40", config.Algorithms, sound, forged)
 		}
+	}
+	if diff := cmp.Diff(catalogueCounts, counts); diff != "" {
+		t.Errorf("attempts by row, status and error code (-want +got):\n%s", diff)
 	}
 }
 
@@ -136,7 +150,7 @@ func TestOddKeysSign(t *testing.T) {
 			sound = err == nil && ed25519.Verify(x, []byte(input), signature)
 		case "RSA of 1024 bits":
 			k, err := rsa1024()
-			sound = err == nil && verifiesBy(&key{algorithm: odd.algorithm, private: k}, input+"."+encode(signature))
+			sound = err == nil && k.N.BitLen() == 1024 && verifiesBy(&key{algorithm: odd.algorithm, private: k}, input+"."+encode(signature))
 		case "one kid, two types", "one kid, two of a type":
 			sound = true // signed by signAs; TestAttackOnJWTAuth shows that it is accepted
 		default:
@@ -195,6 +209,7 @@ func TestParseChallenges(t *testing.T) {
 		{`Bearer realm = "a" , error = "b"`, 1},
 		{`Negotiate abc==`, 1},
 		{`Bearer realm="a", Basic realm="b"`, 2},
+		{`Bearer realm="a",, error="b"`, 1},
 		{`Negotiate, Bearer realm="a", DPoP algs="ES256"`, 3},
 	} {
 		challenges, err := parseChallenges([]string{good.value})
@@ -208,7 +223,7 @@ func TestParseChallenges(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", `"`, `Bearer realm="a`, `Bearer realm="a" error="b"`, `Bearer realm="a "b" c"`, `Bearer realm=a b`, `Bearer =`,
-		`Bearer realm="a", realm="b"`, "Bearer realm=\"a\nb\"", "Bearer\trealm=x", `Bearer realm=` + "\"\x00\"", `Bearer a b`, `Bearer realm="x\`,
+		`Bearer realm="a", realm="b"`, "Bearer realm=\"a\nb\"", "Bearer\trealm=x", `Bearer realm=` + "\"\x00\"", `Bearer a b`, `Bearer realm="x\`, `Bearer !`, `Bearer error=a, ERROR=b`,
 	} {
 		if c, err := parseChallenges([]string{bad}); err == nil {
 			t.Errorf("parseChallenges(%q) = %v, want an error", bad, c)
@@ -234,6 +249,26 @@ func TestNamesAreUniqueAndOrdered(t *testing.T) {
 	}
 	if slices.Sort(names[0]); len(slices.Compact(names[0])) != len(names[1]) {
 		t.Error("a name occurs twice")
+	}
+}
+
+func TestAttemptToRoute(t *testing.T) {
+	a := Attempt{Request: httptest.NewRequest(http.MethodPost, "https://api.example.com/x%2fy?a=b", http.NoBody)}
+	for _, test := range []struct{ pattern, want string }{
+		{"/", "GET api.example.com/ /?a=b"},
+		{"GET /users/{id}/files/{path...}", "GET api.example.com/users/authtest/files/authtest /users/authtest/files/authtest?a=b"},
+		{"DELETE admin.example.com/users/{$}", "DELETE admin.example.com/users/ /users/?a=b"},
+		{"admin.example.com/", "GET admin.example.com/ /?a=b"},
+		{"PUT  \t/a", "PUT api.example.com/a /a?a=b"},
+		{"PUT\t/a", "PUT api.example.com/a /a?a=b"},
+	} {
+		r := a.to(test.pattern).Request
+		if got := r.Method + " " + r.Host + r.URL.EscapedPath() + " " + r.RequestURI; got != test.want || r.URL.Host != r.Host {
+			t.Errorf("to(%q) = %s with the URL %s, want %s", test.pattern, got, r.URL, test.want)
+		}
+	}
+	if a.Request.Method != http.MethodPost || a.Request.Host != "api.example.com" {
+		t.Errorf("to changes its receiver: %s %s", a.Request.Method, a.Request.Host)
 	}
 }
 

@@ -20,9 +20,13 @@ type recording struct {
 	served  atomic.Bool // by a Witness
 }
 
-// WriteHeader notes a second status. A handler that writes without a status has
-// accepted the request: see try.
+// WriteHeader notes a second status, but not an informational one in front of the first,
+// which net/http sends too. A handler that writes without a status has accepted the
+// request: see try.
 func (r *recording) WriteHeader(status int) {
+	if status < http.StatusOK && status != http.StatusSwitchingProtocols && !r.written {
+		return
+	}
 	if r.written && r.second == 0 {
 		r.second = status
 	}

@@ -46,18 +46,18 @@ func inBody(k *kit) {
 
 func inCookie(k *kit) {
 	k.row = "token in a cookie"
-	token := k.token()
+	token, foreign := k.token(), k.issuer.ForeignToken(nil)
 	emit := func(name string, lines ...string) {
 		r := k.request(http.MethodGet, "", "")
 		r.Header["Cookie"] = lines
-		k.bare(name, r, token, http.StatusBadRequest)
+		k.bare(name, r, token+" "+foreign, http.StatusBadRequest)
 	}
 	for _, name := range cookieNames {
 		emit(name, name+"="+token)
 	}
 	emit("quoted", `access_token="`+token+`"`)
-	emit("two of a name", "access_token="+k.issuer.ForeignToken(nil)+"; access_token="+token)
-	emit("two of a name, the valid one first", "jwt="+token+"; jwt="+k.issuer.ForeignToken(nil))
+	emit("two of a name", "access_token="+foreign+"; access_token="+token)
+	emit("two of a name, the valid one first", "jwt="+token+"; jwt="+foreign)
 	emit("two headers", "jwt="+token, "jwt="+token)
 	emit("with its scheme", "Authorization=Bearer "+token)
 }

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -38,8 +39,9 @@ func tampered(k *kit) {
 		forge("twice", keep(func(s []byte) []byte { return append(s, s...) }))
 		forge("all zero", keep(func(s []byte) []byte { return make([]byte, len(s)) }))
 		forge("of another token", func(input string, _ []byte) (string, []byte) {
-			_, other := k.parts(signer)
-			return input, other
+			// With a claim, because all tokens of one second are equal if the issuer has no jti.
+			other := signingInput(k.issuer.header(signer), k.claims().set("x", "1"))
+			return input, signAs(signer.algorithm, signer.private, other)
 		})
 		forge("of the payload alone", func(input string, _ []byte) (string, []byte) {
 			_, payload, _ := strings.Cut(input, ".")
@@ -110,8 +112,9 @@ func rsaPadding(k *kit) {
 		k.forged(signer.algorithm+", a leading zero byte", input+"."+encode(append([]byte{0}, signature...)))
 		// RFC 8017 §8.2.2 step 2 with §5.2.2 step 1: a representative that is
 		// not between 0 and n - 1 is out of range.
-		for sum := new(big.Int); ; {
-			input, signature := k.parts(signer)
+		for n, sum := 0, new(big.Int); ; n++ {
+			input := signingInput(k.issuer.header(signer), k.claims().set("x", strconv.Itoa(n)))
+			signature := signAs(signer.algorithm, private, input)
 			sum.Add(new(big.Int).SetBytes(signature), private.N)
 			if sum.BitLen() <= 8*private.Size() {
 				k.forged(signer.algorithm+", the modulus added", input+"."+encode(sum.FillBytes(signature)))
