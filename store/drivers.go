@@ -50,7 +50,9 @@ func (f file) Connect(context.Context) (driver.Conn, error) { return f.Driver().
 
 func openPostgres(db *DB, c Config) error {
 	config, err := pgx.ParseConfig(c.DSN)
-	if scheme, _, ok := strings.Cut(c.DSN, "://"); err != nil || ok && scheme != "postgres" && scheme != "postgresql" {
+	scheme, _, isURL := strings.Cut(c.DSN, "://")
+	isURL = isURL && !strings.Contains(scheme, "=") // not a value of the form keyword=value
+	if err != nil || isURL && scheme != "postgres" && scheme != "postgresql" {
 		return errors.New("store: Config.DSN: not a PostgreSQL connection string")
 	}
 	listener, err := pgnotify.New(pgnotify.Config{Conn: config})

@@ -48,6 +48,17 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// A password may look like a URL. Nothing connects before Start.
+func TestOpenPostgresWords(t *testing.T) {
+	db, err := store.Open(store.Config{Driver: "postgres", DSN: "host=127.0.0.1 user=u password=p://w"})
+	if err != nil {
+		t.Fatalf("Open with a password that has :// = %v, want nil", err)
+	}
+	if err := db.Close(); err != nil {
+		t.Errorf("Close = %v, want nil", err)
+	}
+}
+
 // stores are the stores of a database, by their fields.
 func stores(db *store.DB) map[string]any {
 	all := map[string]any{}
