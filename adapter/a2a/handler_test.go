@@ -27,6 +27,8 @@ import (
 func TestMessages(t *testing.T) {
 	noPart := message("read", topic("x"))
 	noPart.Message.Parts = nil
+	twoParts := message("talk", nil)
+	twoParts.Message.Parts = slices.Repeat(twoParts.Message.Parts, 2)
 	file := message("talk", nil)
 	file.Message.Parts = sdk.ContentParts{sdk.FilePart{File: sdk.FileURI{URI: "https://example.com"}}}
 	push := message("read", topic("x"))
@@ -44,6 +46,7 @@ func TestMessages(t *testing.T) {
 		{"unlisted skill", "alice", message("admin", nil), sdk.ErrUnsupportedOperation, "access_denied", ""},
 		{"no skill", "alice", message("", nil), sdk.ErrInvalidParams, "", ""},
 		{"no part", "alice", noPart, sdk.ErrInvalidParams, "", ""},
+		{"two parts", "alice", twoParts, sdk.ErrInvalidParams, "", ""},
 		{"file", "alice", file, sdk.ErrInvalidParams, "", ""},
 		{"agent fails", "alice", message("read", topic("fail")), sdk.ErrInternalError, "", `read {"topic":"fail"}`},
 		{"no message", "alice", &sdk.MessageSendParams{}, sdk.ErrInvalidParams, "", ""},
@@ -161,6 +164,11 @@ func TestTasksBelongToCaller(t *testing.T) {
 	if got, err := alice.GetTask(s.ctx, &sdk.TaskQueryParams{ID: task.ID}); err != nil || got.ID != task.ID {
 		t.Errorf("GetTask by the owner = %+v, %v, want the task", got, err)
 	}
+	s.tasks.mu.Lock()
+	if s.tasks.last.ID == task.ID {
+		t.Error("GetTask changes the ID of the task that the store may keep")
+	}
+	s.tasks.mu.Unlock()
 	refer := message("read", topic("x"))
 	for _, unknown := range [][]sdk.TaskID{{"unknown"}, nil} {
 		refer.Message.ReferenceTasks = append([]sdk.TaskID{task.ID}, unknown...)
@@ -354,6 +362,9 @@ func TestExtendedCard(t *testing.T) {
 		}
 		if got := strings.Join(ids, " "); err != nil || got != want {
 			t.Errorf("the card of %s has the skills %s (%v), want %s", caller, got, err, want)
+		}
+		if run := card.Skills[len(card.Skills)-1]; run.ID == "run" && !strings.HasSuffix(string(must(json.Marshal(run.Security))), `{"oauth2":["data:read","exec:run"]}]`) {
+			t.Errorf("the security of run is %v, want the scopes of the tool", run.Security)
 		}
 	}
 	if _, err := s.client(t, "broken").GetAgentCard(s.ctx); !errors.Is(err, sdk.ErrServerError) {

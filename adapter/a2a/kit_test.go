@@ -63,6 +63,7 @@ func (ambient) Authenticate(*http.Request) (gatehouse.Proof, error) {
 type memory struct {
 	mu    sync.Mutex
 	tasks map[sdk.TaskID][]byte
+	last  *sdk.Task // that Get returned
 	fails bool
 	err   error // of all calls, if it fails
 }
@@ -94,8 +95,8 @@ func (m *memory) Get(_ context.Context, id sdk.TaskID) (*sdk.Task, error) {
 	if !ok {
 		return nil, sdk.ErrTaskNotFound
 	}
-	task := new(sdk.Task)
-	return task, json.Unmarshal(text, task)
+	m.last = new(sdk.Task)
+	return m.last, json.Unmarshal(text, m.last)
 }
 
 type readArguments struct {

@@ -25,7 +25,7 @@ func router(gate *gatehouse.Gate) http.Handler {
 	router := echo.New()
 	router.Use(gateecho.Wrap(gate.Handler))
 	router.GET("/reports", hello, gateecho.Wrap(gatehouse.Require(scopes.All("reports:read"))))
-	router.GET("/tenants/:tenant/*", hello, gateecho.Wrap(gatehouse.Require(tenant.FromPath("tenant"))))
+	router.GET("/regions/:region/tenants/:tenant/*", hello, gateecho.Wrap(gatehouse.Require(tenant.FromPath("tenant"))))
 	return router
 }
 
@@ -59,7 +59,7 @@ func TestAttackFindsWrongWiring(t *testing.T) {
 }
 
 func TestRoutes(t *testing.T) {
-	webkit.Routes(t, router, "/tenants/:tenant/*", `{"message":"Not Found"}`+"\n")
+	webkit.Routes(t, router, "/regions/:region/tenants/:tenant/*", `{"message":"Not Found"}`+"\n")
 }
 
 // The handlers after a refusal do not run, those before it do.
@@ -95,7 +95,11 @@ func TestRefusalEndsChain(t *testing.T) {
 
 func TestMiddlewareWithResponseWriter(t *testing.T) {
 	var own webkit.Upper
-	wrap := gateecho.Wrap(own.Wrap)
+	calls := 0
+	wrap := gateecho.Wrap(func(next http.Handler) http.Handler {
+		calls++
+		return own.Wrap(next)
+	})
 	router := echo.New()
 	router.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {
@@ -119,6 +123,9 @@ func TestMiddlewareWithResponseWriter(t *testing.T) {
 		t.Errorf("header = %v, want that of the handler", header)
 	}
 	own.Want(t, router, "/empty", "", 202, 0)
+	if calls != 1 {
+		t.Errorf("the middleware is called %d times for two routes, want once", calls)
+	}
 }
 
 func TestPanics(t *testing.T) {

@@ -31,7 +31,7 @@ func router(gate *gatehouse.Gate) http.Handler {
 	router.GET("/healthz", hello)
 	router.Use(gategin.Wrap(gate.Handler))
 	router.GET("/reports", gategin.Wrap(gatehouse.Require(scopes.All("reports:read"))), hello)
-	router.GET("/tenants/:tenant/*rest", gategin.Wrap(gatehouse.Require(tenant.FromPath("tenant"))), hello)
+	router.GET("/regions/:region/tenants/:tenant/*rest", gategin.Wrap(gatehouse.Require(tenant.FromPath("tenant"))), hello)
 	return router
 }
 
@@ -71,7 +71,7 @@ func TestAttackFindsWrongWiring(t *testing.T) {
 }
 
 func TestRoutes(t *testing.T) {
-	webkit.Routes(t, router, "/tenants/:tenant/*rest", "404 page not found")
+	webkit.Routes(t, router, "/regions/:region/tenants/:tenant/*rest", "404 page not found")
 	if w := webkit.Send(router(webkit.Gate(webkit.Issuer(t), nil)), "GET", "/healthz", ""); w.Code != 200 || w.Body.String() != "Hello,  of , []" {
 		t.Errorf("GET /healthz = %d %q, want 200: it is public", w.Code, w.Body)
 	}
@@ -105,7 +105,11 @@ func TestRefusalAbortsChain(t *testing.T) {
 
 func TestMiddlewareWithResponseWriter(t *testing.T) {
 	var own webkit.Upper
-	wrap := gategin.Wrap(own.Wrap)
+	calls := 0
+	wrap := gategin.Wrap(func(next http.Handler) http.Handler {
+		calls++
+		return own.Wrap(next)
+	})
 	router := gin.New()
 	router.Use(func(c *gin.Context) {
 		before := c.Writer
@@ -127,6 +131,9 @@ func TestMiddlewareWithResponseWriter(t *testing.T) {
 	}
 	own.Want(t, router, "/empty", "", 202, 0)
 	own.Want(t, router, "/abort", "", 409, 0)
+	if calls != 1 {
+		t.Errorf("the middleware is called %d times for three routes, want once", calls)
+	}
 }
 
 func TestPanics(t *testing.T) {

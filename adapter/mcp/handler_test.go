@@ -37,6 +37,7 @@ func TestRefusals(t *testing.T) {
 		{"no credential", "", callOf("read", `{"topic":"a"}`), nil, 401, "Bearer realm", "7", "missing_credentials"},
 		{"invalid token", "mallory", callOf("read", `{"topic":"a"}`), nil, 401, `error="invalid_token"`, "7", "invalid_token"},
 		{"invalid token, malformed message", "mallory", `{`, nil, 401, `error="invalid_token"`, "null", "invalid_token"},
+		{"invalid token, longest message that is read", "mallory", callOf("read", `{"topic":"`+strings.Repeat("a", 64<<10-len(callOf("read", `{"topic":""}`)))+`"}`), nil, 401, `error="invalid_token"`, "7", "invalid_token"},
 		{"invalid token, large message", "mallory", callOf("read", `{"topic":"`+strings.Repeat("a", 64<<10)+`"}`), nil, 401, `error="invalid_token"`, "null", "invalid_token"},
 		{"scope missing", "narrow", callOf("run", `{"source":"a"}`), nil, 403, `error="insufficient_scope"`, "7", "insufficient_scope"},
 		{"proof too weak", "key", callOf("run", `{"source":"a"}`), nil, 403, "", "7", "access_denied"},
@@ -213,6 +214,18 @@ func TestList(t *testing.T) {
 		}
 		if got := strings.Join(names, " "); got != want || a.rpc.Result.CacheScope != "private" || a.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("tools/list of %s = %s, %s, want %s, private", caller, got, a.body, want)
+		}
+	}
+}
+
+// A tool whose facts are unavailable is not left out of the list: the other one is listed
+// later.
+func TestListDuringOutage(t *testing.T) {
+	s := start(t)
+	s.outage = true
+	for _, want := range []int{503, 200} {
+		if a := s.post(t, "agent", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`); a.StatusCode != want {
+			t.Errorf("tools/list: %d %s, want %d", a.StatusCode, a.body, want)
 		}
 	}
 }

@@ -45,6 +45,7 @@ type service struct {
 
 	progress bool                        // the tools send a notification first
 	fail     func(context.Context) error // what the tools return
+	outage   bool                        // the registry is down for one call
 
 	mu     sync.Mutex
 	seen   []http.Header        // the headers that tools see
@@ -84,7 +85,13 @@ func start(t *testing.T) *service {
 			{Name: "read", Class: "read", Arguments: tool.Args[readArguments]()},
 			{Name: "run", Class: "run", Arguments: tool.Args[runArguments]()},
 		},
-		Approvals: s.approvals, Facts: agentkit.Facts, Observer: s,
+		Approvals: s.approvals, Observer: s,
+		Facts: func(ctx context.Context, p gatehouse.Principal) (tool.Facts, error) {
+			if s.outage {
+				p.Subject, s.outage = "broken", false
+			}
+			return agentkit.Facts(ctx, p)
+		},
 	}))
 	server := newServer()
 	mcp.AddTool(server, &sdk.Tool{Name: "read", Description: "reads", InputSchema: readSchema}, func(ctx context.Context, _ *tool.Call, in readArguments) (map[string]any, error) {

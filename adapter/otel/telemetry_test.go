@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -198,28 +199,27 @@ func TestDefaultMeterProvider(t *testing.T) {
 
 // Durations are in seconds.
 func TestDurations(t *testing.T) {
-	telemetry, reader := newTelemetry(t, gateotel.Config{})
-	if err := telemetry.Observe(t.Context(), decision(gatehouse.Allowed, "", slog.LevelInfo)); err != nil {
-		t.Fatal(err)
-	}
-	begun := time.Now()
-	if _, err := telemetry.APIKeys(failing{}).Find(t.Context(), "id"); err != nil {
-		t.Fatal(err)
-	}
-	took := time.Since(begun).Seconds()
-	var all metricdata.ResourceMetrics
-	if err := reader.Collect(t.Context(), &all); err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range all.ScopeMetrics[0].Metrics {
-		if data, ok := m.Data.(metricdata.Histogram[float64]); ok {
-			least, most := 0.001, 0.001 // of decision
-			if m.Name == "gatehouse.store.duration" {
-				least, most = 0, took
-			}
-			if sum := data.DataPoints[0].Sum; sum < least || sum > most {
-				t.Errorf("the sum of %s is %v, want %v to %v", m.Name, sum, least, most)
+	synctest.Test(t, func(t *testing.T) {
+		telemetry, reader := newTelemetry(t, gateotel.Config{})
+		if err := telemetry.Observe(t.Context(), decision(gatehouse.Allowed, "", slog.LevelInfo)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := telemetry.APIKeys(failing{before: func() { time.Sleep(250 * time.Millisecond) }}).Find(t.Context(), "id"); err != nil {
+			t.Fatal(err)
+		}
+		var all metricdata.ResourceMetrics
+		if err := reader.Collect(t.Context(), &all); err != nil {
+			t.Fatal(err)
+		}
+		got := make(map[string]float64)
+		for _, m := range all.ScopeMetrics[0].Metrics {
+			if data, ok := m.Data.(metricdata.Histogram[float64]); ok {
+				got[m.Name] = data.DataPoints[0].Sum
 			}
 		}
-	}
+		want := map[string]float64{"gatehouse.decision.duration": 0.001, "gatehouse.store.duration": 0.25}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("sums of durations (-want +got):\n%s", diff)
+		}
+	})
 }

@@ -128,8 +128,9 @@ func TestAppendFailsClosed(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
 		hangs := func() (tessera.Index, error) { <-release; return tessera.Index{}, nil }
-		canceled, cancel := context.WithCancel(t.Context())
-		cancel()
+		canceled, cancel := context.WithCancelCause(t.Context())
+		hungUp := errors.New("hung up")
+		cancel(hungUp)
 		for name, c := range map[string]struct {
 			ctx     context.Context
 			timeout time.Duration
@@ -141,7 +142,7 @@ func TestAppendFailsClosed(t *testing.T) {
 			"refused":        {t.Context(), 0, func() (tessera.Index, error) { return tessera.Index{}, refused }, refused, 0},
 			"hangs":          {t.Context(), 0, hangs, context.DeadlineExceeded, 5 * time.Second},
 			"hangs, 1 s":     {t.Context(), time.Second, hangs, context.DeadlineExceeded, time.Second},
-			"caller hung up": {canceled, 0, hangs, context.Canceled, 0},
+			"caller hung up": {canceled, 0, hangs, hungUp, 0},
 		} {
 			add := func(ctx context.Context, _ *tessera.Entry) tessera.IndexFuture {
 				if err := ctx.Err(); err != nil {

@@ -22,6 +22,7 @@ func TestEnded(t *testing.T) {
 		"deadline":    {gatehouse.ErrCredentialEnded, rpc.Unauthenticated},
 		"revoked":     {fmt.Errorf("%w: %w", gatehouse.ErrCredentialEnded, &gatehouse.Error{Code: gatehouse.CodeInvalidToken}), rpc.Unauthenticated},
 		"unavailable": {fmt.Errorf("%w: %w", gatehouse.ErrCredentialEnded, &gatehouse.Error{Code: gatehouse.CodeTemporarilyUnavailable}), rpc.Unavailable},
+		"overloaded":  {fmt.Errorf("%w: %w", gatehouse.ErrCredentialEnded, &gatehouse.Error{Code: gatehouse.NewCode(503, "overloaded", "Overloaded.")}), rpc.Unavailable},
 		"changed":     {fmt.Errorf("%w: %w", gatehouse.ErrCredentialEnded, &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: gatehouse.ReasonChanged}), rpc.PermissionDenied},
 		"key":         {fmt.Errorf("%w: %w", gatehouse.ErrCredentialEnded, &gatehouse.Error{Code: gatehouse.CodeAccessDenied, Reason: "apikey_revoked"}), rpc.Unauthenticated},
 		"another":     {errors.New("hung up"), 0},

@@ -88,7 +88,7 @@ func WrongWirings(t *testing.T, wirings map[string]func(gate *gatehouse.Gate) ht
 }
 
 // Routes tests a router that says [Hello] at /reports, to tokens with reports:read, and
-// at the route tenants, for a tenant and any rest. missing is its body for unknown paths.
+// at the route tenants, for a region, a tenant and any rest. missing is its body for unknown paths.
 func Routes(t *testing.T, router func(gate *gatehouse.Gate) http.Handler, tenants, missing string) {
 	issuer := Issuer(t)
 	var events []gatehouse.Event
@@ -102,9 +102,9 @@ func Routes(t *testing.T, router func(gate *gatehouse.Gate) http.Handler, tenant
 		{"right", "GET", "/reports", token, 200, `Hello, alice of acme, []`, "/reports"},
 		{"scope missing", "GET", "/reports", "Bearer " + issuer.Token(authtest.Claims{"scope": nil}), 403, "", "/reports"},
 		{"no credential", "GET", "/reports", "", 401, "", "/reports"},
-		{"right tenant", "GET", "/tenants/acme/reports", token, 200, `Hello, alice of acme, []`, tenants},
-		{"another tenant", "GET", "/tenants/globex/reports", token, 403, "", tenants},
-		{"tenant in the rest", "GET", "/tenants/globex/acme", token, 403, "", tenants},
+		{"right tenant", "GET", "/regions/eu/tenants/acme/reports", token, 200, `Hello, alice of acme, []`, tenants},
+		{"another tenant", "GET", "/regions/eu/tenants/globex/reports", token, 403, "", tenants},
+		{"tenant in the rest", "GET", "/regions/eu/tenants/globex/acme", token, 403, "", tenants},
 		{"unknown path", "GET", "/nothing", token, 404, missing, ""},
 		{"unknown path, no credential", "GET", "/nothing", "", 401, "", ""},
 		{"unknown path, HEAD, no credential", "HEAD", "/nothing", "", 401, "", ""},
